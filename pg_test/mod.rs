@@ -1,0 +1,8 @@
+//! Tests inside a backend.
+
+pub fn setup(_options: Vec<&str>) {}
+
+#[must_use]
+pub fn postgresql_conf_options() -> Vec<&'static str> {
+    vec![]
+}

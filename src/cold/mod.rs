@@ -1,0 +1,3 @@
+//! The cold tier.
+
+pub mod api;

@@ -1,0 +1,136 @@
+//! Small questions to PostgreSQL's catalogs and relation cache.
+
+use crate::error::{Error, Kind, Result};
+use pgrx::pg_sys;
+use std::ffi::{CStr, CString};
+
+/// Our own row of pg_extension.
+#[derive(Debug, Clone)]
+pub struct Extension {
+    pub oid: pg_sys::Oid,
+    pub owner: pg_sys::Oid,
+    pub schema: pg_sys::Oid,
+    pub version: String,
+}
+
+/// The extension as installed in this database; `None` where it is not.
+pub fn extension() -> Option<Extension> {
+    super::spi::read_one(
+        "SELECT oid, extowner, extnamespace, extversion FROM pg_catalog.pg_extension \
+         WHERE extname OPERATOR(pg_catalog.=) 'pg_strata'",
+        &[],
+        |row| {
+            Ok(Extension {
+                oid: row.need(1)?,
+                owner: row.need(2)?,
+                schema: row.need(3)?,
+                version: row.need(4)?,
+            })
+        },
+    )
+    .ok()
+    .flatten()
+}
+
+/// `name` quoted as an identifier where the server would quote it.
+pub fn quote_ident(name: &str) -> String {
+    let Ok(name) = CString::new(name) else {
+        return String::from("\"\"");
+    };
+    // SAFETY: quote_identifier returns its argument or a palloc'd string, both NUL terminated
+    unsafe { CStr::from_ptr(pg_sys::quote_identifier(name.as_ptr())) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// `schema.name`, each part quoted as the server would.
+pub fn quote_qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", quote_ident(schema), quote_ident(name))
+}
+
+/// `text` as a string literal.
+pub fn quote_literal(text: &str) -> String {
+    let Ok(text) = CString::new(text) else {
+        return String::from("''");
+    };
+    // SAFETY: quote_literal_cstr returns a palloc'd NUL terminated string
+    unsafe { CStr::from_ptr(pg_sys::quote_literal_cstr(text.as_ptr())) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Name of a relation, without schema; an error when it is gone.
+pub fn relation_name(relation: pg_sys::Oid) -> Result<String> {
+    // SAFETY: get_rel_name returns NULL or a palloc'd NUL terminated string
+    let name = unsafe { pg_sys::get_rel_name(relation) };
+    if name.is_null() {
+        return Err(Error::new(
+            Kind::UndefinedTable,
+            format!("relation with OID {} does not exist", relation.to_u32()),
+        ));
+    }
+    // SAFETY: checked for NULL above
+    Ok(unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned())
+}
+
+/// `schema.name` of a relation, quoted for use in SQL.
+pub fn qualified_name(relation: pg_sys::Oid) -> Result<String> {
+    let name = relation_name(relation)?;
+    // SAFETY: the relation exists, so its namespace does; the result is palloc'd
+    let schema = unsafe { pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation)) };
+    if schema.is_null() {
+        return Err(Error::internal(format!(
+            "relation \"{name}\" has no schema"
+        )));
+    }
+    // SAFETY: checked for NULL above
+    let schema = unsafe { CStr::from_ptr(schema) }
+        .to_string_lossy()
+        .into_owned();
+    Ok(quote_qualified(&schema, &name))
+}
+
+/// Fails with 42501 unless the current user owns the relation, or is a member of its owner.
+pub fn check_owner(relation: pg_sys::Oid) -> Result<()> {
+    // SAFETY: plain catalog look-ups by OID
+    let owner = unsafe { is_owner(relation) };
+    if owner {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::InsufficientPrivilege,
+        format!("must be owner of table \"{}\"", relation_name(relation)?),
+    ))
+}
+
+/// # Safety
+/// Must run inside a transaction.
+unsafe fn is_owner(relation: pg_sys::Oid) -> bool {
+    // SAFETY: the caller is inside a transaction
+    unsafe { super::compat::relation_ownercheck(relation, pg_sys::GetUserId()) }
+}
+
+/// Takes a lock on a relation and keeps it to the end of the transaction.
+pub fn lock_relation(relation: pg_sys::Oid, mode: pg_sys::LOCKMODE) {
+    // SAFETY: locking by OID is legal for any OID; released at transaction end
+    unsafe { pg_sys::LockRelationOid(relation, mode) }
+}
+
+/// Like [`lock_relation`], but gives up at once; false when the lock is taken by others.
+pub fn try_lock_relation(relation: pg_sys::Oid, mode: pg_sys::LOCKMODE) -> bool {
+    // SAFETY: as above
+    unsafe { pg_sys::ConditionalLockRelationOid(relation, mode) }
+}
+
+/// Makes the effects of the last command visible to the next one.
+pub fn command_counter_increment() {
+    // SAFETY: legal inside any transaction
+    unsafe { pg_sys::CommandCounterIncrement() }
+}
+
+/// Raises the error of a pending cancel or shutdown.
+pub fn check_for_interrupts() {
+    pgrx::check_for_interrupts!();
+}

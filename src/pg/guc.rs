@@ -1,0 +1,111 @@
+//! Settings under `strata.*`. None is postmaster-only: defining one after preload is FATAL.
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::pg_sys;
+use std::ffi::CString;
+
+/// Filters are evaluated inside the SQLite file where that is exact (any user; for tests).
+pub static COLD_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// Directory of the built-in cold store, relative to the data directory or absolute (superuser).
+pub static COLD_DIRECTORY: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c"strata_cold"));
+
+/// Memory for blocks of cold files, per backend, in kilobytes (any user).
+pub static COLD_CACHE_SIZE_KB: GucSetting<i32> = GucSetting::<i32>::new(65536);
+
+/// One attempt to lock a chunk for freezing or swapping lasts this long, in milliseconds (superuser).
+pub static COLD_LOCK_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(100);
+
+/// How long an export waits for locks and old snapshots before it gives up, in seconds (superuser).
+pub static COLD_MAX_WAIT_S: GucSetting<i32> = GucSetting::<i32>::new(600);
+
+/// Largest plain table that create_hypertable moves row by row, in megabytes (any user).
+pub static MOVE_LIMIT_MB: GucSetting<i32> = GucSetting::<i32>::new(64);
+
+/// Pause between two rounds of a database worker, in seconds (postgresql.conf).
+pub static WORKER_INTERVAL_S: GucSetting<i32> = GucSetting::<i32>::new(60);
+
+/// Armed stop points of the `inject` feature (superuser).
+pub static INJECT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+/// Defines all settings and reserves the prefix.
+pub fn init() {
+    GucRegistry::define_bool_guc(
+        c"strata.cold_pushdown",
+        c"Evaluates filters inside cold files where that is exact.",
+        c"Off fetches all rows of a cold file and filters them locally.",
+        &COLD_PUSHDOWN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"strata.cold_directory",
+        c"Directory of the built-in cold store strata_local.",
+        c"Relative to the data directory, or absolute.",
+        &COLD_DIRECTORY,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.cold_cache_size",
+        c"Memory for blocks of remote cold files, per backend.",
+        c"",
+        &COLD_CACHE_SIZE_KB,
+        1024,
+        16 * 1024 * 1024,
+        GucContext::Userset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.cold_lock_timeout",
+        c"Duration of one attempt to lock a chunk for tiering.",
+        c"",
+        &COLD_LOCK_TIMEOUT_MS,
+        1,
+        60_000,
+        GucContext::Suset,
+        GucFlags::UNIT_MS,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.cold_max_wait",
+        c"How long tiering waits for locks and old snapshots before it gives up.",
+        c"",
+        &COLD_MAX_WAIT_S,
+        1,
+        86_400,
+        GucContext::Suset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.move_limit",
+        c"Largest plain table that create_hypertable moves row by row.",
+        c"",
+        &MOVE_LIMIT_MB,
+        0,
+        1024 * 1024,
+        GucContext::Userset,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.worker_interval",
+        c"Pause between two rounds of a database worker.",
+        c"",
+        &WORKER_INTERVAL_S,
+        1,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    #[cfg(feature = "inject")]
+    GucRegistry::define_string_guc(
+        c"strata.inject",
+        c"Armed stop points, for crash tests.",
+        c"A comma-separated list of name:error, name:sleep, name:kill.",
+        &INJECT,
+        GucContext::Suset,
+        GucFlags::NO_SHOW_ALL,
+    );
+    // SAFETY: the prefix is a constant NUL terminated string
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"strata".as_ptr()) }
+}

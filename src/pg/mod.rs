@@ -1,0 +1,28 @@
+//! Everything that touches PostgreSQL's C interface: the only folder with `unsafe`.
+//!
+//! A wrapper here returns owned or lifetime-bound safe values, checks its own preconditions and
+//! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
+
+pub mod catalog;
+pub mod compat;
+pub mod guc;
+pub mod owner;
+pub mod spi;
+pub mod subxact;
+
+/// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
+pub fn init() {
+    guc::init();
+}
+
+/// True while the postmaster loads `shared_preload_libraries`.
+pub fn preloading() -> bool {
+    // SAFETY: a plain global flag, read in the main thread
+    unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress }
+}
+
+/// True in a server that pg_upgrade started.
+pub fn binary_upgrade() -> bool {
+    // SAFETY: a plain global flag, read in the main thread
+    unsafe { pgrx::pg_sys::IsBinaryUpgrade }
+}

@@ -1,0 +1,110 @@
+//! Switching the current user and settings for a scope, undone by Drop (on error by the transaction).
+
+use pgrx::pg_sys;
+use std::ffi::CString;
+
+/// While alive, the current user id is another one.
+pub struct UserScope {
+    user: pg_sys::Oid,
+    context: i32,
+}
+
+impl UserScope {
+    /// Becomes `user` inside a security-restricted operation, as VACUUM does for table owners.
+    #[must_use]
+    pub fn restricted(user: pg_sys::Oid) -> Self {
+        Self::enter(
+            user,
+            (pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE) as i32,
+        )
+    }
+
+    /// Becomes `user`; SET ROLE is refused meanwhile.
+    #[must_use]
+    pub fn local(user: pg_sys::Oid) -> Self {
+        Self::enter(user, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32)
+    }
+
+    fn enter(user: pg_sys::Oid, flags: i32) -> Self {
+        let mut saved = UserScope {
+            user: pg_sys::InvalidOid,
+            context: 0,
+        };
+        // SAFETY: both out pointers live on this stack; the switch is undone by Drop or by abort
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut saved.user, &mut saved.context);
+            pg_sys::SetUserIdAndSecContext(user, saved.context | flags);
+        }
+        saved
+    }
+}
+
+impl Drop for UserScope {
+    fn drop(&mut self) {
+        // SAFETY: restores the pair that was current when this scope began
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) }
+    }
+}
+
+/// While alive, settings made through [`SettingScope::set`] are in force; then the old ones return.
+pub struct SettingScope {
+    level: i32,
+}
+
+impl SettingScope {
+    #[must_use]
+    pub fn new() -> Self {
+        // SAFETY: opens a nest level that Drop closes
+        SettingScope {
+            level: unsafe { pg_sys::NewGUCNestLevel() },
+        }
+    }
+
+    /// Sets `name` to `value` until the scope ends.
+    pub fn set(&self, name: &str, value: &str) {
+        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
+            return;
+        };
+        // SAFETY: both strings are NUL terminated and outlive the call
+        unsafe {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+}
+
+impl Default for SettingScope {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for SettingScope {
+    fn drop(&mut self) {
+        // SAFETY: closes the nest level that `new` opened; inner ones are closed with it
+        unsafe { pg_sys::AtEOXact_GUC(false, self.level) }
+    }
+}
+
+/// The owner of the extension, or `None` where it is not installed in this database.
+pub fn extension_owner() -> Option<pg_sys::Oid> {
+    super::catalog::extension().map(|e| e.owner)
+}
+
+/// Runs catalog work of ours as the extension's owner under `search_path = pg_catalog, pg_temp`.
+///
+/// No expression, trigger, cast or default of a user may run inside `f`.
+pub fn as_extension_owner<T>(f: impl FnOnce() -> T) -> T {
+    let settings = SettingScope::new();
+    settings.set("search_path", "pg_catalog, pg_temp");
+    let _user = extension_owner().map(UserScope::local);
+    f()
+}

@@ -1,0 +1,108 @@
+//! Trying something and going on after its error, in an internal subtransaction.
+
+use crate::error::Error;
+use crate::error::Kind;
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
+use pgrx::prelude::*;
+use std::panic::AssertUnwindSafe;
+
+/// The error that ended a subtransaction.
+#[derive(Debug, Clone)]
+pub struct Caught {
+    pub code: PgSqlErrorCode,
+    pub message: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+}
+
+impl Caught {
+    fn of(report: &ErrorReportWithLevel) -> Self {
+        Caught {
+            code: report.sql_error_code(),
+            message: report.message().to_string(),
+            detail: report.detail().map(str::to_string),
+            hint: report.hint().map(str::to_string),
+        }
+    }
+
+    /// Raises the same error again, with its SQLSTATE.
+    pub fn raise(self) -> ErrorReport {
+        let mut report = ErrorReport::new(self.code, self.message, "");
+        if let Some(detail) = self.detail {
+            report = report.set_detail(detail);
+        }
+        if let Some(hint) = self.hint {
+            report = report.set_hint(hint);
+        }
+        report
+    }
+
+    fn must_not_be_swallowed(&self) -> bool {
+        use PgSqlErrorCode as C;
+        matches!(
+            self.code,
+            C::ERRCODE_QUERY_CANCELED
+                | C::ERRCODE_ADMIN_SHUTDOWN
+                | C::ERRCODE_CRASH_SHUTDOWN
+                | C::ERRCODE_CANNOT_CONNECT_NOW
+                | C::ERRCODE_DATABASE_DROPPED
+                | C::ERRCODE_OUT_OF_MEMORY
+        )
+    }
+}
+
+impl From<Caught> for Error {
+    fn from(c: Caught) -> Self {
+        // the SQLSTATE survives only where a house kind has the same one
+        let kind = if c.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
+            Kind::LockNotAvailable
+        } else {
+            Kind::Internal
+        };
+        Error {
+            kind,
+            message: c.message,
+            detail: c.detail,
+            hint: c.hint,
+        }
+    }
+}
+
+/// Runs `f` in a subtransaction: its effects stay on `Ok`, are rolled back on `Err` of either level.
+///
+/// The outer error is one that PostgreSQL or a panic raised. Cancel, shutdown and out-of-memory are
+/// raised again, never returned. Not for use per row: 64 writing subtransactions overflow a cache
+/// that all sessions share.
+pub fn attempt<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<Result<T, Error>, Caught> {
+    // SAFETY: begin and end are paired on both ways out; context and owner are restored as
+    // PL/pgSQL's exec_stmt_block does
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let out = PgTryBuilder::new(AssertUnwindSafe(|| Ok(f())))
+            .catch_others(|e| {
+                Err(match &e {
+                    CaughtError::PostgresError(r)
+                    | CaughtError::ErrorReport(r)
+                    | CaughtError::RustPanic { ereport: r, .. } => Caught::of(r),
+                })
+            })
+            .execute();
+        if matches!(out, Ok(Ok(_))) {
+            pg_sys::ReleaseCurrentSubTransaction();
+        } else {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        if let Err(caught) = &out
+            && caught.must_not_be_swallowed()
+        {
+            caught.clone().raise().report(PgLogLevel::ERROR);
+        }
+        out
+    }
+}

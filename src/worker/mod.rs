@@ -1,0 +1,4 @@
+//! Background processes.
+
+/// Registers what must start with the server.
+pub fn init() {}
