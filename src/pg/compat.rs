@@ -16,3 +16,18 @@ pub unsafe fn relation_ownercheck(relation: pg_sys::Oid, role: pg_sys::Oid) -> b
         pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, role)
     }
 }
+
+/// # Safety
+/// `handler` must be fit to run as a signal handler, in the main thread.
+pub unsafe fn pqsignal(signal: i32, handler: pg_sys::pqsigfunc) {
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::pqsignal(signal, handler);
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::pqsignal_be(signal, handler);
+    }
+}
