@@ -3,16 +3,28 @@
 //! A wrapper here returns owned or lifetime-bound safe values, checks its own preconditions and
 //! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
 
+pub mod bgworker;
 pub mod catalog;
 pub mod compat;
+pub mod databases;
 pub mod guc;
+pub mod hooks;
+pub mod inject;
 pub mod owner;
+pub mod shmem;
 pub mod spi;
 pub mod subxact;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {
     guc::init();
+    if binary_upgrade() {
+        return;
+    }
+    hooks::init();
+    if preloading() {
+        shmem::init();
+    }
 }
 
 /// True while the postmaster loads `shared_preload_libraries`.

@@ -1,0 +1,76 @@
+//! Each hook of the server once: one static for the previous hook, one function that calls the parts
+//! which nouns registered, then the previous hook or the server's own function.
+
+use super::databases::{Command, command};
+use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::prelude::*;
+use std::ffi::c_char;
+use std::sync::OnceLock;
+
+/// What runs before a utility statement about databases or extensions.
+pub type BeforeCommand = fn(&Command);
+
+static BEFORE_COMMAND: OnceLock<BeforeCommand> = OnceLock::new();
+
+/// Registers the part that runs before commands about databases and extensions.
+pub fn before_command(part: BeforeCommand) {
+    BEFORE_COMMAND.get_or_init(|| part);
+}
+
+static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
+
+/// Installs the hooks; once per process, never under pg_upgrade.
+pub fn init() {
+    // SAFETY: hooks are plain globals, set in the main thread while the library is loaded
+    unsafe {
+        PREVIOUS_UTILITY = pg_sys::ProcessUtility_hook;
+        pg_sys::ProcessUtility_hook = Some(process_utility);
+    }
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments)]
+unsafe extern "C-unwind" fn process_utility(
+    statement: *mut pg_sys::PlannedStmt,
+    query: *const c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    params: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    dest: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    // SAFETY: the server passes a utility statement
+    if let Some(command) = unsafe { command((*statement).utilityStmt) }
+        && let Some(part) = BEFORE_COMMAND.get()
+    {
+        part(&command);
+    }
+    // SAFETY: the arguments are passed on as they came; the closure owns nothing
+    unsafe {
+        #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+        pg_guard_ffi_boundary(|| match PREVIOUS_UTILITY {
+            Some(previous) => previous(
+                statement,
+                query,
+                read_only_tree,
+                context,
+                params,
+                environment,
+                dest,
+                completion,
+            ),
+            None => pg_sys::standard_ProcessUtility(
+                statement,
+                query,
+                read_only_tree,
+                context,
+                params,
+                environment,
+                dest,
+                completion,
+            ),
+        });
+    }
+}
