@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod compat;
 pub mod guc;
+pub mod latch;
 pub mod owner;
 pub mod spi;
 pub mod subxact;
