@@ -153,13 +153,6 @@ pub unsafe fn attribute(
     // SAFETY: promised by the caller
     unsafe {
         (*desc).attrs.as_mut_ptr().add(i)
-/// # Safety
-/// `handler` must be fit to run as a signal handler, in the main thread.
-pub unsafe fn pqsignal(signal: i32, handler: pg_sys::pqsigfunc) {
-    #[cfg(not(feature = "pg18"))]
-    // SAFETY: promised by the caller
-    unsafe {
-        pg_sys::pqsignal(signal, handler);
     }
     #[cfg(feature = "pg18")]
     // SAFETY: promised by the caller
@@ -182,6 +175,20 @@ pub unsafe fn is_descending(key: *const pg_sys::PathKey) -> bool {
     // SAFETY: promised by the caller
     unsafe {
         (*key).pk_cmptype == pg_sys::CompareType::COMPARE_GT
+    }
+}
+
+/// # Safety
+/// `handler` must be fit to run as a signal handler, in the main thread.
+pub unsafe fn pqsignal(signal: i32, handler: pg_sys::pqsigfunc) {
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::pqsignal(signal, handler);
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
         pg_sys::pqsignal_be(signal, handler);
     }
 }

@@ -10,6 +10,7 @@ pub mod databases;
 pub mod guc;
 pub mod hooks;
 pub mod inject;
+pub mod latch;
 pub mod owner;
 pub mod shmem;
 pub mod spi;
