@@ -14,6 +14,8 @@ pub mod latch;
 pub mod owner;
 pub mod shmem;
 pub mod spi;
+pub mod sqlite;
+mod sqlite_vfs;
 pub mod subxact;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
