@@ -5,12 +5,25 @@
 
 pub mod bgworker;
 pub mod catalog;
+pub mod cold_am;
+pub mod cold_copy;
+pub mod cold_datum;
+mod cold_guard;
+pub mod cold_move;
+mod cold_path;
+pub mod cold_reader;
+pub mod cold_scan;
+pub mod cold_state;
 pub mod compat;
 pub mod databases;
+mod explain;
+mod ffi;
 pub mod guc;
 pub mod hooks;
 pub mod inject;
 pub mod latch;
+mod list;
+pub mod nonatomic;
 pub mod owner;
 pub mod shmem;
 pub mod spi;
@@ -25,6 +38,8 @@ pub fn init() {
         return;
     }
     hooks::init();
+    cold_scan::register();
+    sqlite::set_interrupt_check(catalog::check_for_interrupts);
     if preloading() {
         shmem::init();
     }
