@@ -7,8 +7,9 @@ use super::create::{self, Outcome, Request};
 use super::dimension::{Dimension, DimensionKind, GivenInterval};
 use super::select::{self, Bounds};
 use crate::error::{Error, Kind, Result};
-use crate::pg::anyvalue::{AnyValue, any_value, in_transaction_block};
+use crate::pg::anyvalue::{AnyValue, any_value};
 use crate::pg::catalog::{check_owner, lock_relation};
+use crate::pg::session::{in_transaction_block, notice, preloaded};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -104,10 +105,10 @@ fn by_id(
 }
 
 fn preload_notice() {
-    if crate::pg::preloaded() {
+    if preloaded() {
         return;
     }
-    crate::pg::notice(
+    notice(
         "pg_strata is not preloaded: no background worker makes chunks ahead, and a row without a chunk fails with SQLSTATE 23514",
         Some(
             "set shared_preload_libraries = 'pg_strata' in postgresql.conf and restart, or call strata.premake_chunks",
@@ -370,7 +371,7 @@ fn drop_chunks(
     let found = select::chunks(&h, &bounds, true)?;
     let names = chunks::drop(&h, &found)?;
     if in_transaction_block() && !names.is_empty() {
-        crate::pg::notice(
+        notice(
             &format!(
                 "hypertable \"{}\" stays locked until this transaction ends",
                 h.table.name
@@ -380,7 +381,7 @@ fn drop_chunks(
     }
     if verbose == Some(true) {
         for name in &names {
-            crate::pg::notice(&format!("dropped chunk {name}"), None);
+            notice(&format!("dropped chunk {name}"), None);
         }
     }
     Ok(SetOfIterator::new(names))

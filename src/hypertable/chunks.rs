@@ -3,12 +3,12 @@
 use super::bounds::{self, Edge, KeyType, Range};
 use super::catalog::{self, Chunk, Hypertable};
 use crate::error::{Error, Kind, Result};
-use crate::pg::anyvalue;
 use crate::pg::catalog::{
     check_for_interrupts, check_owner, lock_relation, qualified_name, quote_ident, quote_qualified,
     relation_name,
 };
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
+use crate::pg::session;
 use crate::pg::spi;
 use pgrx::pg_sys;
 
@@ -227,7 +227,7 @@ pub fn ahead(h: &Hypertable, newest_data: Option<i64>) -> Vec<i64> {
 
 /// now() as a value of a key: UTC for types without a zone; `None` for integers.
 pub fn now_of(key: KeyType) -> Option<i64> {
-    let now = anyvalue::transaction_time();
+    let now = session::transaction_time();
     match key {
         KeyType::Timestamp | KeyType::TimestampTz => Some(now),
         KeyType::Date => Some(now.div_euclid(super::calendar::DAY_US)),

@@ -8,10 +8,10 @@ use super::convert::{self, NewTable, Role, Statement, Step};
 use super::dimension::Dimension;
 use super::refuse;
 use crate::error::{Error, Kind, Result};
-use crate::pg::anyvalue::transaction_snapshot_is_fixed;
 use crate::pg::catalog::{check_owner, lock_relation, quote_ident, quote_qualified};
 use crate::pg::guc::MOVE_LIMIT_MB;
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
+use crate::pg::session::{notice, transaction_snapshot_is_fixed};
 use crate::pg::spi;
 use pgrx::pg_sys;
 use serde_json::{Value, json};
@@ -123,7 +123,7 @@ fn already(request: &Request, h: &Hypertable) -> Result<Outcome> {
     if !request.if_not_exists {
         return Err(Error::new(Kind::DuplicateObject, message));
     }
-    crate::pg::notice(&format!("{message}, skipping"), None);
+    notice(&format!("{message}, skipping"), None);
     Ok(Outcome {
         id: Some(h.id),
         relation: h.table.oid,

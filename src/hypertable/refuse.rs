@@ -197,7 +197,7 @@ pub fn blockers(table: pg_sys::Oid, key: &str) -> Result<Vec<String>> {
         &[
             table.into(),
             key.into(),
-            crate::pg::compat::exclusion_needs_newer_server().into(),
+            (!crate::pg::session::partitions_may_exclude()).into(),
         ],
         |r| r.need(2),
     )

@@ -66,21 +66,3 @@ pub fn type_name(oid: pg_sys::Oid) -> String {
         .to_string_lossy()
         .into_owned()
 }
-
-/// now() of this transaction, in microseconds since 2000-01-01 UTC.
-pub fn transaction_time() -> i64 {
-    // SAFETY: a plain read, legal inside any transaction
-    unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
-}
-
-/// True in REPEATABLE READ and SERIALIZABLE: statements do not see what others committed meanwhile.
-pub fn transaction_snapshot_is_fixed() -> bool {
-    // SAFETY: a plain global of this backend
-    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
-}
-
-/// True between BEGIN and COMMIT of the client.
-pub fn in_transaction_block() -> bool {
-    // SAFETY: reads the transaction state of this backend
-    unsafe { pg_sys::IsTransactionBlock() }
-}

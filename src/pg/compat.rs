@@ -16,8 +16,3 @@ pub unsafe fn relation_ownercheck(relation: pg_sys::Oid, role: pg_sys::Oid) -> b
         pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, role)
     }
 }
-
-/// Exclusion constraints on partitioned tables came with PostgreSQL 17.
-pub fn exclusion_needs_newer_server() -> bool {
-    cfg!(any(feature = "pg15", feature = "pg16"))
-}
