@@ -3,6 +3,7 @@
 //! A wrapper here returns owned or lifetime-bound safe values, checks its own preconditions and
 //! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
 
+pub mod anyvalue;
 pub mod bgworker;
 pub mod catalog;
 pub mod cold_am;
@@ -25,6 +26,8 @@ pub mod latch;
 mod list;
 pub mod nonatomic;
 pub mod owner;
+pub mod partition;
+pub mod session;
 pub mod shmem;
 pub mod spi;
 pub mod sqlite;
