@@ -1,7 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use crate::cold::mapping::quote_name;
+use crate::cold::name::hex;
+use crate::error::Kind;
 use rusqlite::types::Value;
+use sha2::{Digest, Sha256};
 use std::process::Command;
 
 fn column(attnum: i16, name: &str, type_name: &str, encoding: Encoding) -> ColumnSpec {

@@ -1,8 +1,10 @@
 //! The cold tier.
 
 pub mod api;
+mod cell;
 pub mod column_stats;
 pub mod file;
+mod file_check;
 pub mod file_schema;
 pub mod mapping;
 pub mod name;

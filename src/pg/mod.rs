@@ -10,6 +10,7 @@ pub mod latch;
 pub mod owner;
 pub mod spi;
 pub mod sqlite;
+mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
 

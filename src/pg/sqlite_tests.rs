@@ -3,7 +3,8 @@
 use super::*;
 use crate::cold::file::{Builder, ColumnSpec, FileSpec, IndexSpec};
 use crate::cold::mapping::Encoding;
-use crate::cold::store::StoreResult;
+use crate::cold::store::{StoreError, StoreResult};
+use crate::error::Kind;
 use std::cell::{Cell as Slot, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
