@@ -97,6 +97,7 @@ impl Builder {
             "PRAGMA page_size={PAGE_SIZE}; PRAGMA encoding='UTF-8'; PRAGMA auto_vacuum=NONE;
              PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;
              PRAGMA cache_size=-32768; PRAGMA temp_store=FILE; PRAGMA mmap_size=0;
+             PRAGMA temp_store_directory={};
              PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT};
              BEGIN;
              CREATE TABLE {INFO_TABLE}(key TEXT PRIMARY KEY, value TEXT);
@@ -104,6 +105,8 @@ impl Builder {
                type TEXT, encoding TEXT, nulls INTEGER, fallback INTEGER, min, max,
                bounds TEXT, enum_labels TEXT);
              {}; {};",
+            // sorting a large index must not fill the system's temporary folder
+            quote_literal(utf8(dir)?),
             layout.create_raw(&spec.columns),
             layout.create_view(&spec.columns),
         ))
@@ -188,7 +191,10 @@ impl Builder {
         for create in self.layout.create_indexes(&self.spec) {
             self.run(&create)?;
         }
-        self.run("ANALYZE")?;
+        // the samples of sqlite_stat4 would cost every reader one more page when it opens the file
+        self.run("ANALYZE; DROP TABLE IF EXISTS sqlite_stat4")?;
+        // VACUUM counts cached pages at 4 KiB each, and needs no more than these
+        self.run("PRAGMA cache_size=-2000")?;
         let target = utf8(self.done.path())?;
         self.run(&format!("VACUUM INTO {}", quote_literal(target)))?;
         let Builder {

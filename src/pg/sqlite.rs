@@ -378,7 +378,3 @@ impl Drop for Cursor {
         unsafe { ffi::sqlite3_finalize(self.stmt.as_ptr()) };
     }
 }
-
-#[cfg(test)]
-#[path = "sqlite_tests.rs"]
-mod tests;
