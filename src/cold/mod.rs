@@ -4,12 +4,14 @@
 //! agrees about it, and the catalog change that says so is the one atomic point.
 
 pub mod api;
-pub mod catalog;
+mod cell;
 mod check;
+pub mod catalog;
 pub mod column_stats;
 pub mod content;
 pub mod export;
 pub mod file;
+mod file_check;
 pub mod file_schema;
 mod inspect;
 pub mod manifest;

@@ -31,6 +31,7 @@ pub mod session;
 pub mod shmem;
 pub mod spi;
 pub mod sqlite;
+mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
 
