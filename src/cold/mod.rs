@@ -1,5 +1,9 @@
 //! The cold tier.
 
 pub mod api;
+pub mod cache;
+pub mod credentials;
+#[cfg(feature = "s3")]
+pub mod io_thread;
 pub mod server_options;
 pub mod store;

@@ -8,6 +8,7 @@ pub mod compat;
 pub mod guc;
 pub mod latch;
 pub mod owner;
+pub mod sigmask;
 pub mod spi;
 pub mod subxact;
 

@@ -6,8 +6,11 @@
 
 pub mod local;
 mod open;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 use crate::error::{Error, Kind};
+use std::cell::Cell;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -141,6 +144,36 @@ pub struct ReadStats {
     pub cache_hits: u64,
     /// Time spent waiting, in microseconds.
     pub wait_us: u64,
+}
+
+impl ReadStats {
+    /// The sum, counter by counter.
+    #[must_use]
+    pub fn plus(self, other: ReadStats) -> ReadStats {
+        ReadStats {
+            gets: self.gets + other.gets,
+            bytes: self.bytes + other.bytes,
+            cache_hits: self.cache_hits + other.cache_hits,
+            wait_us: self.wait_us + other.wait_us,
+        }
+    }
+}
+
+thread_local! {
+    static SESSION: Cell<ReadStats> = const {
+        Cell::new(ReadStats { gets: 0, bytes: 0, cache_hits: 0, wait_us: 0 })
+    };
+}
+
+/// Adds to the counters of this session.
+pub(crate) fn count(delta: ReadStats) {
+    SESSION.set(SESSION.get().plus(delta));
+}
+
+/// What reading cold files has cost since this backend started.
+#[must_use]
+pub fn session_stats() -> ReadStats {
+    SESSION.get()
 }
 
 /// What a store needs from the process that it runs in. Tests pass plain functions.
