@@ -8,6 +8,8 @@ pub mod local;
 mod open;
 #[cfg(feature = "s3")]
 pub mod s3;
+#[cfg(test)]
+mod tests;
 
 use crate::error::{Error, Kind};
 use std::cell::Cell;
@@ -233,40 +235,4 @@ pub fn check_key(key: &str) -> StoreResult<()> {
         return bad("has an empty, \".\" or \"..\" part");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_stay_below_the_root() {
-        for good in [
-            "a",
-            "a/b.sqlite",
-            "db-1/public.t/2025/x~20__y.sqlite",
-            "..a/b..",
-        ] {
-            assert_eq!(check_key(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "", "/a", "a//b", "a/", "../a", "a/../b", "a/..", "./a", "a\0b", "a\nb",
-        ] {
-            assert!(check_key(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn errors_name_the_key() {
-        let e = StoreError::Missing.at("t/x.sqlite");
-        assert_eq!(e.kind, Kind::FileMissing);
-        assert_eq!(
-            e.message,
-            "cold file \"t/x.sqlite\": the object does not exist"
-        );
-        assert_eq!(
-            StoreError::Short { wanted: 9, got: 4 }.kind(),
-            Kind::DataCorrupted
-        );
-    }
 }

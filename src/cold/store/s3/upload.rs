@@ -76,13 +76,14 @@ async fn settle(
     }
     match request::head(remote, &upload.key).await {
         // the name was free a moment ago, so this is the attempt whose answer was lost
-        Ok(found) if is_ours(&found, size, &upload.sha256) => Ok(found),
+        Ok(found) if found.sha256.is_some() && is_ours(&found, size, &upload.sha256) => Ok(found),
         Ok(_) => Err(StoreError::Exists),
         Err(_) if taken => Err(StoreError::Exists),
         Err(_) => Err(failure.error),
     }
 }
 
+/// Stores that drop metadata exist; after a confirmed write the size is enough for them.
 fn is_ours(found: &Meta, size: u64, sha256: &str) -> bool {
     found.size == size && found.sha256.as_deref().is_none_or(|hash| hash == sha256)
 }
