@@ -264,6 +264,7 @@ mod provider {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
     use crate::cold::server_options::{parse_mapping, parse_server};

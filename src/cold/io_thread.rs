@@ -228,6 +228,7 @@ pub fn stop() {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
     use std::cell::Cell;

@@ -9,6 +9,7 @@ mod open;
 #[cfg(feature = "s3")]
 pub mod s3;
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic)]
 mod tests;
 
 use crate::error::{Error, Kind};

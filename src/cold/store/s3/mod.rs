@@ -3,6 +3,7 @@
 mod failure;
 mod request;
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic)]
 mod tests;
 mod upload;
 
