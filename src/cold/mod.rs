@@ -18,6 +18,10 @@ pub mod manifest;
 pub mod mapping;
 pub mod name;
 pub mod pushdown;
+pub mod cache;
+pub mod credentials;
+#[cfg(feature = "s3")]
+pub mod io_thread;
 pub mod server_options;
 pub mod servers;
 pub mod store;

@@ -29,6 +29,7 @@ pub mod owner;
 pub mod partition;
 pub mod session;
 pub mod shmem;
+pub mod sigmask;
 pub mod spi;
 pub mod sqlite;
 mod sqlite_error;
