@@ -10,9 +10,12 @@ pub mod databases;
 pub mod guc;
 pub mod hooks;
 pub mod inject;
+pub mod latch;
 pub mod owner;
 pub mod shmem;
 pub mod spi;
+pub mod sqlite;
+mod sqlite_vfs;
 pub mod subxact;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.

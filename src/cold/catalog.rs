@@ -1,0 +1,90 @@
+//! Every catalog statement of the cold tier.
+
+use crate::cold::manifest::{ChunkState, FileColumn, Manifest};
+use crate::cold::mapping::Encoding;
+use crate::error::{Error, Result};
+use crate::pg::owner::as_extension_owner;
+use crate::pg::spi;
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+use std::rc::Rc;
+
+const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.server::text, f.key, f.etag, \
+    f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text \
+    FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk WHERE f.chunk = $1";
+
+// a file that came through a dump has its columns found by name: dropped columns are gone there
+const COLUMNS: &str = "SELECT CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum ELSE a.attnum END, \
+    c.physical, c.encoding, c.mixed, c.missing \
+    FROM strata.cold_column c JOIN strata.cold_file f ON f.id = c.file \
+    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = c.attname AND NOT a.attisdropped \
+    WHERE f.chunk = $1 ORDER BY c.attnum";
+
+const KEYS: &str = "SELECT array_agg(a.attnum ORDER BY a.attnum) \
+    FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
+    CROSS JOIN unnest(k.columns) AS u(name) \
+    JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
+    WHERE f.chunk = $1 GROUP BY k.index_name";
+
+const FORGET: &str = "WITH gone AS (DELETE FROM strata.cold_file WHERE chunk = $1 RETURNING server, key, owner_token) \
+    INSERT INTO strata.cold_delete_queue (key, server, owner_token, reason) \
+    SELECT key, server, owner_token, $2 FROM gone WHERE key IS NOT NULL ON CONFLICT DO NOTHING";
+
+/// State of a chunk by the latest snapshot, whatever snapshot the query uses.
+pub fn state_of(chunk: pg_sys::Oid) -> Result<ChunkState> {
+    as_extension_owner(|| load(chunk))
+}
+
+fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
+    let args: [DatumWithOid; 1] = [chunk.into()];
+    let found = spi::read_latest(FILE, &args, |row| {
+        let state: String = row.need(2)?;
+        if state == "frozen" {
+            return Ok(ChunkState::Frozen { attempt: row.need(3)? });
+        }
+        let hypertable: pg_sys::Oid = row.need(4)?;
+        Ok(ChunkState::Cold(Rc::new(Manifest {
+            file: row.need(1)?,
+            hypertable: hypertable.to_u32(),
+            server: row.need(5)?,
+            key: row.need(6)?,
+            etag: row.need(7)?,
+            bytes: u64::try_from(row.need::<i64>(8)?).unwrap_or(0),
+            rows: row.need(9)?,
+            raw_table: row.need(10)?,
+            rowid_name: row.get(11)?.unwrap_or_else(|| String::from("rowid")),
+            content_hash: row.get(12)?.unwrap_or_default(),
+            chunk_name: row.need(13)?,
+            columns: vec![],
+            keys: vec![],
+        })))
+    })?;
+    let Some(state) = found.into_iter().next() else { return Ok(ChunkState::Plain) };
+    let ChunkState::Cold(manifest) = state else { return Ok(state) };
+    let mut manifest = Rc::unwrap_or_clone(manifest);
+    manifest.columns = spi::read_latest(COLUMNS, &args, |row| {
+        let encoding: String = row.need(3)?;
+        let encoding = Encoding::parse(&encoding)
+            .ok_or_else(|| Error::internal(format!("unknown encoding \"{encoding}\" in strata.cold_column")))?;
+        Ok(row.get(1)?.map(|attnum| (attnum, row.get(2), encoding, row.get(4), row.get(5))))
+    })?
+    .into_iter()
+    .flatten()
+    .map(|(attnum, physical, encoding, mixed, missing)| {
+        Ok(FileColumn {
+            attnum,
+            physical: physical?,
+            encoding,
+            mixed: mixed?.unwrap_or(true),
+            missing: missing?,
+        })
+    })
+    .collect::<Result<_>>()?;
+    manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
+    Ok(ChunkState::Cold(Rc::new(manifest)))
+}
+
+/// Takes the manifest row of a chunk away and queues its file for deletion.
+pub fn forget_file(chunk: pg_sys::Oid, reason: &str) -> Result<()> {
+    as_extension_owner(|| spi::execute(FORGET, &[chunk.into(), reason.into()])).map(|_| ())
+}
