@@ -87,30 +87,28 @@ unsafe extern "C-unwind" fn process_utility(
     {
         part(&command);
     }
+    macro_rules! pass_on {
+        ($next:expr) => {
+            $next(
+                statement,
+                query,
+                read_only_tree,
+                context,
+                params,
+                environment,
+                dest,
+                completion,
+            )
+        };
+    }
+    // The boundary turns an error of C code into a panic. pgrx's standard_ProcessUtility has one
+    // inside already: a second around it would see that panic, and abort the server.
     // SAFETY: the arguments are passed on as they came; the closure owns nothing
     unsafe {
-        #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
-        pg_guard_ffi_boundary(|| match PREVIOUS_UTILITY {
-            Some(previous) => previous(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                dest,
-                completion,
-            ),
-            None => pg_sys::standard_ProcessUtility(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                dest,
-                completion,
-            ),
-        });
+        match PREVIOUS_UTILITY {
+            #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+            Some(previous) => pg_guard_ffi_boundary(|| pass_on!(previous)),
+            None => pass_on!(pg_sys::standard_ProcessUtility),
+        }
     }
 }

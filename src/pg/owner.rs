@@ -54,8 +54,8 @@ pub struct SettingScope {
 impl SettingScope {
     #[must_use]
     pub fn new() -> Self {
-        // SAFETY: opens a nest level that Drop closes
         SettingScope {
+            // SAFETY: opens a nest level that Drop closes
             level: unsafe { pg_sys::NewGUCNestLevel() },
         }
     }
