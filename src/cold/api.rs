@@ -2,7 +2,7 @@
 
 use crate::cold::catalog::{settings, spec};
 use crate::cold::tier::{self, Waiting};
-use crate::cold::{inspect, server_options, servers, untier};
+use crate::cold::{inspect, servers, untier};
 use crate::error::{Error, Kind, Result};
 use crate::hypertable;
 use crate::pg::anyvalue::{AnyValue, any_value};
@@ -34,7 +34,7 @@ fn only(supported: &str, given: Option<&str>, option: &str) -> Result<()> {
 
 #[pg_extern(sql = false)]
 fn _sqlite_validator(options: Vec<String>, catalog: pg_sys::Oid) -> Report<()> {
-    Ok(server_options::validate(&options, catalog)?)
+    Ok(servers::validate(options, catalog)?)
 }
 
 #[pg_extern(sql = false)]
@@ -171,7 +171,7 @@ fn cold_cache_reset() {
 }
 
 #[pg_extern(sql = false)]
-fn _owner_token() -> Report<String> {
+fn cold_owner_token() -> Report<String> {
     Ok(spec::identity()?.token())
 }
 
@@ -179,7 +179,7 @@ fn _owner_token() -> Report<String> {
 fn cold_check(
     hypertable: Option<pg_sys::Oid>,
     deep: Option<bool>,
-) -> Report<
+) -> std::result::Result<
     TableIterator<
         'static,
         (
@@ -189,6 +189,7 @@ fn cold_check(
             name!(detail, Option<String>),
         ),
     >,
+    ErrorReport,
 > {
     if let Some(table) = hypertable {
         catalog::check_owner(table)?;

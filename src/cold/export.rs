@@ -15,7 +15,7 @@ use crate::cold::servers;
 use crate::cold::store::StoreError;
 use crate::cold::temp::TempDir;
 use crate::error::{Error, Kind, Result};
-use crate::hypertable::{self, ChunkInfo};
+use crate::hypertable::ChunkInfo;
 use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, cold_copy, cold_move, cold_reader, cold_state, guc, inject, spi};
 use pgrx::{PgSqlErrorCode, pg_sys};

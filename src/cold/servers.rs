@@ -1,10 +1,10 @@
 //! From the name of a server to its store: options, credentials of the hypertable's owner.
 
-use super::server_options::{self, MappingOptions};
+use super::server_options::{self, MappingOptions, Rights};
 use super::store::{ObjectStore, open_store};
 use crate::error::{Error, Kind, Result};
 use crate::pg::owner::as_extension_owner;
-use crate::pg::spi;
+use crate::pg::{session, spi};
 use pgrx::pg_sys;
 use std::rc::Rc;
 
@@ -56,4 +56,49 @@ pub fn unknown(server: &str) -> Error {
         "CREATE SERVER {server} FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 's3://bucket/prefix'); \
          or use the built-in server strata_local."
     ))
+}
+
+/// What CREATE and ALTER of servers and user mappings check.
+///
+/// 22023 bad option, 42501 an option that the current user may not set, 0A000 foreign tables.
+pub fn validate(options: Vec<String>, catalog: pg_sys::Oid) -> Result<()> {
+    let options = pairs(Some(options));
+    let rights = match catalog {
+        pg_sys::ForeignServerRelationId => server_options::parse_server(&options)?.rights(),
+        pg_sys::UserMappingRelationId => server_options::parse_mapping(&options)?.rights(),
+        pg_sys::ForeignTableRelationId => {
+            return Err(Error::new(Kind::NotSupported, "foreign tables of strata_sqlite are not supported")
+                .hint("Servers of strata_sqlite hold cold chunks: SELECT strata.set_cold_storage('table', server => 'name');"));
+        }
+        _ if options.is_empty() => return Ok(()),
+        _ => {
+            return Err(Error::new(Kind::InvalidParameter, format!("invalid option \"{}\"", options[0].0))
+                .hint("strata_sqlite has options for servers and user mappings only."));
+        }
+    };
+    allowed(&rights)
+}
+
+fn allowed(rights: &Rights) -> Result<()> {
+    let refuse = |options: &[&str], who: &str| {
+        let list: Vec<String> = options.iter().map(|o| format!("\"{o}\"")).collect();
+        Err(Error::new(
+            Kind::InsufficientPrivilege,
+            format!("permission denied to set option {}", list.join(", ")),
+        )
+        .detail(format!("Only {who} may set it.")))
+    };
+    if session::is_superuser() {
+        return Ok(());
+    }
+    if !rights.superuser.is_empty() {
+        return refuse(&rights.superuser, "superusers");
+    }
+    if !rights.read_files.is_empty() && !session::has_role(pg_sys::ROLE_PG_READ_SERVER_FILES) {
+        return refuse(&rights.read_files, "members of pg_read_server_files");
+    }
+    if !rights.write_files.is_empty() && !session::has_role(pg_sys::ROLE_PG_WRITE_SERVER_FILES) {
+        return refuse(&rights.write_files, "members of pg_write_server_files");
+    }
+    Ok(())
 }

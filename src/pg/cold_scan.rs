@@ -203,6 +203,7 @@ pub(super) unsafe fn missing_values(
             Some(column) => match &column.missing {
                 // SAFETY: attnum is a column of this relation
                 Some(text) => unsafe {
+                    let _settings = super::cold_datum::pin_settings();
                     let att = super::compat::attribute(desc, i);
                     let mut codec = Codec::new((*att).atttypid, (*att).atttypmod);
                     Some(codec.read_text(text)?)
