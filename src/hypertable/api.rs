@@ -1,12 +1,14 @@
 //! SQL surface of hypertables; declared in sql/hypertable/code.sql.
 
+#![allow(clippy::result_large_err, reason = "ErrorReport is what pgrx takes")]
+
 use super::bounds::Edge;
 use super::catalog::{self, Chunk};
 use super::chunks;
 use super::create::{self, Outcome, Request};
 use super::dimension::{Dimension, DimensionKind, GivenInterval};
 use super::select::{self, Bounds};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind};
 use crate::pg::anyvalue::{AnyValue, any_value};
 use crate::pg::catalog::{check_owner, lock_relation};
 use crate::pg::session::{in_transaction_block, notice, preloaded};
@@ -16,13 +18,13 @@ use pgrx::prelude::*;
 use pgrx::{AnyElement, JsonB};
 use std::ffi::CStr;
 
-type Report<T> = std::result::Result<T, ErrorReport>;
+type Checked<T> = crate::error::Result<T>;
 
-fn need<T>(value: Option<T>, argument: &str) -> Result<T> {
+fn need<T>(value: Option<T>, argument: &str) -> Checked<T> {
     value.ok_or_else(|| Error::new(Kind::NullNotAllowed, format!("{argument} must not be NULL")))
 }
 
-fn later<T>(value: Option<T>, what: &str, instead: &str) -> Result<()> {
+fn later<T>(value: Option<T>, what: &str, instead: &str) -> Checked<()> {
     match value {
         None => Ok(()),
         Some(_) => {
@@ -35,7 +37,7 @@ fn text(name: &CStr) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn given_interval(argument: &str, value: Option<&AnyElement>) -> Result<Option<GivenInterval>> {
+fn given_interval(argument: &str, value: Option<&AnyElement>) -> Checked<Option<GivenInterval>> {
     let Some(value) = value else { return Ok(None) };
     Ok(Some(match any_value(value) {
         AnyValue::Int(n) => GivenInterval::Number(n),
@@ -63,7 +65,7 @@ fn by_range(
     column_name: Option<&CStr>,
     partition_interval: Option<AnyElement>,
     partition_func: Option<pg_sys::Oid>,
-) -> Report<JsonB> {
+) -> Result<JsonB, ErrorReport> {
     later(partition_func, "a partitioning function", NO_FUNCTION)?;
     let dimension = Dimension {
         kind: DimensionKind::Range,
@@ -81,7 +83,7 @@ fn by_hash(
     _column_name: Option<&CStr>,
     _number_partitions: Option<i32>,
     _partition_func: Option<pg_sys::Oid>,
-) -> Report<JsonB> {
+) -> Result<JsonB, ErrorReport> {
     Err(
         Error::new(Kind::NotSupported, "hash dimensions are not supported")
             .hint("use one range dimension: strata.by_range('column', INTERVAL '7 days')")
@@ -95,7 +97,7 @@ fn by_id(
     _column_name: Option<&CStr>,
     _time_column: Option<&CStr>,
     _partition_interval: Option<AnyElement>,
-) -> Report<JsonB> {
+) -> Result<JsonB, ErrorReport> {
     Err(Error::new(
         Kind::NotSupported,
         "partitioning by id with a time column is not supported",
@@ -116,7 +118,7 @@ fn preload_notice() {
     );
 }
 
-fn run(request: &Request) -> Result<Outcome> {
+fn run(request: &Request) -> Checked<Outcome> {
     let outcome = create::create(request)?;
     if outcome.created {
         preload_notice();
@@ -139,7 +141,7 @@ fn create_hypertable(
     logical_key: Option<&CStr>,
     on_conflicting_unique: Option<&str>,
     dry_run: Option<bool>,
-) -> Report<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -150,6 +152,7 @@ fn create_hypertable(
             name!(report, JsonB),
         ),
     >,
+    ErrorReport,
 > {
     later(end_column, "end_column", "leave it out")?;
     later(logical_key, "logical_key", "leave it out")?;
@@ -172,7 +175,7 @@ fn create_hypertable(
     Ok(TableIterator::once(row))
 }
 
-fn conflicting_unique(value: Option<&str>) -> Result<()> {
+fn conflicting_unique(value: Option<&str>) -> Checked<()> {
     match need(value, "on_conflicting_unique")? {
         "error" => Ok(()),
         v @ ("widen" | "leaf" | "drop") => Err(Error::new(
@@ -201,7 +204,7 @@ fn create_hypertable_named(
     if_not_exists: Option<bool>,
     partitioning_func: Option<pg_sys::Oid>,
     migrate_data: Option<bool>,
-) -> Report<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -210,6 +213,7 @@ fn create_hypertable_named(
             name!(created, bool),
         ),
     >,
+    ErrorReport,
 > {
     later(
         partitioning_column,
@@ -254,7 +258,7 @@ fn set_chunk_time_interval(
     hypertable: Option<pg_sys::Oid>,
     chunk_time_interval: Option<AnyElement>,
     dimension_name: Option<&CStr>,
-) -> Report<()> {
+) -> Result<(), ErrorReport> {
     let h = chunks::hypertable(need(hypertable, "hypertable")?)?;
     check_owner(h.table.oid)?;
     if let Some(name) = dimension_name.map(text).filter(|n| *n != h.key) {
@@ -283,7 +287,7 @@ fn premake_chunks(
     relation: Option<pg_sys::Oid>,
     from_value: Option<AnyElement>,
     to_value: Option<AnyElement>,
-) -> Report<SetOfIterator<'static, pg_sys::Oid>> {
+) -> Result<SetOfIterator<'static, pg_sys::Oid>, ErrorReport> {
     let h = chunks::hypertable(need(relation, "relation")?)?;
     check_owner(h.table.oid)?;
     let from = any_value(&need(from_value, "from_value")?);
@@ -327,7 +331,7 @@ fn show_chunks(
     newer_than: Option<AnyElement>,
     created_before: Option<AnyElement>,
     created_after: Option<AnyElement>,
-) -> Report<SetOfIterator<'static, pg_sys::Oid>> {
+) -> Result<SetOfIterator<'static, pg_sys::Oid>, ErrorReport> {
     let h = chunks::hypertable(need(relation, "relation")?)?;
     let bounds = bounds(older_than, newer_than, created_before, created_after);
     Ok(SetOfIterator::new(oids(&select::chunks(
@@ -346,7 +350,7 @@ fn drop_chunks(
     created_before: Option<AnyElement>,
     created_after: Option<AnyElement>,
     concurrently: Option<bool>,
-) -> Report<SetOfIterator<'static, String>> {
+) -> Result<SetOfIterator<'static, String>, ErrorReport> {
     if concurrently == Some(true) {
         return Err(Error::new(Kind::NotSupported, "drop_chunks(concurrently => true) is not supported")
             .hint("leave concurrently out: the chunks are dropped in this transaction, with the hypertable locked")
@@ -405,7 +409,7 @@ fn edge_time(key: super::bounds::KeyType, edge: Edge) -> Option<TimestampWithTim
 fn chunk_range(
     chunk: pg_sys::Oid,
     key_type: pg_sys::Oid,
-) -> Report<
+) -> Result<
     TableIterator<
         'static,
         (
@@ -415,6 +419,7 @@ fn chunk_range(
             name!(range_end_integer, Option<i64>),
         ),
     >,
+    ErrorReport,
 > {
     let (Some((lo, hi)), Some(key)) = (catalog::range_of(chunk)?, catalog::key_type(key_type))
     else {
