@@ -1,4 +1,5 @@
 //! Stores inside a backend: waiting, cancelling, the descriptor budget.
+#![allow(clippy::expect_used, clippy::panic)]
 
 #[pgrx::pg_schema]
 mod tests {

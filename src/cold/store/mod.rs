@@ -179,6 +179,12 @@ pub fn session_stats() -> ReadStats {
     SESSION.get()
 }
 
+/// Forgets cached blocks of remote files.
+pub fn reset_cache() {
+    #[cfg(feature = "s3")]
+    s3::reset_cache();
+}
+
 /// What a store needs from the process that it runs in. Tests pass plain functions.
 #[derive(Clone, Copy)]
 pub struct Host {

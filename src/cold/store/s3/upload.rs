@@ -19,11 +19,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// Larger files go up in parts.
-const SINGLE_MAX: u64 = 64 << 20;
+/// Sizes of requests, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// Larger files go up in parts.
+    pub single_max: u64,
+    /// Smallest part; larger where a file would need more parts than stores allow (10000).
+    pub part: u64,
+}
 
-/// Smallest part; larger where a file would need more parts than stores allow (10000).
-const PART: u64 = 16 << 20;
+impl Default for Sizes {
+    fn default() -> Self {
+        Sizes {
+            single_max: 64 << 20,
+            part: 16 << 20,
+        }
+    }
+}
 
 /// What to write.
 pub(super) struct Upload {
@@ -45,7 +57,7 @@ pub(super) async fn put(remote: &Arc<Remote>, upload: Upload) -> StoreResult<Met
         Err(e) => return Err(e),
     }
     let upload = Rc::new(upload);
-    let sent = if size > SINGLE_MAX {
+    let sent = if size > remote.sizes.single_max {
         parts(remote, &upload, Rc::new(file), size).await
     } else {
         whole(remote, &upload, &file, size).await
@@ -187,7 +199,7 @@ async fn send_parts(
     size: u64,
     id: &str,
 ) -> Result<Vec<CompletedPart>, Failure> {
-    let part_size = PART.max(size.div_ceil(9000));
+    let part_size = remote.sizes.part.max(size.div_ceil(9000));
     let count = i32::try_from(size.div_ceil(part_size)).unwrap_or(i32::MAX);
     let mut running = JoinSet::new();
     let mut parts = Vec::new();

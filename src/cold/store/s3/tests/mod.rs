@@ -84,6 +84,16 @@ fn store_in(host: Host, address: SocketAddr, secret: &str, more: &[(&str, &str)]
     Rc::new(S3::new(&options, &mapping, &|_| None, host).expect("store"))
 }
 
+/// A store that sends files above 6 MiB in parts of 5 MiB, the smallest that S3 takes.
+fn in_parts(host: Host, address: SocketAddr) -> Rc<S3> {
+    let mut store = Rc::into_inner(store_in(host, address, "secret", &[])).expect("only owner");
+    Arc::get_mut(&mut store.remote).expect("only owner").sizes = upload::Sizes {
+        single_max: 6 << 20,
+        part: 5 << 20,
+    };
+    Rc::new(store)
+}
+
 /// A file to store, with its hash.
 struct Source {
     folder: tempfile::TempDir,

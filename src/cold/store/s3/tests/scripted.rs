@@ -222,6 +222,12 @@ fn hanging_and_absent_stores() {
     assert!(matches!(answer, Err(StoreError::Timeout(_))), "{answer:?}");
     assert_eq!(requests.len(), 2);
     assert!(begun.elapsed() < Duration::from_secs(5));
+    let hung = scripted(|_, _| None);
+    let patient = [("max_retries", "9"), ("request_timeout", "200ms")];
+    let head = store(hung.address, "secret", &patient).head(KEY);
+    assert!(matches!(head, Err(StoreError::Timeout(_))), "{head:?}");
+    let sent = hung.requests.lock().expect("no panic").len();
+    assert_eq!(sent, 2, "a store that hangs gets one more try, not nine");
 
     let free = TcpListener::bind("127.0.0.1:0").expect("port");
     let address = free.local_addr().expect("address");
@@ -340,7 +346,7 @@ fn cancelled_uploads_in_parts_are_aborted() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("file");
     let file = std::fs::File::create(&path).expect("file");
-    file.set_len((64 << 20) + 1).expect("sparse");
+    file.set_len(11 << 20).expect("sparse");
     let host = Host {
         wait_readable: |_, _| {
             std::thread::sleep(Duration::from_millis(10));
@@ -349,8 +355,8 @@ fn cancelled_uploads_in_parts_are_aborted() {
         },
         ..Host::plain()
     };
-    let store = store_in(host, server.address, "secret", &[]);
-    CANCEL_AFTER.set(300);
+    let store = in_parts(host, server.address);
+    CANCEL_AFTER.set(100);
     let seen = Arc::clone(&server.requests);
     let put = AssertUnwindSafe(|| store.put_if_absent(KEY, &path, "00", &[]));
     assert!(catch_unwind(put).is_err());
