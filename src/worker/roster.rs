@@ -11,6 +11,8 @@ pub type Millis = u64;
 
 /// Workers that have not yet shown whether they stay; bounds the load of a server with many databases.
 const TRIALS: usize = 2;
+/// A longer trial waits for something, say for a copy of its database, and must not hold up others.
+const LONG_TRIAL: Millis = 5_000;
 /// A worker that lived this long was no failure.
 const LONG: Millis = 60_000;
 const FIRST_DELAY: Millis = 5_000;
@@ -108,7 +110,7 @@ impl Roster {
 
     /// The database to start a worker in next, if any.
     pub fn next(&self, now: Millis) -> Option<u32> {
-        let trials = self.entries.values().filter(|e| e.on_trial()).count();
+        let trials = self.entries.values().filter(|e| e.on_trial(now)).count();
         if now < self.full_until || trials >= TRIALS {
             return None;
         }
@@ -154,8 +156,8 @@ impl Roster {
 }
 
 impl Entry {
-    fn on_trial(&self) -> bool {
-        matches!(self.state, State::Trial(_))
+    fn on_trial(&self, now: Millis) -> bool {
+        matches!(self.state, State::Trial(since) if now.saturating_sub(since) < LONG_TRIAL)
     }
 
     fn ended(&mut self, now: Millis, lived: Millis) -> State {
@@ -196,6 +198,18 @@ mod tests {
         assert_eq!(r.next(0), None, "a third trial");
         see(&mut r, 10, &[5, 6, 7], &[5], &[5, 6]);
         assert_eq!(r.next(10), Some(7), "5 serves, so one trial is over");
+    }
+
+    #[test]
+    fn stuck_trials_do_not_hold_up_others() {
+        let mut r = Roster::default();
+        see(&mut r, 0, &[5, 6, 7], &[], &[]);
+        r.started(5, 0);
+        r.started(6, 0);
+        see(&mut r, LONG_TRIAL, &[5, 6, 7], &[], &[5, 6]);
+        assert_eq!(r.next(LONG_TRIAL), Some(7));
+        r.started(7, LONG_TRIAL);
+        assert_eq!(r.next(LONG_TRIAL), None, "5 and 6 are not started twice");
     }
 
     #[test]
