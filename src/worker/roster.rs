@@ -110,8 +110,7 @@ impl Roster {
 
     /// The database to start a worker in next, if any.
     pub fn next(&self, now: Millis) -> Option<u32> {
-        let trials = self.entries.values().filter(|e| e.on_trial(now)).count();
-        if now < self.full_until || trials >= TRIALS {
+        if now < self.full_until || self.trials(now) >= TRIALS {
             return None;
         }
         let due = self.entries.iter().filter_map(|(d, e)| match e.state {
@@ -129,10 +128,19 @@ impl Roster {
         }
     }
 
-    /// The server had no free process: nothing is started for a while.
-    pub fn refused(&mut self, now: Millis) {
+    fn trials(&self, now: Millis) -> usize {
+        self.entries.values().filter(|e| e.on_trial(now)).count()
+    }
+
+    /// The server had no free process: nothing is started for a while. True when nothing goes on at all;
+    /// otherwise a trial has the last one, and usually ends at once.
+    pub fn refused(&mut self, now: Millis) -> bool {
+        if self.trials(now) > 0 {
+            return false;
+        }
         self.full_pause = (self.full_pause * 2).clamp(FIRST_FULL, LAST_FULL);
         self.full_until = now + self.full_pause;
+        true
     }
 
     /// Databases that wait because the server has no free process.
@@ -313,14 +321,26 @@ mod tests {
         for pause in [1_000, 2_000, 4_000, 5_000, 5_000] {
             assert_eq!(r.next(now), Some(5));
             assert_eq!(r.waiting(now), 1);
-            r.refused(now);
+            assert!(r.refused(now));
             assert_eq!(r.next(now), None);
             assert_eq!(r.sleep(now, 60_000), pause);
             now += pause;
         }
         r.started(5, now);
-        r.refused(now);
+        see(&mut r, now, &[5, 6], &[5], &[5]);
+        assert!(r.refused(now));
         assert_eq!(r.sleep(now, 60_000), 1_000, "success ends the growth");
+    }
+
+    #[test]
+    fn one_free_process_is_enough_to_go_on() {
+        let mut r = Roster::default();
+        see(&mut r, 0, &[5, 6], &[], &[]);
+        r.started(5, 0);
+        assert_eq!(r.next(0), Some(6));
+        assert!(!r.refused(0), "no reason to complain");
+        see(&mut r, 20, &[5, 6], &[], &[]);
+        assert_eq!(r.next(20), Some(6));
     }
 
     #[test]
