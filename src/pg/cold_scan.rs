@@ -187,7 +187,7 @@ unsafe fn read_conditions(numbers: &[i32], desc: pg_sys::TupleDesc) -> Vec<Condi
 }
 
 /// Values of needed columns that the file does not have: added after the export.
-unsafe fn missing_values(
+pub(super) unsafe fn missing_values(
     manifest: &Manifest,
     desc: pg_sys::TupleDesc,
     needed: &[i16],

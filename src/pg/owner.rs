@@ -94,6 +94,26 @@ impl Drop for SettingScope {
     }
 }
 
+/// SET LOCAL: until the end of the transaction.
+pub fn set_local(name: &str, value: &str) {
+    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
+        return;
+    };
+    // SAFETY: both strings are NUL terminated and outlive the call
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
 /// The owner of the extension, or `None` where it is not installed in this database.
 pub fn extension_owner() -> Option<pg_sys::Oid> {
     super::catalog::extension().map(|e| e.owner)
