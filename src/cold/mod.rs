@@ -21,6 +21,7 @@ pub mod io_thread;
 pub mod manifest;
 pub mod mapping;
 pub mod name;
+mod option_values;
 pub mod pushdown;
 pub mod server_options;
 pub mod servers;
