@@ -209,7 +209,8 @@ fn create_hypertable_named(
         'static,
         (
             name!(hypertable_id, Option<i32>),
-            name!(relation, pg_sys::Oid),
+            name!(schema_name, String),
+            name!(table_name, String),
             name!(created, bool),
         ),
     >,
@@ -247,7 +248,8 @@ fn create_hypertable_named(
     })?;
     Ok(TableIterator::once((
         outcome.id,
-        outcome.relation,
+        outcome.schema,
+        outcome.table,
         outcome.created,
     )))
 }

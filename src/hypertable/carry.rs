@@ -27,12 +27,14 @@ FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1
   AND d.deptype = 'i' AND $2 <> '' ORDER BY d.objid";
 
+// pg_attver is the server's own mark (minor releases of 2026), not an option of the user
 const COLUMN_SETTINGS: &str = "
 SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', $2, a.attname, a.attstattarget), 0::oid
 FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0
 UNION ALL
-SELECT format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', $2, a.attname, array_to_string(a.attoptions, ', ')), 0
-FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attoptions IS NOT NULL";
+SELECT format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', $2, a.attname, o.list), 0
+FROM pg_attribute a, LATERAL (SELECT string_agg(o, ', ') AS list FROM unnest(a.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%') o
+WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND o.list IS NOT NULL";
 
 const ROW_SECURITY: &str = "
 SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', $2), 0::oid FROM pg_class c WHERE c.oid = $1 AND c.relrowsecurity";
@@ -340,8 +342,17 @@ pub fn capture(table: pg_sys::Oid, target: &str) -> Result<Carried> {
     let mut counts = BTreeMap::new();
     for source in SOURCES {
         let found = statements(source, table, target)?;
-        if !source.0.is_empty() && !found.is_empty() {
-            counts.insert(source.0, found.len());
+        // an object may need several statements, but exactly one that is not ALTER TABLE ... or REVOKE
+        let objects = match source.0 {
+            "" => 0,
+            "triggers" | "rules" | "extended statistics" => {
+                found.iter().filter(|s| s.sql.starts_with("CREATE")).count()
+            }
+            "privileges" => found.iter().filter(|s| s.sql.starts_with("GRANT")).count(),
+            _ => found.len(),
+        };
+        if objects > 0 {
+            counts.insert(source.0, objects);
         }
         out.extend(found);
     }

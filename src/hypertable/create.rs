@@ -32,7 +32,8 @@ pub struct Request {
 pub struct Outcome {
     /// `None` in a dry run
     pub id: Option<i32>,
-    pub relation: pg_sys::Oid,
+    pub schema: String,
+    pub table: String,
     pub created: bool,
     pub chunks: i32,
     pub rows_moved: i64,
@@ -126,7 +127,8 @@ fn already(request: &Request, h: &Hypertable) -> Result<Outcome> {
     notice(&format!("{message}, skipping"), None);
     Ok(Outcome {
         id: Some(h.id),
-        relation: h.table.oid,
+        schema: h.table.schema.clone(),
+        table: h.table.name.clone(),
         created: false,
         chunks: catalog::chunks(h.table.oid, true)?.len() as i32,
         rows_moved: 0,
@@ -195,7 +197,8 @@ fn register(request: &Request, s: &Subject, p: &Partitioning) -> Result<Outcome>
 fn dry(s: &Subject, report: Value) -> Outcome {
     Outcome {
         id: None,
-        relation: s.table.oid,
+        schema: s.table.schema.clone(),
+        table: s.table.name.clone(),
         created: false,
         chunks: 0,
         rows_moved: 0,
@@ -207,7 +210,8 @@ fn finish(s: &Subject, id: i32, rows_moved: i64, report: Value) -> Result<Outcom
     let relation = relation_named(s)?;
     Ok(Outcome {
         id: Some(id),
-        relation,
+        schema: s.table.schema.clone(),
+        table: s.table.name.clone(),
         created: true,
         chunks: catalog::chunks(relation, true)?.len() as i32,
         rows_moved,
