@@ -1,1 +1,122 @@
--- cold/tables
+-- Cold tier: the manifest (which file holds which chunk) and its working tables.
+-- Read with a latest snapshot, never with a query's: moving a chunk is a physical change.
+
+CREATE TABLE strata.cold_setting (
+    hypertable regclass PRIMARY KEY,
+    server     name NOT NULL,
+    late_rows  text NOT NULL DEFAULT 'reject' CHECK (late_rows IN ('accept', 'reject')),
+    indexes    text NOT NULL DEFAULT 'all' CHECK (indexes IN ('all', 'unique', 'none')),
+    verify     text NOT NULL DEFAULT 'full' CHECK (verify IN ('full', 'sample', 'checksum'))
+);
+
+-- One row per chunk that is frozen (its export is under way) or live (its rows are in the file).
+-- chunk_oid repeats the OID as a number: where it differs from chunk, the row came through a dump.
+CREATE TABLE strata.cold_file (
+    id           uuid PRIMARY KEY,
+    hypertable   regclass NOT NULL,
+    chunk        regclass NOT NULL UNIQUE,
+    chunk_oid    oid NOT NULL,
+    generation   integer NOT NULL,
+    state        text NOT NULL CHECK (state IN ('frozen', 'live')),
+    attempt      bigint NOT NULL,
+    server       name,
+    key          text,
+    etag         text,
+    bytes        bigint,
+    sha256       text,
+    rows         bigint,
+    content_hash text,
+    raw_table    text,
+    rowid_name   text,
+    range_start  text,
+    range_end    text,
+    owner_token  text,
+    created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    CHECK (state OPERATOR(pg_catalog.=) 'frozen' OR (server IS NOT NULL AND key IS NOT NULL AND etag IS NOT NULL
+        AND bytes IS NOT NULL AND sha256 IS NOT NULL AND rows IS NOT NULL AND raw_table IS NOT NULL))
+);
+
+-- Columns of a file, matched by attnum; attname serves to find the attnum again after a dump.
+-- A row without physical name is a column added after the export: every cold row has "missing" there.
+CREATE TABLE strata.cold_column (
+    file      uuid NOT NULL REFERENCES strata.cold_file ON DELETE CASCADE,
+    attnum    smallint NOT NULL,
+    attname   name NOT NULL,
+    physical  text,
+    type_name text NOT NULL,
+    encoding  text NOT NULL,
+    mixed     boolean NOT NULL DEFAULT false,
+    nulls     bigint,
+    min_value text,
+    max_value text,
+    missing   text,
+    PRIMARY KEY (file, attnum)
+);
+
+-- Unique keys whose index the file carries.
+CREATE TABLE strata.cold_key (
+    file       uuid NOT NULL REFERENCES strata.cold_file ON DELETE CASCADE,
+    index_name name NOT NULL,
+    columns    name[] NOT NULL,
+    PRIMARY KEY (file, index_name)
+);
+
+-- First write of each subtransaction to a frozen chunk: the export gives way when it finds a row.
+CREATE TABLE strata.cold_touch (
+    chunk   oid NOT NULL,
+    attempt bigint NOT NULL
+);
+CREATE INDEX cold_touch_chunk ON strata.cold_touch (chunk, attempt);
+
+-- Export jobs, queued, running and ended.
+CREATE TABLE strata.cold_export (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    chunk       regclass NOT NULL,
+    role        oid NOT NULL,
+    state       text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done', 'failed')),
+    step        text,
+    attempt     integer NOT NULL DEFAULT 0,
+    queued_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    started_at  timestamptz,
+    finished_at timestamptz,
+    rows_total  bigint,
+    rows_done   bigint,
+    blocked_by  text,
+    last_error  text
+);
+CREATE UNIQUE INDEX cold_export_chunk ON strata.cold_export (chunk) WHERE state IN ('queued', 'running');
+
+-- Objects that an upload may have left behind: committed before the first byte is sent.
+CREATE TABLE strata.cold_upload (
+    key        text NOT NULL,
+    server     name NOT NULL,
+    chunk      oid NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (server, key)
+);
+
+-- Objects that no chunk needs any more. Nothing is deleted inline.
+CREATE TABLE strata.cold_delete_queue (
+    key         text NOT NULL,
+    server      name NOT NULL,
+    owner_token text,
+    chunk       oid,
+    generation  integer,
+    reason      text NOT NULL,
+    queued_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (server, key)
+);
+
+-- Who owns the files that this database writes. Not dumped: a copy gets an identity of its own.
+CREATE TABLE strata.cold_owner (
+    install   uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton)
+);
+INSERT INTO strata.cold_owner DEFAULT VALUES;
+
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

@@ -1,8 +1,10 @@
 //! What other nouns and the worker ask of hypertables.
 
 use super::bounds::Edge;
+use super::select::{self, Bounds};
 use super::{catalog, chunks};
 use crate::error::{Error, Kind, Result};
+use crate::pg::anyvalue::AnyValue;
 use crate::pg::catalog::relation_name;
 use crate::pg::owner::SettingScope;
 use crate::pg::subxact::attempt;
@@ -96,4 +98,26 @@ pub fn premake_all() -> Result<i32> {
         pgrx::log!("pg_strata: premake of hypertable \"{name}\" failed, will try again: {error}");
     }
     Ok(made)
+}
+
+/// 42704 unless the relation is a hypertable.
+pub fn check_hypertable(relation: pg_sys::Oid) -> Result<()> {
+    chunks::hypertable(relation).map(|_| ())
+}
+
+/// The chunks wholly before `older_than` and wholly at or after `newer_than`, oldest first.
+pub fn chunks_between(
+    hypertable: pg_sys::Oid,
+    older_than: Option<AnyValue>,
+    newer_than: Option<AnyValue>,
+) -> Result<Vec<pg_sys::Oid>> {
+    let h = chunks::hypertable(hypertable)?;
+    let bounds = Bounds {
+        older_than,
+        newer_than,
+        ..Bounds::default()
+    };
+    let mut found = select::chunks(&h, &bounds, false)?;
+    found.sort_by_key(|chunk| chunk.range.0);
+    Ok(found.into_iter().map(|chunk| chunk.oid).collect())
 }

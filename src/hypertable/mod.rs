@@ -17,4 +17,4 @@ mod info;
 mod refuse;
 mod select;
 
-pub use info::{ChunkInfo, chunk_info, premake_all};
+pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};

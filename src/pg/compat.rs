@@ -16,3 +16,191 @@ pub unsafe fn relation_ownercheck(relation: pg_sys::Oid, role: pg_sys::Oid) -> b
         pg_sys::object_ownercheck(pg_sys::RelationRelationId, relation, role)
     }
 }
+
+/// Last argument of the access method callback tuple_update.
+#[cfg(feature = "pg15")]
+pub type UpdateIndexes = bool;
+/// Last argument of the access method callback tuple_update.
+#[cfg(not(feature = "pg15"))]
+pub type UpdateIndexes = pg_sys::TU_UpdateIndexes::Type;
+
+#[cfg(feature = "pg15")]
+type FileNode = pg_sys::RelFileNode;
+#[cfg(not(feature = "pg15"))]
+type FileNode = pg_sys::RelFileLocator;
+
+#[allow(ffi_unwind_calls, reason = "called inside pg_guard_ffi_boundary")]
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn set_new_filenode(
+    rel: pg_sys::Relation,
+    node: *const FileNode,
+    persistence: core::ffi::c_char,
+    freeze_xid: *mut pg_sys::TransactionId,
+    min_multi: *mut pg_sys::MultiXactId,
+) {
+    super::cold_am::before_new_filenode(rel);
+    // SAFETY: heap's routine is a constant; the arguments are the server's
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let f = (*pg_sys::GetHeapamTableAmRoutine()).relation_set_new_filenode;
+        #[cfg(not(feature = "pg15"))]
+        let f = (*pg_sys::GetHeapamTableAmRoutine()).relation_set_new_filelocator;
+        if let Some(f) = f {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| f(rel, node, persistence, freeze_xid, min_multi));
+        }
+    }
+}
+
+/// Puts our callback for a new, empty file (TRUNCATE, rewrites) into the routine.
+pub fn set_new_filenode_callback(am: &mut pg_sys::TableAmRoutine) {
+    #[cfg(feature = "pg15")]
+    {
+        am.relation_set_new_filenode = Some(set_new_filenode);
+    }
+    #[cfg(not(feature = "pg15"))]
+    {
+        am.relation_set_new_filelocator = Some(set_new_filenode);
+    }
+}
+
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+#[allow(ffi_unwind_calls, reason = "called inside pg_guard_ffi_boundary")]
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn analyze_next_block(
+    scan: pg_sys::TableScanDesc,
+    block: pg_sys::BlockNumber,
+    strategy: pg_sys::BufferAccessStrategy,
+) -> bool {
+    if super::cold_am::analyze_skips(scan) {
+        return false;
+    }
+    // SAFETY: heap's routine is a constant; the arguments are the server's
+    unsafe {
+        match (*pg_sys::GetHeapamTableAmRoutine()).scan_analyze_next_block {
+            Some(f) => pg_sys::ffi::pg_guard_ffi_boundary(|| f(scan, block, strategy)),
+            None => false,
+        }
+    }
+}
+
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+#[allow(ffi_unwind_calls, reason = "called inside pg_guard_ffi_boundary")]
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn analyze_next_block(
+    scan: pg_sys::TableScanDesc,
+    stream: *mut pg_sys::ReadStream,
+) -> bool {
+    if super::cold_am::analyze_skips(scan) {
+        return false;
+    }
+    // SAFETY: heap's routine is a constant; the arguments are the server's
+    unsafe {
+        match (*pg_sys::GetHeapamTableAmRoutine()).scan_analyze_next_block {
+            Some(f) => pg_sys::ffi::pg_guard_ffi_boundary(|| f(scan, stream)),
+            None => false,
+        }
+    }
+}
+
+/// Puts our ANALYZE callback into the routine.
+pub fn set_analyze_callbacks(am: &mut pg_sys::TableAmRoutine) {
+    am.scan_analyze_next_block = Some(analyze_next_block);
+}
+
+/// True in a worker that applies a logical replication stream.
+pub fn is_logical_worker() -> bool {
+    // SAFETY: asks for a flag of this process
+    unsafe { pg_sys::IsLogicalWorker() }
+}
+
+/// Gives the relation a new, empty main file inside this transaction.
+///
+/// # Safety
+/// The relation must be open and locked AccessExclusive.
+pub unsafe fn new_empty_file(rel: pg_sys::Relation) {
+    // SAFETY: promised by the caller
+    unsafe {
+        let persistence = (*(*rel).rd_rel).relpersistence;
+        #[cfg(feature = "pg15")]
+        pg_sys::RelationSetNewRelfilenode(rel, persistence);
+        #[cfg(not(feature = "pg15"))]
+        pg_sys::RelationSetNewRelfilenumber(rel, persistence);
+    }
+}
+
+/// Rebuilds all indexes of a relation and of its TOAST table.
+pub fn reindex(relation: pg_sys::Oid) {
+    let mut params = pg_sys::ReindexParams::default();
+    let flags = pg_sys::REINDEX_REL_PROCESS_TOAST as i32;
+    // SAFETY: the caller holds AccessExclusiveLock; the params live on this stack
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        pg_sys::reindex_relation(relation, flags, &mut params);
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        pg_sys::reindex_relation(std::ptr::null(), relation, flags, &mut params);
+    }
+}
+
+/// Descriptor of one column (0-based).
+///
+/// # Safety
+/// `desc` must be valid and have more than `i` attributes.
+pub unsafe fn attribute(desc: pg_sys::TupleDesc, i: usize) -> *mut pg_sys::FormData_pg_attribute {
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        (*desc).attrs.as_mut_ptr().add(i)
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::TupleDescAttr(desc, i as i32)
+    }
+}
+
+/// True when a sort key is descending.
+///
+/// # Safety
+/// `key` must be a valid path key.
+pub unsafe fn is_descending(key: *const pg_sys::PathKey) -> bool {
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        (*key).pk_strategy == pg_sys::BTGreaterStrategyNumber as i32
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
+        (*key).pk_cmptype == pg_sys::CompareType::COMPARE_GT
+    }
+}
+
+/// # Safety
+/// `handler` must be fit to run as a signal handler, in the main thread.
+pub unsafe fn pqsignal(signal: i32, handler: pg_sys::pqsigfunc) {
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::pqsignal(signal, handler);
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::pqsignal_be(signal, handler);
+    }
+}
+
+/// Number of a relation's main file.
+pub fn file_number(rel: pg_sys::Relation) -> u32 {
+    // SAFETY: callers pass an open relation
+    unsafe {
+        #[cfg(feature = "pg15")]
+        {
+            (*rel).rd_node.relNode.to_u32()
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            (*rel).rd_locator.relNumber.to_u32()
+        }
+    }
+}

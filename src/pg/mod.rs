@@ -4,18 +4,50 @@
 //! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
 
 pub mod anyvalue;
+pub mod bgworker;
 pub mod catalog;
+pub mod cold_am;
+pub mod cold_copy;
+pub mod cold_datum;
+mod cold_guard;
+pub mod cold_move;
+mod cold_path;
+pub mod cold_reader;
+pub mod cold_scan;
+pub mod cold_state;
 pub mod compat;
+pub mod databases;
+mod explain;
+mod ffi;
 pub mod guc;
+pub mod hooks;
+pub mod inject;
+pub mod latch;
+mod list;
+pub mod nonatomic;
 pub mod owner;
 pub mod partition;
 pub mod session;
+pub mod shmem;
+pub mod sigmask;
 pub mod spi;
+pub mod sqlite;
+mod sqlite_error;
+mod sqlite_vfs;
 pub mod subxact;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {
     guc::init();
+    if binary_upgrade() {
+        return;
+    }
+    hooks::init();
+    cold_scan::register();
+    sqlite::set_interrupt_check(catalog::check_for_interrupts);
+    if preloading() {
+        shmem::init();
+    }
 }
 
 /// True while the postmaster loads `shared_preload_libraries`.

@@ -53,3 +53,15 @@ pub fn notice(message: &str, hint: Option<&str>) {
     }
     report.report(pgrx::PgLogLevel::NOTICE);
 }
+
+/// True when the current user is a superuser.
+pub fn is_superuser() -> bool {
+    // SAFETY: a look-up of the current user
+    unsafe { pg_sys::superuser() }
+}
+
+/// True when the current user has the privileges of a role.
+pub fn has_role(role: u32) -> bool {
+    // SAFETY: a look-up of two roles
+    unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
+}

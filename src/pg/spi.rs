@@ -83,3 +83,82 @@ pub fn write_one<T>(
 pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<usize> {
     Spi::connect_mut(|client| Ok(client.update(sql, None, args)?.len()))
 }
+
+/// One row of [`read_latest`]; columns are numbered from 1.
+pub struct LatestRow {
+    tuple: pg_sys::HeapTuple,
+    desc: pg_sys::TupleDesc,
+}
+
+impl LatestRow {
+    /// The value of column `n`, `None` for NULL.
+    pub fn get<T: FromDatum>(&self, n: i32) -> Result<Option<T>> {
+        let mut null = false;
+        // SAFETY: tuple and descriptor belong to SPI's current result; the value is copied out
+        unsafe {
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.desc, n, &mut null);
+            let oid = pg_sys::SPI_gettypeid(self.desc, n);
+            Ok(T::from_polymorphic_datum(datum, null, oid))
+        }
+    }
+
+    /// The value of column `n`, which must not be NULL.
+    pub fn need<T: FromDatum>(&self, n: i32) -> Result<T> {
+        self.get(n)?.ok_or_else(|| {
+            Error::internal(format!("unexpected NULL in column {n} of a catalog query"))
+        })
+    }
+}
+
+/// Runs a query under a snapshot taken now, also inside REPEATABLE READ: for facts that are
+/// physical (where rows lie) and must not be seen as of the query's snapshot.
+pub fn read_latest<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    mut f: impl FnMut(LatestRow) -> Result<T>,
+) -> Result<Vec<T>> {
+    let sql = std::ffi::CString::new(sql).map_err(|_| Error::internal("NUL in a catalog query"))?;
+    let mut types: Vec<pg_sys::Oid> = args.iter().map(DatumWithOid::oid).collect();
+    let mut nulls: Vec<core::ffi::c_char> = Vec::with_capacity(args.len());
+    let mut values: Vec<pg_sys::Datum> = Vec::with_capacity(args.len());
+    for arg in args {
+        let datum = arg.datum();
+        nulls.push(if datum.is_some() { b' ' } else { b'n' } as core::ffi::c_char);
+        values.push(datum.map_or(pg_sys::Datum::null(), |d| d.sans_lifetime()));
+    }
+    // SAFETY: connect and finish are paired on the normal way; on error the (sub)transaction
+    // ends both SPI and snapshot. Values are copied by `f` before finish.
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+        if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
+            return Err(Error::internal("SPI_connect failed"));
+        }
+        let status = pg_sys::SPI_execute_with_args(
+            sql.as_ptr(),
+            args.len() as i32,
+            types.as_mut_ptr(),
+            values.as_mut_ptr(),
+            nulls.as_ptr(),
+            true,
+            0,
+        );
+        let out = if status == pg_sys::SPI_OK_SELECT as i32 {
+            let table = pg_sys::SPI_tuptable;
+            (0..pg_sys::SPI_processed as usize)
+                .map(|i| {
+                    f(LatestRow {
+                        tuple: *(*table).vals.add(i),
+                        desc: (*table).tupdesc,
+                    })
+                })
+                .collect()
+        } else {
+            Err(Error::internal(format!(
+                "a catalog query returned SPI status {status}"
+            )))
+        };
+        pg_sys::SPI_finish();
+        pg_sys::PopActiveSnapshot();
+        out
+    }
+}

@@ -26,6 +26,15 @@ impl Caught {
         }
     }
 
+    /// The same for an error in any of the forms in which pgrx hands it over.
+    pub(super) fn of_error(error: &CaughtError) -> Self {
+        match error {
+            CaughtError::PostgresError(r)
+            | CaughtError::ErrorReport(r)
+            | CaughtError::RustPanic { ereport: r, .. } => Caught::of(r),
+        }
+    }
+
     /// Raises the same error again, with its SQLSTATE.
     pub fn raise(self) -> ErrorReport {
         let mut report = ErrorReport::new(self.code, self.message, "");
@@ -49,6 +58,17 @@ impl Caught {
                 | C::ERRCODE_DATABASE_DROPPED
                 | C::ERRCODE_OUT_OF_MEMORY
         )
+    }
+}
+
+impl From<Error> for Caught {
+    fn from(e: Error) -> Self {
+        Caught {
+            code: e.kind.sqlstate(),
+            message: e.message,
+            detail: e.detail,
+            hint: e.hint,
+        }
     }
 }
 
@@ -83,13 +103,7 @@ pub fn attempt<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<Result<T, Erro
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
         let out = PgTryBuilder::new(AssertUnwindSafe(|| Ok(f())))
-            .catch_others(|e| {
-                Err(match &e {
-                    CaughtError::PostgresError(r)
-                    | CaughtError::ErrorReport(r)
-                    | CaughtError::RustPanic { ereport: r, .. } => Caught::of(r),
-                })
-            })
+            .catch_others(|e| Err(Caught::of_error(&e)))
             .execute();
         if matches!(out, Ok(Ok(_))) {
             pg_sys::ReleaseCurrentSubTransaction();

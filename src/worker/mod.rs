@@ -1,4 +1,148 @@
-//! Background processes.
+//! Background processes: one launcher per server, one worker per database with the extension, and
+//! one-shot workers for jobs. Invariant: everything that they do could be done later, or by hand.
+//!
+//! This noun knows no other. Nouns register steps (short, in every round of a database's worker) and
+//! jobs (long, each in a process of its own); `lib.rs` does it for them when the library is loaded.
 
-/// Registers what must start with the server.
-pub fn init() {}
+mod catalog;
+mod database;
+mod job;
+mod launcher;
+mod leave;
+mod roster;
+
+use crate::error::Result;
+use crate::pg;
+use crate::pg::bgworker::{self, Worker};
+use crate::pg::databases::Command;
+use crate::pg::subxact::Caught;
+use pgrx::PgLogLevel;
+use pgrx::pg_sys::Oid;
+use pgrx::pg_sys::panic::ErrorReport;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+const LAUNCHER: &str = "pg_strata launcher";
+const DATABASE: &str = "pg_strata worker";
+const JOB: &str = "pg_strata job";
+/// `backend_type` of all our processes that are connected to a database.
+const CONNECTED: [&str; 2] = [DATABASE, JOB];
+
+type Work = fn() -> Result<()>;
+type Named = Vec<(&'static str, Work)>;
+static STEPS: Mutex<Named> = Mutex::new(Vec::new());
+static JOBS: Mutex<Named> = Mutex::new(Vec::new());
+
+/// Adds a step to the round of every database worker.
+///
+/// It runs as superuser in a transaction of its own, with `search_path = pg_catalog, pg_temp`, and should
+/// take well below a second. An error rolls it back and is logged; the other steps go on.
+pub fn register_step(name: &'static str, run: fn() -> Result<()>) {
+    list(&STEPS, |steps| steps.push((name, run)));
+}
+
+/// Adds a kind of job for [`start_dynamic`].
+///
+/// It runs as superuser outside of a transaction and opens its own with
+/// [`crate::pg::bgworker::transaction`].
+pub fn register_job(kind: &'static str, run: fn() -> Result<()>) {
+    list(&JOBS, |jobs| jobs.push((kind, run)));
+}
+
+fn list<T>(registry: &Mutex<Named>, f: impl FnOnce(&mut Named) -> T) -> T {
+    f(&mut registry.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Starts a job of a registered kind in `database`, once; works without preload.
+///
+/// It starts at once, so rows that it should find must be committed: see [`start_dynamic_at_commit`].
+/// False when `max_worker_processes` is exhausted.
+pub fn start_dynamic(database: Oid, kind: &str) -> bool {
+    let worker = Worker {
+        name: &format!("{JOB} \"{kind}\" in database {}", database.to_u32()),
+        kind: JOB,
+        database,
+        role: &format!("job:{kind}"),
+    };
+    worker.start().is_some()
+}
+
+/// Like [`start_dynamic`] in this database, after the commit of the current transaction. When there is
+/// no free process then, the server log says so.
+pub fn start_dynamic_at_commit(kind: &'static str) {
+    bgworker::at_commit(move || {
+        if !start_dynamic(bgworker::my_database(), kind) {
+            pgrx::log!(
+                "pg_strata: no free background worker for job \"{kind}\"; see max_worker_processes"
+            );
+        }
+    });
+}
+
+/// Lets the worker of this database begin a round after the commit of the current transaction.
+pub fn wake_at_commit() {
+    bgworker::at_commit(|| {
+        pg::shmem::wake_worker(bgworker::my_database());
+    });
+}
+
+/// Registers the launcher when preloading, and what every worker process of ours runs.
+pub fn init() {
+    if pg::binary_upgrade() {
+        return;
+    }
+    bgworker::set_main(main);
+    pg::hooks::before_command(before_command);
+    if pg::preloading() {
+        let launcher = Worker {
+            name: LAUNCHER,
+            kind: LAUNCHER,
+            database: pgrx::pg_sys::InvalidOid,
+            role: "launcher",
+        };
+        launcher.with_server(Duration::from_secs(5));
+    }
+}
+
+fn main(database: Oid, role: &str) {
+    match role.strip_prefix("job:") {
+        Some(kind) => job::run(database, kind),
+        None if role == "launcher" => launcher::run(),
+        None => database::run(database),
+    }
+}
+
+fn before_command(command: &Command) {
+    match command {
+        Command::Extension => bgworker::at_commit(|| {
+            let here = bgworker::my_database();
+            pg::shmem::wake_worker(here);
+            pg::shmem::wake_launcher(Some(here));
+        }),
+        Command::AlterDatabase => look_again(),
+        Command::ChangeDatabase { name } => {
+            leave::before_change(name);
+            look_again();
+        }
+        Command::CopyDatabase { template } => {
+            leave::before_copy(template);
+            look_again();
+        }
+    }
+}
+
+fn look_again() {
+    bgworker::at_commit(|| pg::shmem::wake_launcher(None));
+}
+
+/// Writes an error of background work to the server log, and goes on.
+fn log_failure(what: &str, error: Caught) {
+    let mut report = ErrorReport::new(error.code, format!("{what} failed: {}", error.message), "");
+    if let Some(detail) = error.detail {
+        report = report.set_detail(detail);
+    }
+    if let Some(hint) = error.hint {
+        report = report.set_hint(hint);
+    }
+    report.report(PgLogLevel::WARNING);
+}

@@ -1,0 +1,98 @@
+//! What the catalog says about a chunk: plain, frozen for an export, or cold in a file.
+
+use crate::cold::mapping::Encoding;
+use std::rc::Rc;
+
+/// Where the rows of a chunk with the access method `strata_cold` are.
+#[derive(Debug, Clone)]
+pub enum ChunkState {
+    /// no manifest row: an ordinary heap (after a restore, or after untiering)
+    Plain,
+    /// an export is under way: the heap is the truth, writes leave a mark for the exporter
+    Frozen { attempt: i64 },
+    /// the rows are in a file
+    Cold(Rc<Manifest>),
+}
+
+/// One live file and its columns.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// id of the file, a uuid in text form
+    pub file: String,
+    pub chunk_name: String,
+    pub hypertable: u32,
+    pub server: String,
+    pub key: String,
+    pub etag: String,
+    pub bytes: u64,
+    pub rows: i64,
+    /// name of the data table inside the file
+    pub raw_table: String,
+    /// name under which the rowid can be read there
+    pub rowid_name: String,
+    pub content_hash: String,
+    pub columns: Vec<FileColumn>,
+    /// columns (attnums) of each unique key whose index the file carries
+    pub keys: Vec<Vec<i16>>,
+}
+
+/// A column of the chunk as the file knows it.
+#[derive(Debug, Clone)]
+pub struct FileColumn {
+    pub attnum: i16,
+    /// column name inside the file; `None` for a column added after the export
+    pub physical: Option<String>,
+    pub encoding: Encoding,
+    /// some value did not fit the native form: comparisons inside the file are not exact
+    pub mixed: bool,
+    /// some value is NULL
+    pub has_nulls: bool,
+    /// text form of the value of every cold row, for a column added after the export
+    pub missing: Option<String>,
+}
+
+impl Manifest {
+    /// The file's column for an attribute number.
+    pub fn column(&self, attnum: i16) -> Option<&FileColumn> {
+        self.columns.iter().find(|c| c.attnum == attnum)
+    }
+
+    /// True when the file itself guarantees that these columns together are unique.
+    pub fn has_key(&self, attnums: &[i16]) -> bool {
+        let mut wanted = attnums.to_vec();
+        wanted.sort_unstable();
+        self.keys.iter().any(|key| {
+            let mut key = key.clone();
+            key.sort_unstable();
+            key == wanted
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_matches_whatever_its_column_order() {
+        let manifest = Manifest {
+            file: String::new(),
+            chunk_name: String::new(),
+            hypertable: 1,
+            server: String::new(),
+            key: String::new(),
+            etag: String::new(),
+            bytes: 0,
+            rows: 0,
+            raw_table: String::new(),
+            rowid_name: String::new(),
+            content_hash: String::new(),
+            columns: vec![],
+            keys: vec![vec![1, 2], vec![5]],
+        };
+        assert!(manifest.has_key(&[2, 1]));
+        assert!(manifest.has_key(&[5]));
+        assert!(!manifest.has_key(&[1]));
+        assert!(!manifest.has_key(&[1, 2, 5]));
+    }
+}

@@ -1,0 +1,566 @@
+//! The table access method `strata_cold`: heap, but for a chunk whose rows are in a file.
+//!
+//! The routine is heap's own, copied at run time, with some callbacks replaced, so that the same
+//! code serves PostgreSQL 15 to 18. See cold.md, section 4.
+#![allow(
+    ffi_unwind_calls,
+    reason = "heap's callbacks are C and are called inside pg_guard_ffi_boundary"
+)]
+
+use super::cold_state::{self, raise};
+use super::compat;
+use crate::cold::manifest::ChunkState;
+use crate::error::Error;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::{pg_guard, pg_sys};
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+/// First block number of the address space of cold rows; the heap never grows that far.
+const COLD_BLOCK: u32 = 0xF000_0000;
+/// Rows per pretended block: offsets run from 1 to 2047.
+const ROWS_PER_BLOCK: i64 = 2047;
+
+/// The ctid of the row with this rowid in the file (rowids begin at 1).
+pub fn cold_tid(rowid: i64) -> pg_sys::ItemPointerData {
+    let block = COLD_BLOCK + ((rowid - 1) / ROWS_PER_BLOCK) as u32;
+    let offset = (1 + (rowid - 1) % ROWS_PER_BLOCK) as u16;
+    let mut tid = pg_sys::ItemPointerData::default();
+    pgrx::itemptr::item_pointer_set_all(&mut tid, block, offset);
+    tid
+}
+
+/// The rowid behind a ctid, `None` when it addresses the heap.
+fn rowid_of(tid: pg_sys::ItemPointer) -> Option<i64> {
+    // SAFETY: callers pass the valid pointer that the executor gave them
+    let (block, offset) = pgrx::itemptr::item_pointer_get_both(unsafe { *tid });
+    (block >= COLD_BLOCK)
+        .then(|| i64::from(block - COLD_BLOCK) * ROWS_PER_BLOCK + i64::from(offset))
+}
+
+struct Routine(pg_sys::TableAmRoutine);
+// SAFETY: written once, then only read; it holds function pointers and nothing else
+unsafe impl Sync for Routine {}
+// SAFETY: as above
+unsafe impl Send for Routine {}
+static ROUTINE: OnceLock<Routine> = OnceLock::new();
+
+thread_local! {
+    static MOVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While alive, our own code moves a chunk: the stub is handled as the plain heap that it is.
+pub struct Moving(bool);
+
+impl Moving {
+    #[must_use]
+    pub fn begin() -> Self {
+        Moving(MOVING.replace(true))
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        MOVING.set(self.0);
+    }
+}
+
+fn heap() -> &'static pg_sys::TableAmRoutine {
+    // SAFETY: heap's routine is a constant of the server
+    unsafe { &*pg_sys::GetHeapamTableAmRoutine() }
+}
+
+/// Calls one of heap's callbacks; an error in C comes back as a panic that unwinds.
+macro_rules! heap {
+    ($name:ident ( $($arg:expr),* $(,)? )) => {{
+        match heap().$name {
+            // SAFETY: the arguments are those that the server passed to our own callback
+            Some(f) => unsafe { pg_guard_ffi_boundary(|| f($($arg),*)) },
+            None => raise(Error::internal(concat!("heap has no callback ", stringify!($name)))),
+        }
+    }};
+}
+
+/// The routine, built at first use in this process.
+pub fn routine() -> *const pg_sys::TableAmRoutine {
+    let routine = ROUTINE.get_or_init(|| {
+        let mut am = *heap();
+        am.scan_begin = Some(scan_begin);
+        am.tuple_insert = Some(tuple_insert);
+        am.tuple_insert_speculative = Some(tuple_insert_speculative);
+        am.multi_insert = Some(multi_insert);
+        am.tuple_delete = Some(tuple_delete);
+        am.tuple_update = Some(tuple_update);
+        am.tuple_lock = Some(tuple_lock);
+        am.tuple_fetch_row_version = Some(tuple_fetch_row_version);
+        am.tuple_tid_valid = Some(tuple_tid_valid);
+        am.tuple_get_latest_tid = Some(tuple_get_latest_tid);
+        am.index_fetch_begin = Some(index_fetch_begin);
+        am.index_build_range_scan = Some(index_build_range_scan);
+        am.index_validate_scan = Some(index_validate_scan);
+        am.relation_nontransactional_truncate = Some(nontransactional_truncate);
+        am.relation_copy_for_cluster = Some(copy_for_cluster);
+        am.relation_toast_am = Some(toast_am);
+        am.relation_estimate_size = Some(estimate_size);
+        compat::set_new_filenode_callback(&mut am);
+        compat::set_analyze_callbacks(&mut am);
+        Routine(am)
+    });
+    &routine.0
+}
+
+/// The handler function that CREATE ACCESS METHOD names.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub extern "C-unwind" fn strata_cold_handler(_call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    pg_sys::Datum::from(routine())
+}
+
+/// Calling convention of the handler (fmgr.h).
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_strata_cold_handler() -> &'static pg_sys::Pg_finfo_record {
+    static CONVENTION: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &CONVENTION
+}
+
+/// True when the relation uses this access method. The library may have been loaded to find out.
+pub fn is_ours(rel: pg_sys::Relation) -> bool {
+    // SAFETY: callers pass an open relation; the routine pointer is unique to this library
+    ROUTINE
+        .get()
+        .is_some_and(|r| unsafe { std::ptr::eq((*rel).rd_tableam, &r.0) })
+}
+
+fn relid(rel: pg_sys::Relation) -> pg_sys::Oid {
+    // SAFETY: callers pass an open relation
+    unsafe { (*rel).rd_id }
+}
+
+fn state(rel: pg_sys::Relation) -> ChunkState {
+    cold_state::of(relid(rel))
+}
+
+fn is_cold(rel: pg_sys::Relation) -> bool {
+    !MOVING.get() && matches!(state(rel), ChunkState::Cold(_))
+}
+
+/// 55000: the statement would change or walk a cold chunk.
+fn refuse(rel: pg_sys::Relation, what: &str) -> ! {
+    raise(cold_state::not_while_cold(relid(rel), what))
+}
+
+/// A row arrives: refused when cold, marked for the exporter when frozen.
+fn before_insert(rel: pg_sys::Relation) {
+    if MOVING.get() {
+        return;
+    }
+    match state(rel) {
+        ChunkState::Plain => {}
+        ChunkState::Frozen { attempt } => cold_state::touch(relid(rel), attempt),
+        ChunkState::Cold(_) => refuse(rel, "insert into"),
+    }
+}
+
+/// A row is about to change: refused when it is in the file, marked when the chunk is frozen.
+fn before_change(rel: pg_sys::Relation, tid: pg_sys::ItemPointer, what: &str) {
+    if rowid_of(tid).is_some() {
+        refuse(rel, what);
+    }
+    if let ChunkState::Frozen { attempt } = state(rel)
+        && !MOVING.get()
+    {
+        cold_state::touch(relid(rel), attempt);
+    }
+}
+
+/// pg_dump dumps the stub as it is: the manifest travels as configuration data of the extension.
+fn is_pg_dump() -> bool {
+    // SAFETY: application_name is a NUL terminated string or NULL
+    unsafe {
+        !pg_sys::application_name.is_null()
+            && std::ffi::CStr::from_ptr(pg_sys::application_name) == c"pg_dump"
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn scan_begin(
+    rel: pg_sys::Relation,
+    snapshot: pg_sys::Snapshot,
+    nkeys: i32,
+    key: *mut pg_sys::ScanKeyData,
+    pscan: pg_sys::ParallelTableScanDesc,
+    flags: u32,
+) -> pg_sys::TableScanDesc {
+    let walks = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_TYPE_SAMPLESCAN;
+    if flags & walks != 0 && is_cold(rel) && !cold_state::scanning_stub() && !is_pg_dump() {
+        refuse(rel, "scan row by row");
+    }
+    heap!(scan_begin(rel, snapshot, nkeys, key, pscan, flags))
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn tuple_insert(
+    rel: pg_sys::Relation,
+    slot: *mut pg_sys::TupleTableSlot,
+    cid: pg_sys::CommandId,
+    options: i32,
+    bistate: *mut pg_sys::BulkInsertStateData,
+) {
+    before_insert(rel);
+    heap!(tuple_insert(rel, slot, cid, options, bistate))
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn tuple_insert_speculative(
+    rel: pg_sys::Relation,
+    slot: *mut pg_sys::TupleTableSlot,
+    cid: pg_sys::CommandId,
+    options: i32,
+    bistate: *mut pg_sys::BulkInsertStateData,
+    token: u32,
+) {
+    before_insert(rel);
+    heap!(tuple_insert_speculative(
+        rel, slot, cid, options, bistate, token
+    ))
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn multi_insert(
+    rel: pg_sys::Relation,
+    slots: *mut *mut pg_sys::TupleTableSlot,
+    nslots: i32,
+    cid: pg_sys::CommandId,
+    options: i32,
+    bistate: *mut pg_sys::BulkInsertStateData,
+) {
+    before_insert(rel);
+    heap!(multi_insert(rel, slots, nslots, cid, options, bistate))
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
+unsafe extern "C-unwind" fn tuple_delete(
+    rel: pg_sys::Relation,
+    tid: pg_sys::ItemPointer,
+    cid: pg_sys::CommandId,
+    snapshot: pg_sys::Snapshot,
+    crosscheck: pg_sys::Snapshot,
+    wait: bool,
+    tmfd: *mut pg_sys::TM_FailureData,
+    changing_part: bool,
+) -> pg_sys::TM_Result::Type {
+    before_change(rel, tid, "delete from");
+    heap!(tuple_delete(
+        rel,
+        tid,
+        cid,
+        snapshot,
+        crosscheck,
+        wait,
+        tmfd,
+        changing_part
+    ))
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
+unsafe extern "C-unwind" fn tuple_update(
+    rel: pg_sys::Relation,
+    tid: pg_sys::ItemPointer,
+    slot: *mut pg_sys::TupleTableSlot,
+    cid: pg_sys::CommandId,
+    snapshot: pg_sys::Snapshot,
+    crosscheck: pg_sys::Snapshot,
+    wait: bool,
+    tmfd: *mut pg_sys::TM_FailureData,
+    lockmode: *mut pg_sys::LockTupleMode::Type,
+    update_indexes: *mut compat::UpdateIndexes,
+) -> pg_sys::TM_Result::Type {
+    before_change(rel, tid, "update");
+    heap!(tuple_update(
+        rel,
+        tid,
+        slot,
+        cid,
+        snapshot,
+        crosscheck,
+        wait,
+        tmfd,
+        lockmode,
+        update_indexes
+    ))
+}
+
+/// KEY SHARE and SHARE of a cold row succeed: the row is immutable, and the lock on the stub that
+/// the statement holds keeps untiering away.
+#[pg_guard]
+#[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
+unsafe extern "C-unwind" fn tuple_lock(
+    rel: pg_sys::Relation,
+    tid: pg_sys::ItemPointer,
+    snapshot: pg_sys::Snapshot,
+    slot: *mut pg_sys::TupleTableSlot,
+    cid: pg_sys::CommandId,
+    mode: pg_sys::LockTupleMode::Type,
+    wait_policy: pg_sys::LockWaitPolicy::Type,
+    flags: u8,
+    tmfd: *mut pg_sys::TM_FailureData,
+) -> pg_sys::TM_Result::Type {
+    let Some(rowid) = rowid_of(tid) else {
+        return heap!(tuple_lock(
+            rel,
+            tid,
+            snapshot,
+            slot,
+            cid,
+            mode,
+            wait_policy,
+            flags,
+            tmfd
+        ));
+    };
+    use pg_sys::LockTupleMode::{LockTupleKeyShare, LockTupleShare};
+    if mode != LockTupleKeyShare && mode != LockTupleShare {
+        refuse(rel, "lock a row for update in");
+    }
+    if !super::cold_scan::fetch_row(rel, rowid, slot) {
+        return pg_sys::TM_Result::TM_Deleted;
+    }
+    // SAFETY: the server passes a valid failure struct; a lock that was simply got leaves it so
+    unsafe {
+        (*tmfd).traversed = false;
+        (*tmfd).ctid = *tid;
+    }
+    pg_sys::TM_Result::TM_Ok
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn tuple_fetch_row_version(
+    rel: pg_sys::Relation,
+    tid: pg_sys::ItemPointer,
+    snapshot: pg_sys::Snapshot,
+    slot: *mut pg_sys::TupleTableSlot,
+) -> bool {
+    match rowid_of(tid) {
+        Some(rowid) => super::cold_scan::fetch_row(rel, rowid, slot),
+        None => heap!(tuple_fetch_row_version(rel, tid, snapshot, slot)),
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn tuple_tid_valid(
+    scan: pg_sys::TableScanDesc,
+    tid: pg_sys::ItemPointer,
+) -> bool {
+    if rowid_of(tid).is_some() {
+        // SAFETY: the scan descriptor holds its open relation
+        refuse(unsafe { (*scan).rs_rd }, "address a row by ctid in");
+    }
+    heap!(tuple_tid_valid(scan, tid))
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn tuple_get_latest_tid(
+    scan: pg_sys::TableScanDesc,
+    tid: pg_sys::ItemPointer,
+) {
+    if rowid_of(tid).is_some() {
+        // SAFETY: the scan descriptor holds its open relation
+        refuse(unsafe { (*scan).rs_rd }, "address a row by ctid in");
+    }
+    heap!(tuple_get_latest_tid(scan, tid))
+}
+
+/// A logical apply worker looks rows up by index and would find none in the stub: it must fail
+/// rather than skip the change.
+#[pg_guard]
+unsafe extern "C-unwind" fn index_fetch_begin(
+    rel: pg_sys::Relation,
+) -> *mut pg_sys::IndexFetchTableData {
+    if compat::is_logical_worker() && is_cold(rel) {
+        refuse(rel, "apply replicated changes to");
+    }
+    heap!(index_fetch_begin(rel))
+}
+
+/// While alive, the relation answers to heap's own routine: heap_getnext checks the pointer.
+struct AsHeap {
+    rel: pg_sys::Relation,
+    saved: *const pg_sys::TableAmRoutine,
+}
+
+impl AsHeap {
+    fn begin(rel: pg_sys::Relation) -> Self {
+        // SAFETY: the relation is open and stays so while the guard lives
+        unsafe {
+            let saved = (*rel).rd_tableam;
+            (*rel).rd_tableam = heap();
+            AsHeap { rel, saved }
+        }
+    }
+}
+
+impl Drop for AsHeap {
+    fn drop(&mut self) {
+        // SAFETY: as in begin
+        unsafe { (*self.rel).rd_tableam = self.saved }
+    }
+}
+
+/// A unique or exclusion index over a cold chunk would see the stub only: it may be built only
+/// where the file carries the same key.
+fn check_unique_index(rel: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
+    if MOVING.get() {
+        return;
+    }
+    let ChunkState::Cold(manifest) = state(rel) else {
+        return;
+    };
+    // SAFETY: the server passes a valid IndexInfo
+    let (unique, exclusion, columns, plain) = unsafe {
+        let info = &*info;
+        let n = info.ii_NumIndexKeyAttrs as usize;
+        (
+            info.ii_Unique,
+            !info.ii_ExclusionOps.is_null(),
+            info.ii_IndexAttrNumbers[..n.min(info.ii_IndexAttrNumbers.len())].to_vec(),
+            info.ii_Expressions.is_null() && info.ii_Predicate.is_null(),
+        )
+    };
+    if exclusion || (unique && !(plain && manifest.has_key(&columns))) {
+        refuse(rel, "check a new unique or exclusion constraint on");
+    }
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
+unsafe extern "C-unwind" fn index_build_range_scan(
+    rel: pg_sys::Relation,
+    index: pg_sys::Relation,
+    info: *mut pg_sys::IndexInfo,
+    allow_sync: bool,
+    anyvisible: bool,
+    progress: bool,
+    start: pg_sys::BlockNumber,
+    blocks: pg_sys::BlockNumber,
+    callback: pg_sys::IndexBuildCallback,
+    callback_state: *mut core::ffi::c_void,
+    scan: pg_sys::TableScanDesc,
+) -> f64 {
+    check_unique_index(rel, info);
+    let _heap = AsHeap::begin(rel);
+    heap!(index_build_range_scan(
+        rel,
+        index,
+        info,
+        allow_sync,
+        anyvisible,
+        progress,
+        start,
+        blocks,
+        callback,
+        callback_state,
+        scan
+    ))
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn index_validate_scan(
+    rel: pg_sys::Relation,
+    index: pg_sys::Relation,
+    info: *mut pg_sys::IndexInfo,
+    snapshot: pg_sys::Snapshot,
+    validate: *mut pg_sys::ValidateIndexState,
+) {
+    check_unique_index(rel, info);
+    let _heap = AsHeap::begin(rel);
+    heap!(index_validate_scan(rel, index, info, snapshot, validate))
+}
+
+/// TRUNCATE arrives here when it did not come from our own swap.
+pub(super) fn before_new_filenode(rel: pg_sys::Relation) {
+    if !MOVING.get() && matches!(state(rel), ChunkState::Cold(_)) {
+        cold_state::forget(relid(rel), "truncated");
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn nontransactional_truncate(rel: pg_sys::Relation) {
+    before_new_filenode(rel);
+    heap!(relation_nontransactional_truncate(rel))
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
+unsafe extern "C-unwind" fn copy_for_cluster(
+    old: pg_sys::Relation,
+    new: pg_sys::Relation,
+    index: pg_sys::Relation,
+    use_sort: bool,
+    oldest_xmin: pg_sys::TransactionId,
+    xid_cutoff: *mut pg_sys::TransactionId,
+    multi_cutoff: *mut pg_sys::MultiXactId,
+    tuples: *mut f64,
+    vacuumed: *mut f64,
+    recently_dead: *mut f64,
+) {
+    match state(old) {
+        ChunkState::Cold(_) => refuse(old, "rewrite"),
+        ChunkState::Frozen { attempt } => cold_state::touch(relid(old), attempt),
+        ChunkState::Plain => {}
+    }
+    let _old = AsHeap::begin(old);
+    let _new = AsHeap::begin(new);
+    heap!(relation_copy_for_cluster(
+        old,
+        new,
+        index,
+        use_sort,
+        oldest_xmin,
+        xid_cutoff,
+        multi_cutoff,
+        tuples,
+        vacuumed,
+        recently_dead
+    ))
+}
+
+/// The TOAST table stays plain heap: with our own method VACUUM FULL fails over its dependency.
+#[pg_guard]
+unsafe extern "C-unwind" fn toast_am(_rel: pg_sys::Relation) -> pg_sys::Oid {
+    pg_sys::Oid::from(pg_sys::HEAP_TABLE_AM_OID)
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn estimate_size(
+    rel: pg_sys::Relation,
+    widths: *mut i32,
+    pages: *mut pg_sys::BlockNumber,
+    tuples: *mut f64,
+    allvisfrac: *mut f64,
+) {
+    heap!(relation_estimate_size(
+        rel, widths, pages, tuples, allvisfrac
+    ));
+    if let ChunkState::Cold(manifest) = state(rel) {
+        // SAFETY: the server passes valid out pointers
+        unsafe {
+            *pages =
+                (manifest.bytes / u64::from(pg_sys::BLCKSZ)).clamp(1, u64::from(COLD_BLOCK)) as u32;
+            *tuples = manifest.rows.max(1) as f64;
+            *allvisfrac = 0.0;
+        }
+    }
+}
+
+/// ANALYZE of a cold chunk samples nothing, so that the statistics from before the move stay.
+pub(super) fn analyze_skips(scan: pg_sys::TableScanDesc) -> bool {
+    // SAFETY: the scan descriptor holds its open relation
+    is_cold(unsafe { (*scan).rs_rd })
+}
+
+/// The largest number of heap blocks that leaves the address space of cold rows free.
+pub fn heap_fits(blocks: u32, rows: i64) -> bool {
+    blocks < COLD_BLOCK && rows / ROWS_PER_BLOCK < i64::from(u32::MAX - COLD_BLOCK) - 1
+}

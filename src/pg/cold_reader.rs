@@ -1,0 +1,220 @@
+//! Reading rows of a cold file as PostgreSQL values: opens the file, steps, decodes.
+
+use super::cold_datum::{Codec, DecodeScope};
+use super::sqlite::{ColdDb, Cursor, SqliteError};
+use crate::cold::manifest::Manifest;
+use crate::cold::mapping::{Cell, CellRef};
+use crate::cold::pushdown::Query;
+use crate::cold::store::ReadStats;
+use crate::error::{Error, Kind, Result};
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Files kept open per backend. They are immutable, so an open one never goes stale.
+const OPEN_FILES: usize = 8;
+
+thread_local! {
+    static OPEN: RefCell<Vec<(String, Rc<ColdDb>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Opens the file of a chunk, or finds it open; also what has been read from it before.
+pub fn open(manifest: &Manifest) -> Result<(Rc<ColdDb>, ReadStats)> {
+    let found = OPEN.with_borrow_mut(|files| {
+        let at = files.iter().position(|(id, _)| *id == manifest.file)?;
+        let entry = files.remove(at);
+        let db = Rc::clone(&entry.1);
+        files.push(entry);
+        Some(db)
+    });
+    if let Some(db) = found {
+        let before = db.stats();
+        return Ok((db, before));
+    }
+    let store =
+        crate::cold::servers::store_for(&manifest.server, pg_sys::Oid::from(manifest.hypertable))?;
+    let source = store
+        .open(&manifest.key, &manifest.etag, manifest.bytes)
+        .map_err(|e| unreadable(manifest, &e.kind(), &e.to_string()))?;
+    let db = ColdDb::open(Rc::from(source)).map_err(|e| sqlite_error(manifest, &e))?;
+    db.check_table(&manifest.raw_table)
+        .map_err(|e| sqlite_error(manifest, &e))?;
+    OPEN.with_borrow_mut(|files| {
+        if files.len() >= OPEN_FILES {
+            files.remove(0);
+        }
+        files.push((manifest.file.clone(), Rc::clone(&db)));
+    });
+    Ok((db, ReadStats::default()))
+}
+
+/// Closes what is kept open (the next read opens it again).
+pub fn close_all() {
+    OPEN.with_borrow_mut(Vec::clear);
+}
+
+fn close(file: &str) {
+    OPEN.with_borrow_mut(|files| files.retain(|(id, _)| id != file));
+}
+
+fn unreadable(manifest: &Manifest, kind: &Kind, what: &str) -> Error {
+    Error::new(
+        *kind,
+        format!("cannot read cold chunk \"{}\": file \"{}\": {what}", manifest.chunk_name, manifest.key),
+    )
+    .hint(format!(
+        "SELECT * FROM strata.cold_files WHERE file = '{}'; tells its server \"{}\", size and checksum.",
+        manifest.file, manifest.server
+    ))
+}
+
+/// The error for the client; names chunk and object. The connection is not used again.
+fn sqlite_error(manifest: &Manifest, e: &SqliteError) -> Error {
+    close(&manifest.file);
+    match e {
+        SqliteError::Store(e) => unreadable(manifest, &e.kind(), &e.to_string()),
+        SqliteError::Sqlite { message, .. } => unreadable(manifest, &Kind::DataCorrupted, message),
+    }
+}
+
+/// A column to fill: its place in the row, its place in SQLite's result, its codec.
+struct Target {
+    attribute: usize,
+    result: usize,
+    codec: Codec,
+}
+
+/// A running SELECT on a file.
+pub struct Reader {
+    manifest: Rc<Manifest>,
+    db: Rc<ColdDb>,
+    cursor: Cursor,
+    targets: Vec<Target>,
+    sensitive: bool,
+    owner: pg_sys::Oid,
+    /// cost of this reader alone
+    pub stats: ReadStats,
+}
+
+impl Reader {
+    /// Prepares `query` for rows of the shape `desc`.
+    ///
+    /// # Safety
+    /// `desc` must be the descriptor of the chunk, valid for the call.
+    pub unsafe fn new(
+        manifest: Rc<Manifest>,
+        query: &Query,
+        desc: pg_sys::TupleDesc,
+        owner: pg_sys::Oid,
+    ) -> Result<Self> {
+        let mut stats = ReadStats::default();
+        let (db, before) = open(&manifest)?;
+        let cursor = db
+            .prepare(&query.sql)
+            .map_err(|e| sqlite_error(&manifest, &e))?;
+        add(&mut stats, before, db.stats());
+        let mut targets = Vec::with_capacity(query.columns.len());
+        for (i, attnum) in query.columns.iter().enumerate() {
+            let attribute = (*attnum - 1) as usize;
+            // SAFETY: promised by the caller; attnum is a live column of the chunk
+            let (type_oid, typmod, name) = unsafe {
+                let att = super::compat::attribute(desc, attribute);
+                (
+                    (*att).atttypid,
+                    (*att).atttypmod,
+                    std::ffi::CStr::from_ptr((*att).attname.data.as_ptr())
+                        .to_string_lossy()
+                        .into_owned(),
+                )
+            };
+            let codec = Codec::new(type_oid, typmod);
+            let stored = manifest.column(*attnum).map(|c| c.encoding);
+            if stored != Some(codec.encoding) {
+                return Err(Error::new(
+                    Kind::NotSupported,
+                    format!(
+                        "column \"{name}\" of cold chunk \"{}\" has another type than when its file was written",
+                        manifest.chunk_name
+                    ),
+                ));
+            }
+            targets.push(Target {
+                attribute,
+                result: i + 1,
+                codec,
+            });
+        }
+        let sensitive = targets.iter().any(|t| t.codec.is_sensitive());
+        Ok(Reader {
+            manifest,
+            db,
+            cursor,
+            targets,
+            sensitive,
+            owner,
+            stats,
+        })
+    }
+
+    /// Starts again with these values for `?1`, `?2`, ...
+    pub fn restart(&mut self, binds: &[Cell]) -> Result<()> {
+        self.cursor.reset();
+        for (i, cell) in binds.iter().enumerate() {
+            self.cursor
+                .bind(i + 1, cell)
+                .map_err(|e| sqlite_error(&self.manifest, &e))?;
+        }
+        Ok(())
+    }
+
+    /// Fills the targets of the next row and gives its rowid; `None` at the end. Other entries of
+    /// `values` and `nulls` are left alone. Values live in the current memory context.
+    pub fn next(
+        &mut self,
+        values: &mut [pg_sys::Datum],
+        nulls: &mut [bool],
+    ) -> Result<Option<i64>> {
+        let before = self.db.stats();
+        let more = self.cursor.step();
+        add(&mut self.stats, before, self.db.stats());
+        if !more.map_err(|e| sqlite_error(&self.manifest, &e))? {
+            return Ok(None);
+        }
+        let _scope = self.sensitive.then(|| DecodeScope::begin(self.owner));
+        for target in &mut self.targets {
+            let cell = self.cursor.value(target.result);
+            nulls[target.attribute] = matches!(cell, CellRef::Null);
+            if !nulls[target.attribute] {
+                values[target.attribute] = target
+                    .codec
+                    .decode(cell)
+                    .map_err(|e| unreadable(&self.manifest, &e.kind, &e.message))?;
+            }
+        }
+        match self.cursor.value(0) {
+            CellRef::Int(rowid) => Ok(Some(rowid)),
+            _ => Err(unreadable(
+                &self.manifest,
+                &Kind::DataCorrupted,
+                "a row without rowid",
+            )),
+        }
+    }
+
+    /// Counts what an earlier reader of the same scan has cost.
+    pub fn add_stats(&mut self, earlier: ReadStats) {
+        add(&mut self.stats, ReadStats::default(), earlier);
+    }
+
+    /// The codecs of the columns that this reader fills, with their attribute positions.
+    pub fn codecs(&mut self) -> impl Iterator<Item = (usize, &mut Codec)> {
+        self.targets.iter_mut().map(|t| (t.attribute, &mut t.codec))
+    }
+}
+
+fn add(sum: &mut ReadStats, before: ReadStats, after: ReadStats) {
+    sum.gets += after.gets.saturating_sub(before.gets);
+    sum.bytes += after.bytes.saturating_sub(before.bytes);
+    sum.cache_hits += after.cache_hits.saturating_sub(before.cache_hits);
+    sum.wait_us += after.wait_us.saturating_sub(before.wait_us);
+}

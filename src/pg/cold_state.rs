@@ -1,0 +1,143 @@
+//! What this backend knows about chunks: the manifest cache, the mark of a writer, refusals.
+
+use crate::cold::catalog as cold_catalog;
+use crate::cold::manifest::ChunkState;
+use crate::error::{Error, Kind};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, pg_guard, pg_sys};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+thread_local! {
+    static CACHE: RefCell<HashMap<u32, ChunkState>> = RefCell::new(HashMap::new());
+    static WATCHING: Cell<bool> = const { Cell::new(false) };
+    /// last mark left: relation, subtransaction's xid, attempt
+    static TOUCHED: Cell<(u32, u32, i64)> = const { Cell::new((0, 0, 0)) };
+    static STUB_SCAN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Raises an error of ours from a callback that returns no Result.
+pub fn raise(error: Error) -> ! {
+    ErrorReport::from(error).report(PgLogLevel::ERROR);
+    unreachable!("an ERROR does not return")
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    CACHE.with(|cache| {
+        // the callback may run while a look-up of ours is building an entry; then that look-up
+        // has not borrowed the map
+        if let Ok(mut cache) = cache.try_borrow_mut() {
+            if relation == pg_sys::InvalidOid {
+                cache.clear();
+            } else {
+                cache.remove(&relation.to_u32());
+            }
+        }
+    });
+}
+
+/// State of a chunk that has the access method `strata_cold`, as of the latest snapshot.
+pub fn of(relation: pg_sys::Oid) -> ChunkState {
+    let key = relation.to_u32();
+    if let Some(state) = CACHE.with_borrow(|cache| cache.get(&key).cloned()) {
+        return state;
+    }
+    if !WATCHING.replace(true) {
+        // SAFETY: registered once per process, never removed; the callback is a static function
+        unsafe {
+            pg_sys::CacheRegisterRelcacheCallback(Some(on_relcache_inval), pg_sys::Datum::null())
+        };
+    }
+    let state = match cold_catalog::state_of(relation) {
+        Ok(state) => state,
+        Err(e) => raise(e),
+    };
+    CACHE.with_borrow_mut(|cache| cache.insert(key, state.clone()));
+    state
+}
+
+/// Forgets what is cached about a chunk, here and (at commit) in every other backend.
+pub fn invalidate(relation: pg_sys::Oid) {
+    // SAFETY: sends an invalidation for an existing relation of this database
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
+    CACHE.with_borrow_mut(|cache| cache.remove(&relation.to_u32()));
+}
+
+/// 55000: what the statement wants cannot be had while the chunk is cold.
+pub fn not_while_cold(relation: pg_sys::Oid, what: &str) -> Error {
+    let name = super::catalog::relation_name(relation).unwrap_or_default();
+    let qualified = super::catalog::qualified_name(relation).unwrap_or_default();
+    let literal = super::catalog::quote_literal(&qualified);
+    let mut hint = format!("Bring the chunk back first: CALL strata.untier_chunk({literal});");
+    if what.starts_with("scan") {
+        hint = format!(
+            "Read it with COPY (SELECT * FROM {qualified}) TO ..., or bring it back: CALL strata.untier_chunk({literal});"
+        );
+    }
+    Error::new(
+        Kind::NotInState,
+        format!("cannot {what} cold chunk \"{name}\""),
+    )
+    .detail("Its rows are in an immutable file of the cold tier.")
+    .hint(hint)
+}
+
+/// Leaves the mark "written during this attempt" for the exporter, once per subtransaction.
+pub fn touch(relation: pg_sys::Oid, attempt: i64) {
+    // SAFETY: the caller is about to write, so an xid is assigned in any case
+    let xid = unsafe { pg_sys::GetCurrentTransactionId() };
+    let mark = (relation.to_u32(), xid_number(xid), attempt);
+    if TOUCHED.get() == mark {
+        return;
+    }
+    // SAFETY: a plain catalog insert; lock and tuple are released at transaction end
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"strata".as_ptr(), false);
+        let table = pg_sys::get_relname_relid(c"cold_touch".as_ptr(), schema);
+        if table == pg_sys::InvalidOid {
+            raise(Error::internal("relation strata.cold_touch is missing"));
+        }
+        let rel = pg_sys::table_open(table, pg_sys::RowExclusiveLock as i32);
+        let mut values = [pg_sys::Datum::from(relation), pg_sys::Datum::from(attempt)];
+        let mut nulls = [false, false];
+        let tuple = pg_sys::heap_form_tuple((*rel).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());
+        pg_sys::CatalogTupleInsert(rel, tuple);
+        pg_sys::heap_freetuple(tuple);
+        pg_sys::table_close(rel, pg_sys::NoLock as i32);
+    }
+    TOUCHED.set(mark);
+}
+
+fn xid_number(xid: pg_sys::TransactionId) -> u32 {
+    xid.into_inner()
+}
+
+/// The chunk was truncated or dropped: no file belongs to it any more.
+pub fn forget(relation: pg_sys::Oid, reason: &str) {
+    if let Err(e) = cold_catalog::forget_file(relation, reason) {
+        raise(e);
+    }
+    invalidate(relation);
+}
+
+/// While alive, a sequential scan of the stub is one of our own.
+pub struct StubScan(bool);
+
+impl StubScan {
+    #[must_use]
+    pub fn begin() -> Self {
+        StubScan(STUB_SCAN.replace(true))
+    }
+}
+
+impl Drop for StubScan {
+    fn drop(&mut self) {
+        STUB_SCAN.set(self.0);
+    }
+}
+
+/// True inside a [`StubScan`].
+pub fn scanning_stub() -> bool {
+    STUB_SCAN.get()
+}

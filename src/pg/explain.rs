@@ -1,0 +1,28 @@
+//! Lines of our own in EXPLAIN, in every format.
+
+use pgrx::pg_sys;
+use std::ffi::{CStr, CString};
+
+/// # Safety
+/// `es` must be the state of a running EXPLAIN.
+pub unsafe fn text(es: *mut pg_sys::ExplainState, label: &CStr, value: &str) {
+    let Ok(value) = CString::new(value) else {
+        return;
+    };
+    // SAFETY: promised by the caller; both strings are NUL terminated and are copied
+    unsafe { pg_sys::ExplainPropertyText(label.as_ptr(), value.as_ptr(), es) }
+}
+
+/// # Safety
+/// `es` must be the state of a running EXPLAIN.
+pub unsafe fn integer(es: *mut pg_sys::ExplainState, label: &CStr, value: i64) {
+    // SAFETY: promised by the caller
+    unsafe { pg_sys::ExplainPropertyInteger(label.as_ptr(), std::ptr::null(), value, es) }
+}
+
+/// # Safety
+/// `es` must be the state of a running EXPLAIN.
+pub unsafe fn millis(es: *mut pg_sys::ExplainState, label: &CStr, value: f64) {
+    // SAFETY: promised by the caller
+    unsafe { pg_sys::ExplainPropertyFloat(label.as_ptr(), c"ms".as_ptr(), value, 3, es) }
+}

@@ -1,0 +1,114 @@
+//! Each hook of the server once: one static for the previous hook, one function that calls the parts
+//! which nouns registered, then the previous hook or the server's own function.
+
+use super::databases::{Command, command};
+use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::prelude::*;
+use std::ffi::c_char;
+use std::sync::OnceLock;
+
+/// What runs before a utility statement about databases or extensions.
+pub type BeforeCommand = fn(&Command);
+
+static BEFORE_COMMAND: OnceLock<BeforeCommand> = OnceLock::new();
+
+/// Registers the part that runs before commands about databases and extensions.
+pub fn before_command(part: BeforeCommand) {
+    BEFORE_COMMAND.get_or_init(|| part);
+}
+
+static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
+static mut PREVIOUS_PATHLIST: pg_sys::set_rel_pathlist_hook_type = None;
+static mut PREVIOUS_RELATION_INFO: pg_sys::get_relation_info_hook_type = None;
+
+/// Installs the hooks; once per process, never under pg_upgrade.
+pub fn init() {
+    // SAFETY: hooks are plain globals, set in the main thread while the library is loaded
+    unsafe {
+        PREVIOUS_UTILITY = pg_sys::ProcessUtility_hook;
+        pg_sys::ProcessUtility_hook = Some(process_utility);
+        PREVIOUS_PATHLIST = pg_sys::set_rel_pathlist_hook;
+        pg_sys::set_rel_pathlist_hook = Some(rel_pathlist);
+        PREVIOUS_RELATION_INFO = pg_sys::get_relation_info_hook;
+        pg_sys::get_relation_info_hook = Some(relation_info);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn rel_pathlist(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    rti: pg_sys::Index,
+    rte: *mut pg_sys::RangeTblEntry,
+) {
+    // SAFETY: the arguments are passed on as they came; the closure owns nothing
+    unsafe {
+        #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+        if let Some(previous) = PREVIOUS_PATHLIST {
+            pg_guard_ffi_boundary(|| previous(root, rel, rti, rte));
+        }
+        super::cold_path::rel_pathlist(root, rel, rte);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relation_info(
+    root: *mut pg_sys::PlannerInfo,
+    relation: pg_sys::Oid,
+    inhparent: bool,
+    rel: *mut pg_sys::RelOptInfo,
+) {
+    // SAFETY: as above
+    unsafe {
+        #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+        if let Some(previous) = PREVIOUS_RELATION_INFO {
+            pg_guard_ffi_boundary(|| previous(root, relation, inhparent, rel));
+        }
+        super::cold_path::relation_info(relation, inhparent, rel);
+    }
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments)]
+unsafe extern "C-unwind" fn process_utility(
+    statement: *mut pg_sys::PlannedStmt,
+    query: *const c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    params: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    dest: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    // SAFETY: the server passes a utility statement
+    if let Some(command) = unsafe { command((*statement).utilityStmt) }
+        && let Some(part) = BEFORE_COMMAND.get()
+    {
+        part(&command);
+    }
+    macro_rules! pass_on {
+        ($next:expr) => {
+            $next(
+                statement,
+                query,
+                read_only_tree,
+                context,
+                params,
+                environment,
+                dest,
+                completion,
+            )
+        };
+    }
+    // The boundary turns an error of C code into a panic. pgrx's standard_ProcessUtility has one
+    // inside already: a second around it would see that panic, and abort the server.
+    // SAFETY: the arguments are passed on as they came; the closure owns nothing
+    unsafe {
+        match PREVIOUS_UTILITY {
+            #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+            Some(previous) => pg_guard_ffi_boundary(|| pass_on!(previous)),
+            None => pass_on!(pg_sys::standard_ProcessUtility),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The board: the few words of shared memory by which sessions, launcher and workers find each other.
+//!
+//! It exists only when the library is preloaded; without it nobody can be woken and nothing is lost,
+//! because every worker also looks by itself after `strata.worker_interval`.
+
+use pgrx::lwlock::PgLwLock;
+use pgrx::prelude::*;
+use pgrx::shmem::AssertPGRXSharedMemory;
+use pgrx::{pg_shmem_init, pg_sys};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Database workers that can run at once in a cluster.
+const WORKERS: usize = 256;
+/// Wishes that the launcher has not read yet; more than that and it looks everywhere.
+const WISHES: usize = 64;
+
+#[derive(Clone, Copy)]
+struct Place {
+    database: u32,
+    /// address of a latch in shared memory, the same in all processes of a cluster
+    latch: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Board {
+    launcher: usize,
+    workers: [Place; WORKERS],
+    wishes: [u32; WISHES],
+    wish_count: usize,
+    wish_all: bool,
+}
+
+const FREE: Place = Place {
+    database: 0,
+    latch: 0,
+};
+
+// SAFETY: the name is ours alone, and Board holds no pointer into the heap
+static BOARD: PgLwLock<AssertPGRXSharedMemory<Board>> =
+    unsafe { PgLwLock::new(c"pg_strata board") };
+
+static AVAILABLE: AtomicBool = AtomicBool::new(false);
+
+/// Asks for the memory; only while preloading.
+pub fn init() {
+    pg_shmem_init!(BOARD = empty());
+    AVAILABLE.store(true, Ordering::Relaxed);
+}
+
+fn empty() -> AssertPGRXSharedMemory<Board> {
+    let board = Board {
+        launcher: 0,
+        workers: [FREE; WORKERS],
+        wishes: [0; WISHES],
+        wish_count: 0,
+        wish_all: false,
+    };
+    // SAFETY: plain numbers
+    unsafe { AssertPGRXSharedMemory::new(board) }
+}
+
+/// True when the library was preloaded, so that the board exists.
+pub fn available() -> bool {
+    AVAILABLE.load(Ordering::Relaxed)
+}
+
+/// What came of asking for the place of a database's worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The place is ours until this process ends.
+    Ours,
+    /// Another worker serves this database.
+    Taken,
+    /// All places are taken.
+    Full,
+}
+
+/// Makes this process the one worker of `database`.
+pub fn claim(database: pg_sys::Oid) -> Claim {
+    let claim = {
+        let mut board = BOARD.exclusive();
+        let database = database.to_u32();
+        if board.workers.iter().any(|p| p.database == database) {
+            Claim::Taken
+        } else if let Some(free) = board.workers.iter_mut().find(|p| p.database == 0) {
+            *free = Place {
+                database,
+                latch: my_latch(),
+            };
+            Claim::Ours
+        } else {
+            Claim::Full
+        }
+    };
+    if claim == Claim::Ours {
+        at_exit();
+    }
+    claim
+}
+
+/// Makes this process the launcher.
+pub fn become_launcher() {
+    BOARD.exclusive().launcher = my_latch();
+    at_exit();
+}
+
+/// The databases whose worker runs.
+pub fn served() -> Vec<u32> {
+    if !available() {
+        return Vec::new();
+    }
+    let board = BOARD.share();
+    board
+        .workers
+        .iter()
+        .map(|p| p.database)
+        .filter(|d| *d != 0)
+        .collect()
+}
+
+/// Wakes the worker of `database`; false when there is none.
+pub fn wake_worker(database: pg_sys::Oid) -> bool {
+    if !available() {
+        return false;
+    }
+    let latch = {
+        let board = BOARD.share();
+        let place = board
+            .workers
+            .iter()
+            .find(|p| p.database == database.to_u32());
+        place.map_or(0, |p| p.latch)
+    };
+    set(latch)
+}
+
+/// Tells the launcher that `database` may need a worker now (`None`: look at the list of databases).
+pub fn wake_launcher(database: Option<pg_sys::Oid>) {
+    if !available() {
+        return;
+    }
+    let latch = {
+        let mut board = BOARD.exclusive();
+        if let Some(database) = database {
+            let n = board.wish_count;
+            if n < WISHES {
+                board.wishes[n] = database.to_u32();
+                board.wish_count = n + 1;
+            } else {
+                board.wish_all = true;
+            }
+        }
+        board.launcher
+    };
+    set(latch);
+}
+
+/// What sessions wished since the last call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wishes {
+    Databases(Vec<u32>),
+    All,
+}
+
+/// Takes the wishes off the board.
+pub fn take_wishes() -> Wishes {
+    let mut board = BOARD.exclusive();
+    let taken = board.wishes[..board.wish_count].to_vec();
+    let all = board.wish_all;
+    board.wish_count = 0;
+    board.wish_all = false;
+    if all {
+        Wishes::All
+    } else {
+        Wishes::Databases(taken)
+    }
+}
+
+fn my_latch() -> usize {
+    // SAFETY: a process with shared memory access has its latch in PGPROC, which stays where it is
+    unsafe { pg_sys::MyLatch as usize }
+}
+
+fn set(latch: usize) -> bool {
+    if latch == 0 {
+        return false;
+    }
+    // SAFETY: latches on the board lie in PGPROC: valid memory for the life of the cluster. Should
+    // the process have changed meanwhile, the new one wakes once for nothing
+    unsafe { pg_sys::SetLatch(latch as *mut pg_sys::Latch) };
+    true
+}
+
+fn at_exit() {
+    // SAFETY: the callback matches the type that before_shmem_exit wants
+    unsafe { pg_sys::before_shmem_exit(Some(leave), pg_sys::Datum::from(0)) }
+}
+
+/// Takes this process off the board; a killed process takes the whole memory with it.
+#[pg_guard]
+unsafe extern "C-unwind" fn leave(_code: i32, _arg: pg_sys::Datum) {
+    let mine = my_latch();
+    let launcher = {
+        let mut board = BOARD.exclusive();
+        for place in board.workers.iter_mut().filter(|p| p.latch == mine) {
+            *place = FREE;
+        }
+        if board.launcher == mine {
+            board.launcher = 0;
+        }
+        board.launcher
+    };
+    set(launcher);
+}

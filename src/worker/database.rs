@@ -1,0 +1,96 @@
+//! The worker of one database: rounds of registered steps, as long as the extension is there.
+
+use super::{DATABASE, STEPS, list, log_failure};
+use crate::error::Result;
+use crate::pg::bgworker;
+use crate::pg::inject;
+use crate::pg::shmem::{self, Claim};
+use pgrx::pg_sys::Oid;
+
+/// What pg_extension says about us in this database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Installed {
+    No,
+    /// The catalog is of another version than the loaded library.
+    Other(String),
+    Ours,
+}
+
+const LIBRARY: &str = env!("CARGO_PKG_VERSION");
+
+impl std::fmt::Display for Installed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Installed::No => f.write_str("the extension is not installed in this database"),
+            Installed::Other(version) => write!(
+                f,
+                "the extension is at version {version}, the loaded library at {LIBRARY}; \
+                 run ALTER EXTENSION pg_strata UPDATE, or restart the server if that was done"
+            ),
+            Installed::Ours => write!(f, "the extension is at version {LIBRARY}"),
+        }
+    }
+}
+
+/// Looks into pg_extension; inside a transaction.
+pub fn installed() -> Installed {
+    match crate::pg::catalog::extension() {
+        None => Installed::No,
+        Some(e) if e.version == LIBRARY => Installed::Ours,
+        Some(e) => Installed::Other(e.version),
+    }
+}
+
+/// Serves `database` until the extension is dropped; returns at once where it is not installed.
+pub fn run(database: Oid) {
+    bgworker::connect(Some(database), DATABASE);
+    let mut claimed = false;
+    let mut before = Installed::Ours;
+    loop {
+        match bgworker::transaction(|| Ok(installed())) {
+            Ok(Installed::No) => return,
+            Ok(now) => {
+                // only now: a worker that merely looked must not seem to be serving the database
+                if !claimed && !claim(database) {
+                    return;
+                }
+                claimed = true;
+                if now == Installed::Ours {
+                    round();
+                } else if now != before {
+                    pgrx::log!("pg_strata: worker is idle: {now}");
+                }
+                before = now;
+            }
+            Err(error) => log_failure("looking for the extension", error),
+        }
+        bgworker::report_idle();
+        bgworker::wait(bgworker::interval());
+    }
+}
+
+fn claim(database: Oid) -> bool {
+    match shmem::claim(database) {
+        Claim::Ours => true,
+        Claim::Taken => false,
+        Claim::Full => {
+            pgrx::log!("pg_strata: too many databases: this one gets no worker");
+            false
+        }
+    }
+}
+
+/// Each step in a transaction of its own; one that fails is logged and does not keep the others back.
+fn round() {
+    for (name, run) in list(&STEPS, |steps| steps.clone()) {
+        bgworker::report_active(&format!("pg_strata: {name}"));
+        if let Err(error) = bgworker::transaction(|| step(name, run)) {
+            log_failure(&format!("step \"{name}\" of the background worker"), error);
+        }
+    }
+}
+
+fn step(name: &str, run: fn() -> Result<()>) -> Result<()> {
+    inject::point(&format!("worker.step.{name}"));
+    run()
+}
