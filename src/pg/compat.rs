@@ -145,10 +145,7 @@ pub fn reindex(relation: pg_sys::Oid) {
 ///
 /// # Safety
 /// `desc` must be valid and have more than `i` attributes.
-pub unsafe fn attribute(
-    desc: pg_sys::TupleDesc,
-    i: usize,
-) -> *mut pg_sys::FormData_pg_attribute {
+pub unsafe fn attribute(desc: pg_sys::TupleDesc, i: usize) -> *mut pg_sys::FormData_pg_attribute {
     #[cfg(not(feature = "pg18"))]
     // SAFETY: promised by the caller
     unsafe {

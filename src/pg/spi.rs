@@ -104,7 +104,9 @@ impl LatestRow {
 
     /// The value of column `n`, which must not be NULL.
     pub fn need<T: FromDatum>(&self, n: i32) -> Result<T> {
-        self.get(n)?.ok_or_else(|| Error::internal(format!("unexpected NULL in column {n} of a catalog query")))
+        self.get(n)?.ok_or_else(|| {
+            Error::internal(format!("unexpected NULL in column {n} of a catalog query"))
+        })
     }
 }
 
@@ -143,10 +145,17 @@ pub fn read_latest<T>(
         let out = if status == pg_sys::SPI_OK_SELECT as i32 {
             let table = pg_sys::SPI_tuptable;
             (0..pg_sys::SPI_processed as usize)
-                .map(|i| f(LatestRow { tuple: *(*table).vals.add(i), desc: (*table).tupdesc }))
+                .map(|i| {
+                    f(LatestRow {
+                        tuple: *(*table).vals.add(i),
+                        desc: (*table).tupdesc,
+                    })
+                })
                 .collect()
         } else {
-            Err(Error::internal(format!("a catalog query returned SPI status {status}")))
+            Err(Error::internal(format!(
+                "a catalog query returned SPI status {status}"
+            )))
         };
         pg_sys::SPI_finish();
         pg_sys::PopActiveSnapshot();
