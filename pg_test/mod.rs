@@ -6,3 +6,6 @@ pub fn setup(_options: Vec<&str>) {}
 pub fn postgresql_conf_options() -> Vec<&'static str> {
     vec![]
 }
+
+#[cfg(feature = "s3")]
+mod cold_store;

@@ -1,1 +1,17 @@
--- grants
+-- Who may do what. Functions check ownership themselves; internal ones are not for PUBLIC.
+GRANT USAGE ON SCHEMA strata TO PUBLIC;
+
+REVOKE ALL ON TABLE strata.cold_setting, strata.cold_file, strata.cold_column, strata.cold_key,
+    strata.cold_touch, strata.cold_export, strata.cold_upload, strata.cold_delete_queue,
+    strata.cold_owner FROM PUBLIC;
+GRANT SELECT ON strata.cold_files, strata.cold_exports TO PUBLIC;
+
+REVOKE ALL ON FUNCTION strata._cold_handler(internal) FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._sqlite_validator(text[], oid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_on_drop() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_guard() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_before_alter() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_after_alter() FROM PUBLIC;
+
+-- the directory inside the data directory: its use is bounded by what the role may store anyway
+GRANT USAGE ON FOREIGN SERVER strata_local TO PUBLIC;

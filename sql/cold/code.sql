@@ -50,3 +50,125 @@ CREATE PROCEDURE strata.untier_chunks(
     newer_than "any" DEFAULT NULL::timestamptz
 )
     LANGUAGE c AS 'MODULE_PATHNAME', 'untier_chunks_wrapper';
+
+CREATE FUNCTION strata.cold_check(hypertable regclass DEFAULT NULL, deep boolean DEFAULT false)
+    RETURNS TABLE (chunk regclass, key text, status text, detail text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cold_check_wrapper';
+
+CREATE FUNCTION strata.cold_cache_reset() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cold_cache_reset_wrapper';
+
+CREATE FUNCTION strata.cold_owner_token() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'cold_owner_token_wrapper';
+
+-- The views run with their owner's rights on the catalog and filter by the caller's.
+CREATE VIEW strata.cold_files WITH (security_barrier) AS
+SELECT f.id AS file, f.hypertable, f.chunk, f.range_start, f.range_end, f.rows,
+       0::bigint AS late_rows, f.bytes, f.generation, f.server, f.key, f.etag, f.sha256,
+       f.owner_token OPERATOR(pg_catalog.=) strata.cold_owner_token() AS owned, f.created_at
+  FROM strata.cold_file f
+ WHERE f.state OPERATOR(pg_catalog.=) 'live'
+   AND pg_catalog.has_table_privilege(f.hypertable, 'SELECT');
+
+CREATE VIEW strata.cold_exports WITH (security_barrier) AS
+SELECT e.id, e.chunk, e.state, e.step, e.attempt, e.queued_at, e.started_at, e.finished_at,
+       e.rows_done, e.blocked_by, e.last_error
+  FROM strata.cold_export e
+  JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) e.chunk
+ WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
+
+-- A dropped chunk takes its manifest row along and leaves its file in the delete queue.
+CREATE FUNCTION strata._cold_on_drop() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    WITH gone AS (
+        DELETE FROM strata.cold_file f
+         USING pg_event_trigger_dropped_objects() o
+         WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND f.chunk::oid = o.objid
+        RETURNING f.server, f.key, f.owner_token, f.chunk::oid AS chunk, f.generation
+    )
+    INSERT INTO strata.cold_delete_queue (server, key, owner_token, chunk, generation, reason)
+    SELECT server, key, owner_token, chunk, generation, 'dropped' FROM gone WHERE key IS NOT NULL
+    ON CONFLICT DO NOTHING;
+    DELETE FROM strata.cold_setting s
+     USING pg_event_trigger_dropped_objects() o
+     WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND s.hypertable::oid = o.objid;
+    DELETE FROM strata.cold_export e
+     USING pg_event_trigger_dropped_objects() o
+     WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND e.chunk::oid = o.objid;
+END
+$$;
+CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
+    WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'ALTER TABLE')
+    EXECUTE FUNCTION strata._cold_on_drop();
+
+CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
+CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SERVER', 'DROP OWNED')
+    EXECUTE FUNCTION strata._cold_guard();
+
+-- Columns of files are matched by number. A dump has them renumbered (dropped ones are gone), so
+-- numbers are looked up by name once more before the first ALTER TABLE there.
+CREATE FUNCTION strata._cold_before_alter() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM strata.cold_file WHERE chunk_oid <> chunk::oid) THEN
+        RETURN;
+    END IF;
+    DELETE FROM strata.cold_column c
+     USING strata.cold_file f
+     WHERE f.id = c.file AND f.chunk_oid <> f.chunk::oid
+       AND NOT EXISTS (SELECT FROM pg_attribute a
+                        WHERE a.attrelid = f.chunk AND a.attname = c.attname AND NOT a.attisdropped);
+    -- two steps, since the new numbers may be taken by old ones
+    UPDATE strata.cold_column c SET attnum = - c.attnum
+      FROM strata.cold_file f WHERE f.id = c.file AND f.chunk_oid <> f.chunk::oid;
+    UPDATE strata.cold_column c SET attnum = a.attnum
+      FROM strata.cold_file f, pg_attribute a
+     WHERE f.id = c.file AND f.chunk_oid <> f.chunk::oid
+       AND a.attrelid = f.chunk AND a.attname = c.attname AND NOT a.attisdropped;
+    UPDATE strata.cold_file SET chunk_oid = chunk::oid WHERE chunk_oid <> chunk::oid;
+END
+$$;
+CREATE EVENT TRIGGER strata_cold_before_alter ON ddl_command_start
+    WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION strata._cold_before_alter();
+
+-- Keeps column names current, and the value that a column added later has in every cold row:
+-- pg_attribute forgets it in a dump.
+CREATE FUNCTION strata._cold_after_alter() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
+    SET extra_float_digits = 3 SET bytea_output = 'hex' SET lc_monetary = 'C' SET xmloption = 'content' AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM strata.cold_file WHERE state = 'live') THEN
+        RETURN;
+    END IF;
+    UPDATE strata.cold_column c SET attname = a.attname
+      FROM strata.cold_file f, pg_attribute a
+     WHERE f.id = c.file AND f.state = 'live' AND f.chunk_oid = f.chunk::oid
+       AND a.attrelid = f.chunk AND a.attnum = c.attnum AND NOT a.attisdropped
+       AND c.attname <> a.attname;
+    UPDATE strata.cold_key k SET columns = renamed.columns
+      FROM (SELECT k.file, k.index_name, array_agg(a.attname ORDER BY u.n) AS columns
+              FROM strata.cold_key k
+              JOIN strata.cold_file f ON f.id = k.file AND f.state = 'live'
+              JOIN pg_class ic ON ic.relname = k.index_name
+              JOIN pg_index i ON i.indexrelid = ic.oid AND i.indrelid = f.chunk
+             CROSS JOIN unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY AS u(attnum, n)
+              JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum = u.attnum
+             GROUP BY k.file, k.index_name) renamed
+     WHERE k.file = renamed.file AND k.index_name = renamed.index_name AND k.columns <> renamed.columns;
+    INSERT INTO strata.cold_column (file, attnum, attname, type_name, encoding, missing)
+    SELECT f.id, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), 'typetext',
+           (a.attmissingval::text::text[])[1]
+      FROM strata.cold_file f
+      JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum > 0 AND NOT a.attisdropped
+     WHERE f.state = 'live' AND f.chunk_oid = f.chunk::oid
+    ON CONFLICT (file, attnum) DO NOTHING;
+END
+$$;
+CREATE EVENT TRIGGER strata_cold_after_alter ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION strata._cold_after_alter();

@@ -100,6 +100,8 @@ CREATE TABLE strata.cold_delete_queue (
     key         text NOT NULL,
     server      name NOT NULL,
     owner_token text,
+    chunk       oid,
+    generation  integer,
     reason      text NOT NULL,
     queued_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (server, key)

@@ -1,1 +1,155 @@
--- hypertable/code
+-- Hypertables: functions, views, event trigger. The Rust side is src/hypertable/api.rs.
+
+CREATE FUNCTION strata.by_range(column_name name, partition_interval anyelement DEFAULT NULL::bigint, partition_func regproc DEFAULT NULL)
+RETURNS strata.dimension_info LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'by_range_wrapper';
+
+CREATE FUNCTION strata.by_hash(column_name name, number_partitions integer, partition_func regproc DEFAULT NULL)
+RETURNS strata.dimension_info LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'by_hash_wrapper';
+
+CREATE FUNCTION strata.by_id(column_name name, time_column name DEFAULT NULL, partition_interval anyelement DEFAULT NULL::bigint)
+RETURNS strata.dimension_info LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'by_id_wrapper';
+
+CREATE FUNCTION strata.create_hypertable(
+  relation regclass, dimension strata.dimension_info, create_default_indexes boolean DEFAULT true,
+  if_not_exists boolean DEFAULT false, migrate_data boolean DEFAULT false, end_column name DEFAULT NULL,
+  logical_key name DEFAULT NULL, on_conflicting_unique text DEFAULT 'error', dry_run boolean DEFAULT false)
+RETURNS TABLE (hypertable_id integer, created boolean, chunks integer, rows_moved bigint, report jsonb)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'create_hypertable_wrapper';
+
+CREATE FUNCTION strata._create_hypertable_named(
+  relation regclass, dimension strata.dimension_info, partitioning_column name, number_partitions integer,
+  associated_schema_name name, associated_table_prefix name, create_default_indexes boolean, if_not_exists boolean,
+  partitioning_func regproc, migrate_data boolean)
+RETURNS TABLE (hypertable_id integer, relation_made regclass, created boolean)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'create_hypertable_named_wrapper';
+
+CREATE FUNCTION strata.create_hypertable(
+  relation regclass, time_column_name name, partitioning_column name DEFAULT NULL, number_partitions integer DEFAULT NULL,
+  associated_schema_name name DEFAULT NULL, associated_table_prefix name DEFAULT NULL,
+  chunk_time_interval anyelement DEFAULT NULL::bigint, create_default_indexes boolean DEFAULT true,
+  if_not_exists boolean DEFAULT false, partitioning_func regproc DEFAULT NULL, migrate_data boolean DEFAULT false,
+  time_partitioning_func regproc DEFAULT NULL)
+RETURNS TABLE (hypertable_id integer, schema_name name, table_name name, created boolean)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1 AS $$
+  SELECT n.hypertable_id, s.nspname, c.relname, n.created
+  FROM strata._create_hypertable_named($1, strata.by_range($2, $7, $12), $3, $4, $5, $6, $8, $9, $10, $11) n
+  JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) n.relation_made
+  JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+$$;
+
+CREATE FUNCTION strata.set_chunk_time_interval(hypertable regclass, chunk_time_interval anyelement, dimension_name name DEFAULT NULL)
+RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_chunk_time_interval_wrapper';
+
+CREATE FUNCTION strata.premake_chunks(relation regclass, from_value "any", to_value "any")
+RETURNS SETOF regclass LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'premake_chunks_wrapper';
+
+CREATE FUNCTION strata.show_chunks(
+  relation regclass, older_than "any" DEFAULT NULL, newer_than "any" DEFAULT NULL,
+  created_before "any" DEFAULT NULL, created_after "any" DEFAULT NULL)
+RETURNS SETOF regclass LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'show_chunks_wrapper';
+
+CREATE FUNCTION strata.drop_chunks(
+  relation regclass, older_than "any" DEFAULT NULL, newer_than "any" DEFAULT NULL, verbose boolean DEFAULT false,
+  created_before "any" DEFAULT NULL, created_after "any" DEFAULT NULL, concurrently boolean DEFAULT NULL)
+RETURNS SETOF text LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'drop_chunks_wrapper';
+
+CREATE FUNCTION strata._chunk_range(chunk oid, key_type oid)
+RETURNS TABLE (range_start timestamptz, range_end timestamptz, range_start_integer bigint, range_end_integer bigint)
+LANGUAGE c STABLE STRICT PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'chunk_range_wrapper';
+
+-- A relation shows in our views to those who have any right on it, as in information_schema.
+CREATE FUNCTION strata._visible(relation oid)
+RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+      OR pg_catalog.has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+      OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
+  FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1
+$$;
+
+CREATE VIEW strata.hypertables WITH (security_barrier = true) AS
+SELECT n.nspname AS hypertable_schema,
+       c.relname AS hypertable_name,
+       pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+       1::smallint AS num_dimensions,
+       k.chunks AS num_chunks,
+       false AS compression_enabled,
+       CASE WHEN t.spcname IS NULL THEN NULL ELSE ARRAY[t.spcname] END AS tablespaces,
+       a.attname AS primary_dimension,
+       a.atttypid::pg_catalog.regtype AS primary_dimension_type,
+       h.relation,
+       COALESCE(h.chunk_interval::text, h.integer_interval::text) AS chunk_interval,
+       NULL::name AS end_column,
+       NULL::name AS logical_key,
+       h.premake,
+       k.cold AS cold_chunks,
+       k.hot_bytes
+FROM strata.hypertable h
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) h.relation
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) c.oid
+JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
+LEFT JOIN pg_catalog.pg_tablespace t ON t.oid OPERATOR(pg_catalog.=) c.reltablespace
+CROSS JOIN LATERAL (
+  SELECT pg_catalog.count(*) AS chunks,
+         pg_catalog.count(*) FILTER (WHERE f.cold) AS cold,
+         COALESCE(pg_catalog.sum(x.relpages::bigint) FILTER (WHERE f.cold IS NOT TRUE), 0)::bigint
+           OPERATOR(pg_catalog.*) pg_catalog.current_setting('block_size')::bigint AS hot_bytes
+  FROM pg_catalog.pg_inherits i
+  JOIN pg_catalog.pg_class x ON x.oid OPERATOR(pg_catalog.=) i.inhrelid
+  LEFT JOIN LATERAL (SELECT true AS cold FROM strata.cold_file f WHERE f.chunk OPERATOR(pg_catalog.=) x.oid
+                     AND f.state OPERATOR(pg_catalog.=) 'live' LIMIT 1) f ON true
+  WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid) k
+WHERE strata._visible(c.oid);
+
+CREATE VIEW strata.chunks WITH (security_barrier = true) AS
+SELECT n.nspname AS hypertable_schema,
+       c.relname AS hypertable_name,
+       xn.nspname AS chunk_schema,
+       x.relname AS chunk_name,
+       a.attname AS primary_dimension,
+       a.atttypid::pg_catalog.regtype AS primary_dimension_type,
+       r.range_start,
+       r.range_end,
+       r.range_start_integer,
+       r.range_end_integer,
+       false AS is_compressed,
+       t.spcname AS chunk_tablespace,
+       k.created_at AS chunk_creation_time,
+       x.oid::pg_catalog.regclass AS chunk,
+       COALESCE(k.origin, 'user') AS origin,
+       CASE WHEN i.inhdetachpending THEN 'detaching' ELSE COALESCE(f.state, 'hot') END AS state
+FROM strata.hypertable h
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) h.relation
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) c.oid
+JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
+JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) c.oid
+JOIN pg_catalog.pg_class x ON x.oid OPERATOR(pg_catalog.=) i.inhrelid
+JOIN pg_catalog.pg_namespace xn ON xn.oid OPERATOR(pg_catalog.=) x.relnamespace
+LEFT JOIN pg_catalog.pg_tablespace t ON t.oid OPERATOR(pg_catalog.=) x.reltablespace
+LEFT JOIN strata.chunk k ON k.chunk OPERATOR(pg_catalog.=) x.oid
+LEFT JOIN LATERAL (
+  SELECT CASE WHEN pg_catalog.bool_or(f.state OPERATOR(pg_catalog.=) 'live') THEN 'cold' ELSE 'tiering' END AS state
+  FROM strata.cold_file f WHERE f.chunk OPERATOR(pg_catalog.=) x.oid
+  HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0) f ON true
+CROSS JOIN LATERAL strata._chunk_range(x.oid, a.atttypid) r
+WHERE strata._visible(c.oid);
+
+-- Keeps the catalog right when hypertables and chunks are dropped, by whatever command.
+CREATE FUNCTION strata._hypertable_dropped()
+RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  DELETE FROM strata.chunk k USING pg_catalog.pg_event_trigger_dropped_objects() d
+  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND k.chunk = d.objid;
+  DELETE FROM strata.hypertable h USING pg_catalog.pg_event_trigger_dropped_objects() d
+  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND h.relation = d.objid;
+END
+$$;
+
+CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
+  WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE')
+  EXECUTE FUNCTION strata._hypertable_dropped();
+
+REVOKE ALL ON FUNCTION strata._create_hypertable_named(regclass, strata.dimension_info, name, integer, name, name, boolean, boolean, regproc, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;
+GRANT SELECT ON strata.hypertables, strata.chunks TO PUBLIC;

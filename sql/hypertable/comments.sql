@@ -1,1 +1,33 @@
--- hypertable/comments
+-- Hypertables: one comment per object.
+
+COMMENT ON DOMAIN strata.dimension_info IS 'what by_range says about a dimension';
+COMMENT ON CONSTRAINT dimension_info_is_object ON DOMAIN strata.dimension_info IS 'made by strata.by_range';
+
+COMMENT ON TABLE strata.hypertable IS 'registered hypertables; see the view strata.hypertables';
+COMMENT ON COLUMN strata.hypertable.relation IS 'the partitioned table; its key is in pg_partitioned_table';
+COMMENT ON COLUMN strata.hypertable.chunk_interval IS 'width of new chunks of a time key, in UTC; months go by calendar';
+COMMENT ON COLUMN strata.hypertable.integer_interval IS 'width of new chunks of an integer key';
+COMMENT ON COLUMN strata.hypertable.premake IS 'number of chunks kept ready ahead of now() and of the newest data';
+COMMENT ON COLUMN strata.hypertable.chunk_options IS 'storage parameters of new chunks';
+COMMENT ON TABLE strata.chunk IS 'annotations of chunks; pg_inherits says which chunks exist';
+COMMENT ON COLUMN strata.chunk.origin IS 'premake, on_demand, attach or user';
+
+COMMENT ON FUNCTION strata.by_range(name, anyelement, regproc) IS 'describes a range dimension for create_hypertable';
+COMMENT ON FUNCTION strata.by_hash(name, integer, regproc) IS 'hash dimensions are not supported yet: raises an error';
+COMMENT ON FUNCTION strata.by_id(name, name, anyelement) IS 'partitioning by id is not supported yet: raises an error';
+COMMENT ON FUNCTION strata.create_hypertable(regclass, strata.dimension_info, boolean, boolean, boolean, name, name, text, boolean)
+  IS 'makes a hypertable of a table';
+COMMENT ON FUNCTION strata.create_hypertable(regclass, name, name, integer, name, name, anyelement, boolean, boolean, regproc, boolean, regproc)
+  IS 'makes a hypertable of a table (older argument style)';
+COMMENT ON FUNCTION strata._create_hypertable_named(regclass, strata.dimension_info, name, integer, name, name, boolean, boolean, regproc, boolean)
+  IS 'internal: the older argument style of create_hypertable';
+COMMENT ON FUNCTION strata.set_chunk_time_interval(regclass, anyelement, name) IS 'changes the width of chunks made from now on';
+COMMENT ON FUNCTION strata.premake_chunks(regclass, "any", "any") IS 'makes the missing chunks of a range [from, to)';
+COMMENT ON FUNCTION strata.show_chunks(regclass, "any", "any", "any", "any") IS 'lists chunks of a hypertable, oldest first';
+COMMENT ON FUNCTION strata.drop_chunks(regclass, "any", "any", boolean, "any", "any", boolean) IS 'drops chunks of a hypertable by age';
+COMMENT ON FUNCTION strata._chunk_range(oid, oid) IS 'internal: the range of a chunk as the view strata.chunks shows it';
+COMMENT ON FUNCTION strata._visible(oid) IS 'internal: true when the current user has any right on the relation';
+COMMENT ON FUNCTION strata._hypertable_dropped() IS 'internal: removes dropped tables from the catalog';
+COMMENT ON EVENT TRIGGER strata_hypertable_dropped IS 'removes dropped hypertables and chunks from the catalog of pg_strata';
+COMMENT ON VIEW strata.hypertables IS 'hypertables that the current user has any right on';
+COMMENT ON VIEW strata.chunks IS 'chunks of those hypertables, with their ranges and whether they are hot or cold';

@@ -1,1 +1,198 @@
-//! SQL surface of the cold tier.
+//! SQL surface of the cold tier (declared in sql/cold/code.sql).
+
+use crate::cold::catalog::{settings, spec};
+use crate::cold::tier::{self, Waiting};
+use crate::cold::{inspect, servers, untier};
+use crate::error::{Error, Kind, Result};
+use crate::hypertable;
+use crate::pg::anyvalue::{AnyValue, any_value};
+use crate::pg::{catalog, cold_reader, nonatomic};
+use crate::worker;
+use pgrx::datum::AnyElement;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+type Report<T> = std::result::Result<T, ErrorReport>;
+
+fn need<T>(value: Option<T>, name: &str) -> Result<T> {
+    value.ok_or_else(|| Error::new(Kind::NullNotAllowed, format!("{name} must not be NULL")))
+}
+
+fn bound(arg: Option<AnyElement>) -> Option<AnyValue> {
+    arg.map(|a| any_value(&a))
+}
+
+fn only(supported: &str, given: Option<&str>, option: &str) -> Result<()> {
+    match given {
+        Some(value) if value != supported => {
+            Err(Error::new(Kind::NotSupported, format!("{option} => '{value}' is not supported"))
+                .hint(format!("Supported: {option} => '{supported}'.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[pg_extern(sql = false)]
+fn _sqlite_validator(options: Vec<String>, catalog: pg_sys::Oid) -> Report<()> {
+    Ok(servers::validate(options, catalog)?)
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn set_cold_storage(
+    hypertable: Option<pg_sys::Oid>,
+    server: Option<&str>,
+    late_rows: Option<&str>,
+    cluster_by: Option<Vec<Option<String>>>,
+    bloom_columns: Option<Vec<Option<String>>>,
+    indexes: Option<&str>,
+    verify: Option<&str>,
+) -> Report<()> {
+    let table = need(hypertable, "hypertable")?;
+    let server = need(server, "server")?;
+    hypertable::check_hypertable(table)?;
+    catalog::check_owner(table)?;
+    only("reject", late_rows, "late_rows")?;
+    only("all", indexes, "indexes")?;
+    only("full", verify, "verify")?;
+    if cluster_by.is_some() || bloom_columns.is_some() {
+        Err(Error::new(Kind::NotSupported, "cluster_by and bloom_columns are not supported")
+            .hint("Leave them out: files are ordered by the partition column."))?;
+    }
+    match settings::may_use(server, catalog::current_user())? {
+        None => Err(servers::unknown(server))?,
+        Some(false) => Err(Error::new(
+            Kind::InsufficientPrivilege,
+            format!("permission denied for foreign server {server}"),
+        ))?,
+        Some(true) => {}
+    }
+    if settings::has_row_security(table)? {
+        pgrx::notice!("files of the cold tier carry all rows: whoever can read them is not bound by row security");
+    }
+    Ok(settings::set_server(table, server)?)
+}
+
+#[pg_extern(sql = false)]
+fn remove_cold_storage(hypertable: pg_sys::Oid) -> Report<()> {
+    catalog::check_owner(hypertable)?;
+    let cold = settings::cold_chunks(hypertable)?;
+    if cold > 0 {
+        let name = catalog::qualified_name(hypertable)?;
+        Err(Error::new(Kind::NotInState, format!("{cold} chunks of {name} are cold"))
+            .hint(format!("CALL strata.untier_chunks({});", catalog::quote_literal(&name))))?;
+    }
+    Ok(settings::remove(hypertable)?)
+}
+
+#[pg_extern(sql = false)]
+fn tier_chunk(chunk: pg_sys::Oid) -> Report<i64> {
+    Ok(tier::tier_chunk(chunk)?)
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn tier_chunks(
+    hypertable: Option<pg_sys::Oid>,
+    older_than: Option<AnyElement>,
+    newer_than: Option<AnyElement>,
+    over_bytes: Option<i64>,
+    max_chunks: Option<i32>,
+    wait: Option<bool>,
+    call: pg_sys::FunctionCallInfo,
+) -> Report<()> {
+    let table = need(hypertable, "hypertable")?;
+    let wait = wait.unwrap_or(true);
+    if wait {
+        nonatomic::check_call(
+            call,
+            "CALL strata.tier_chunks with wait => true",
+            "Call it outside of BEGIN ... COMMIT, or with wait => false.",
+        )?;
+    }
+    hypertable::check_hypertable(table)?;
+    catalog::check_owner(table)?;
+    let candidates = hypertable::chunks_between(table, bound(older_than), bound(newer_than))?;
+    let chosen = tier::tierable(table, candidates, over_bytes, max_chunks)?;
+    let mut jobs = Vec::with_capacity(chosen.len());
+    for chunk in chosen {
+        jobs.push(Waiting { id: tier::queue_chunk(chunk)?, name: catalog::relation_name(chunk)? });
+    }
+    if jobs.is_empty() {
+        pgrx::notice!("no chunk to tier");
+        return Ok(());
+    }
+    if wait {
+        nonatomic::commit()?;
+        return Ok(tier::wait_for(jobs)?);
+    }
+    worker::start_dynamic_at_commit(crate::cold::export::JOB);
+    Ok(())
+}
+
+#[pg_extern(sql = false)]
+fn untier_chunk(chunk: Option<pg_sys::Oid>) -> Report<()> {
+    untier::untier(need(chunk, "chunk")?)?;
+    Ok(())
+}
+
+/// Commits after each chunk unless a transaction block is open.
+#[pg_extern(sql = false)]
+fn untier_chunks(
+    hypertable: Option<pg_sys::Oid>,
+    older_than: Option<AnyElement>,
+    newer_than: Option<AnyElement>,
+    call: pg_sys::FunctionCallInfo,
+) -> Report<()> {
+    let table = need(hypertable, "hypertable")?;
+    hypertable::check_hypertable(table)?;
+    catalog::check_owner(table)?;
+    let may_commit = nonatomic::check_call(call, "", "").is_ok();
+    let candidates = hypertable::chunks_between(table, bound(older_than), bound(newer_than))?;
+    let states = settings::states(table)?;
+    for chunk in candidates {
+        if !states.iter().any(|(c, s)| *c == chunk && s == "live") {
+            continue;
+        }
+        let (name, rows) = if may_commit {
+            nonatomic::commit()?;
+            nonatomic::with_snapshot(|| Ok((catalog::relation_name(chunk)?, untier::untier(chunk)?)))?
+        } else {
+            (catalog::relation_name(chunk)?, untier::untier(chunk)?)
+        };
+        pgrx::notice!("chunk \"{name}\" is hot again: {rows} rows");
+    }
+    Ok(())
+}
+
+#[pg_extern(sql = false)]
+fn cold_cache_reset() {
+    cold_reader::close_all();
+}
+
+#[pg_extern(sql = false)]
+fn cold_owner_token() -> Report<String> {
+    Ok(spec::identity()?.token())
+}
+
+#[pg_extern(sql = false)]
+fn cold_check(
+    hypertable: Option<pg_sys::Oid>,
+    deep: Option<bool>,
+) -> std::result::Result<
+    TableIterator<
+        'static,
+        (
+            name!(chunk, pg_sys::Oid),
+            name!(key, String),
+            name!(status, String),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    if let Some(table) = hypertable {
+        catalog::check_owner(table)?;
+    }
+    Ok(TableIterator::new(inspect::check_files(hypertable, deep.unwrap_or(false))?.into_iter()))
+}

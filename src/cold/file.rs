@@ -7,16 +7,13 @@
 
 use super::column_stats::Collector;
 pub use super::column_stats::ColumnStats;
+use super::file_check::{TempFile, check, failed, sync_and_hash, utf8};
 pub use super::file_schema::Layout;
 use super::file_schema::{APPLICATION_ID, COLUMNS_TABLE, FORMAT, INFO_TABLE, PAGE_SIZE};
-use super::mapping::{Cell, Encoding, quote_literal, quote_name};
-use super::name::hex;
-use crate::error::{Error, Kind, Result};
+use super::mapping::{Cell, Encoding, quote_literal};
+use crate::error::{Error, Result};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, params};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -100,6 +97,7 @@ impl Builder {
             "PRAGMA page_size={PAGE_SIZE}; PRAGMA encoding='UTF-8'; PRAGMA auto_vacuum=NONE;
              PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;
              PRAGMA cache_size=-32768; PRAGMA temp_store=FILE; PRAGMA mmap_size=0;
+             PRAGMA temp_store_directory={};
              PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT};
              BEGIN;
              CREATE TABLE {INFO_TABLE}(key TEXT PRIMARY KEY, value TEXT);
@@ -107,6 +105,8 @@ impl Builder {
                type TEXT, encoding TEXT, nulls INTEGER, fallback INTEGER, min, max,
                bounds TEXT, enum_labels TEXT);
              {}; {};",
+            // sorting a large index must not fill the system's temporary folder
+            quote_literal(utf8(dir)?),
             layout.create_raw(&spec.columns),
             layout.create_view(&spec.columns),
         ))
@@ -191,7 +191,10 @@ impl Builder {
         for create in self.layout.create_indexes(&self.spec) {
             self.run(&create)?;
         }
-        self.run("ANALYZE")?;
+        // the samples of sqlite_stat4 would cost every reader one more page when it opens the file
+        self.run("ANALYZE; DROP TABLE IF EXISTS sqlite_stat4")?;
+        // VACUUM counts cached pages at 4 KiB each, and needs no more than these
+        self.run("PRAGMA cache_size=-2000")?;
         let target = utf8(self.done.path())?;
         self.run(&format!("VACUUM INTO {}", quote_literal(target)))?;
         let Builder {
@@ -323,127 +326,9 @@ fn file_names(dir: &Path) -> (TempFile, TempFile) {
     let take = |kind: &str| {
         let path = dir.join(format!("cold.{pid}.{n}.{kind}"));
         let _ = std::fs::remove_file(&path);
-        TempFile(Some(path))
+        TempFile::new(path)
     };
     (take("work"), take("sqlite"))
-}
-
-/// Reads the finished file back as a stranger would.
-fn check(path: &Path, layout: &Layout, rows: i64, stop: fn() -> bool) -> Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags).map_err(|e| failed(&e))?;
-    db.progress_handler(10_000, Some(stop))
-        .map_err(|e| failed(&e))?;
-    let verdict: String = db
-        .query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))
-        .map_err(|e| failed(&e))?;
-    if verdict != "ok" {
-        return Err(
-            Error::new(Kind::DataCorrupted, "the cold file just written is damaged")
-                .detail(format!("SQLite says: {verdict}.")),
-        );
-    }
-    let table = quote_name(&layout.raw_table);
-    let rowid = &layout.rowid;
-    let sql = format!(
-        "SELECT (SELECT count(*) FROM {table}), (SELECT {rowid} FROM {table} ORDER BY {rowid} \
-         DESC LIMIT 1)"
-    );
-    let (count, last): (i64, Option<i64>) = db
-        .query_row(&sql, [], |r| Ok((r.get(0)?, r.get(1)?)))
-        .map_err(|e| failed(&e))?;
-    if count != rows || last.unwrap_or(0) != rows {
-        return Err(Error::new(
-            Kind::DataCorrupted,
-            format!("the cold file just written has {count} rows instead of {rows}"),
-        ));
-    }
-    Ok(())
-}
-
-/// Size and SHA-256 of the file, and file and folder made durable.
-fn sync_and_hash(path: &Path, stop: fn() -> bool) -> Result<(u64, String)> {
-    let mut file = File::open(path).map_err(|e| io(&e))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 20];
-    let mut bytes = 0u64;
-    loop {
-        let n = file.read(&mut buffer).map_err(|e| io(&e))?;
-        if n == 0 {
-            break;
-        }
-        if stop() {
-            return Err(interrupted());
-        }
-        hash.update(&buffer[..n]);
-        bytes += n as u64;
-    }
-    file.sync_all().map_err(|e| io(&e))?;
-    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        File::open(dir)
-            .and_then(|d| d.sync_all())
-            .map_err(|e| io(&e))?;
-    }
-    Ok((bytes, hex(&hash.finalize())))
-}
-
-fn utf8(path: &Path) -> Result<&str> {
-    path.to_str().ok_or_else(|| {
-        Error::new(
-            Kind::Io,
-            format!("the path \"{}\" is not UTF-8", path.display()),
-        )
-    })
-}
-
-fn io(e: &std::io::Error) -> Error {
-    Error::new(Kind::Io, format!("cannot write the cold file: {e}"))
-}
-
-fn interrupted() -> Error {
-    Error::new(Kind::Retry, "writing the cold file was interrupted")
-}
-
-fn failed(e: &rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode as Code;
-    match e.sqlite_error_code() {
-        Some(Code::OperationInterrupted) => interrupted(),
-        Some(Code::TooBig) => Error::new(
-            Kind::LimitExceeded,
-            "a row is longer than the 1000000000 bytes that a SQLite file can hold",
-        ),
-        Some(Code::ConstraintViolation) => Error::new(
-            Kind::DataCorrupted,
-            "a unique index of the chunk has duplicate keys",
-        )
-        .detail(format!("SQLite says: {e}.")),
-        Some(Code::DatabaseCorrupt | Code::NotADatabase) => Error::new(
-            Kind::DataCorrupted,
-            format!("the cold file is damaged: {e}"),
-        ),
-        _ => Error::new(Kind::Io, format!("cannot write the cold file: {e}")),
-    }
-}
-
-/// A file that goes away with its owner, unless it is kept.
-struct TempFile(Option<PathBuf>);
-
-impl TempFile {
-    fn path(&self) -> &Path {
-        self.0.as_deref().unwrap_or(Path::new(""))
-    }
-
-    fn keep(mut self) -> PathBuf {
-        self.0.take().unwrap_or_default()
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
-            let _ = std::fs::remove_file(path);
-        }
-    }
 }
 
 #[cfg(test)]

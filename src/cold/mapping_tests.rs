@@ -4,6 +4,7 @@ use super::*;
 use proptest::prelude::*;
 use rusqlite::Connection;
 use rusqlite::types::{Value, ValueRef};
+use std::cmp::Ordering;
 
 const ALL: [Encoding; 14] = [
     Encoding::Int,

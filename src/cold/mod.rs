@@ -1,10 +1,32 @@
-//! The cold tier.
+//! The cold tier: old chunks as SQLite files in a store, read in place through the hypertable.
+//!
+//! Invariant: a row moves between heap and file only when every snapshot that can still be used
+//! agrees about it, and the catalog change that says so is the one atomic point.
 
 pub mod api;
+pub mod cache;
+pub mod catalog;
+mod cell;
+mod check;
 pub mod column_stats;
+pub mod content;
+pub mod credentials;
+pub mod export;
 pub mod file;
+mod file_check;
 pub mod file_schema;
+mod inspect;
+#[cfg(feature = "s3")]
+pub mod io_thread;
+pub mod manifest;
 pub mod mapping;
 pub mod name;
+pub mod pushdown;
 pub mod server_options;
+pub mod servers;
 pub mod store;
+mod temp;
+mod tier;
+mod untier;
+
+pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};

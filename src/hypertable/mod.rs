@@ -1,3 +1,20 @@
-//! Partitions by time or number. Invariant: pg_inherits and relpartbound are the truth about chunks.
+//! Hypertables: tables partitioned by range of one column whose chunks appear ahead of time and leave by age.
+//!
+//! The promise: users' tables stay ordinary PostgreSQL tables; drop the extension and they remain.
+//! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
 pub mod api;
+pub mod bounds;
+mod buckets;
+pub mod calendar;
+mod carry;
+pub mod catalog;
+mod chunks;
+pub mod convert;
+mod create;
+pub mod dimension;
+mod info;
+mod refuse;
+mod select;
+
+pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};

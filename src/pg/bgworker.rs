@@ -66,7 +66,8 @@ impl Worker<'_> {
             PgMemoryContexts::TopMemoryContext
                 .switch_to(|_| pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle))
         };
-        started.then_some(Handle(handle))
+        // not `then_some`: a handle that was never set must not come into being, for it would be freed
+        started.then(|| Handle(handle))
     }
 }
 

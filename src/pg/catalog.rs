@@ -75,6 +75,20 @@ pub fn relation_name(relation: pg_sys::Oid) -> Result<String> {
         .into_owned())
 }
 
+/// Name of a relation's schema.
+pub fn schema_name(relation: pg_sys::Oid) -> Result<String> {
+    // SAFETY: both look-ups give NULL or a palloc'd NUL terminated string
+    let name = unsafe { pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation)) };
+    if name.is_null() {
+        return Err(Error::new(
+            Kind::UndefinedTable,
+            format!("relation with OID {} does not exist", relation.to_u32()),
+        ));
+    }
+    // SAFETY: checked for NULL above
+    Ok(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+}
+
 /// `schema.name` of a relation, quoted for use in SQL.
 pub fn qualified_name(relation: pg_sys::Oid) -> Result<String> {
     let name = relation_name(relation)?;
@@ -133,4 +147,16 @@ pub fn command_counter_increment() {
 /// Raises the error of a pending cancel or shutdown.
 pub fn check_for_interrupts() {
     pgrx::check_for_interrupts!();
+}
+
+/// True when a cancel or shutdown waits to be raised.
+pub fn interrupt_pending() -> bool {
+    // SAFETY: a word that signal handlers set
+    unsafe { (&raw const pg_sys::InterruptPending).read_volatile() != 0 }
+}
+
+/// The current user id.
+pub fn current_user() -> pg_sys::Oid {
+    // SAFETY: a plain global
+    unsafe { pg_sys::GetUserId() }
 }

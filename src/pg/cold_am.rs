@@ -109,6 +109,20 @@ pub fn routine() -> *const pg_sys::TableAmRoutine {
     &routine.0
 }
 
+/// The handler function that CREATE ACCESS METHOD names.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub extern "C-unwind" fn strata_cold_handler(_call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    pg_sys::Datum::from(routine())
+}
+
+/// Calling convention of the handler (fmgr.h).
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_strata_cold_handler() -> &'static pg_sys::Pg_finfo_record {
+    static CONVENTION: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &CONVENTION
+}
+
 /// True when the relation uses this access method. The library may have been loaded to find out.
 pub fn is_ours(rel: pg_sys::Relation) -> bool {
     // SAFETY: callers pass an open relation; the routine pointer is unique to this library

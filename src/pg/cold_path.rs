@@ -213,7 +213,6 @@ unsafe fn btree_family(type_oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
 struct Pushed {
     attnum: i16,
     op: Op,
-    encoding: Encoding,
     value: *mut pg_sys::Node,
 }
 
@@ -229,11 +228,9 @@ unsafe fn pushable(clause: *mut pg_sys::Node, relid: pg_sys::Index) -> Option<Pu
                 } else {
                     Op::IsNotNull
                 };
-                let encoding = super::cold_datum::encoding_of((*var).vartype);
                 (!(*test).argisrow).then_some(Pushed {
                     attnum: (*var).varattno,
                     op,
-                    encoding,
                     value: std::ptr::null_mut(),
                 })
             }
@@ -267,7 +264,7 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
         } else {
             encoding.eq_exact() && deterministic((*expr).inputcollid)
         };
-        (same && exact).then_some(Pushed { attnum: (*var).varattno, op, encoding, value })
+        (same && exact).then_some(Pushed { attnum: (*var).varattno, op, value })
     }
 }
 

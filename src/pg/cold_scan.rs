@@ -187,7 +187,7 @@ unsafe fn read_conditions(numbers: &[i32], desc: pg_sys::TupleDesc) -> Vec<Condi
 }
 
 /// Values of needed columns that the file does not have: added after the export.
-unsafe fn missing_values(
+pub(super) unsafe fn missing_values(
     manifest: &Manifest,
     desc: pg_sys::TupleDesc,
     needed: &[i16],
@@ -203,6 +203,7 @@ unsafe fn missing_values(
             Some(column) => match &column.missing {
                 // SAFETY: attnum is a column of this relation
                 Some(text) => unsafe {
+                    let _settings = super::cold_datum::pin_settings();
                     let att = super::compat::attribute(desc, i);
                     let mut codec = Codec::new((*att).atttypid, (*att).atttypmod);
                     Some(codec.read_text(text)?)

@@ -189,3 +189,18 @@ pub unsafe fn pqsignal(signal: i32, handler: pg_sys::pqsigfunc) {
         pg_sys::pqsignal_be(signal, handler);
     }
 }
+
+/// Number of a relation's main file.
+pub fn file_number(rel: pg_sys::Relation) -> u32 {
+    // SAFETY: callers pass an open relation
+    unsafe {
+        #[cfg(feature = "pg15")]
+        {
+            (*rel).rd_node.relNode.to_u32()
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            (*rel).rd_locator.relNumber.to_u32()
+        }
+    }
+}

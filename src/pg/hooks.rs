@@ -19,6 +19,8 @@ pub fn before_command(part: BeforeCommand) {
 }
 
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
+static mut PREVIOUS_PATHLIST: pg_sys::set_rel_pathlist_hook_type = None;
+static mut PREVIOUS_RELATION_INFO: pg_sys::get_relation_info_hook_type = None;
 
 /// Installs the hooks; once per process, never under pg_upgrade.
 pub fn init() {
@@ -26,6 +28,44 @@ pub fn init() {
     unsafe {
         PREVIOUS_UTILITY = pg_sys::ProcessUtility_hook;
         pg_sys::ProcessUtility_hook = Some(process_utility);
+        PREVIOUS_PATHLIST = pg_sys::set_rel_pathlist_hook;
+        pg_sys::set_rel_pathlist_hook = Some(rel_pathlist);
+        PREVIOUS_RELATION_INFO = pg_sys::get_relation_info_hook;
+        pg_sys::get_relation_info_hook = Some(relation_info);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn rel_pathlist(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    rti: pg_sys::Index,
+    rte: *mut pg_sys::RangeTblEntry,
+) {
+    // SAFETY: the arguments are passed on as they came; the closure owns nothing
+    unsafe {
+        #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+        if let Some(previous) = PREVIOUS_PATHLIST {
+            pg_guard_ffi_boundary(|| previous(root, rel, rti, rte));
+        }
+        super::cold_path::rel_pathlist(root, rel, rte);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relation_info(
+    root: *mut pg_sys::PlannerInfo,
+    relation: pg_sys::Oid,
+    inhparent: bool,
+    rel: *mut pg_sys::RelOptInfo,
+) {
+    // SAFETY: as above
+    unsafe {
+        #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+        if let Some(previous) = PREVIOUS_RELATION_INFO {
+            pg_guard_ffi_boundary(|| previous(root, relation, inhparent, rel));
+        }
+        super::cold_path::relation_info(relation, inhparent, rel);
     }
 }
 
@@ -47,30 +87,28 @@ unsafe extern "C-unwind" fn process_utility(
     {
         part(&command);
     }
+    macro_rules! pass_on {
+        ($next:expr) => {
+            $next(
+                statement,
+                query,
+                read_only_tree,
+                context,
+                params,
+                environment,
+                dest,
+                completion,
+            )
+        };
+    }
+    // The boundary turns an error of C code into a panic. pgrx's standard_ProcessUtility has one
+    // inside already: a second around it would see that panic, and abort the server.
     // SAFETY: the arguments are passed on as they came; the closure owns nothing
     unsafe {
-        #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
-        pg_guard_ffi_boundary(|| match PREVIOUS_UTILITY {
-            Some(previous) => previous(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                dest,
-                completion,
-            ),
-            None => pg_sys::standard_ProcessUtility(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                dest,
-                completion,
-            ),
-        });
+        match PREVIOUS_UTILITY {
+            #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+            Some(previous) => pg_guard_ffi_boundary(|| pass_on!(previous)),
+            None => pass_on!(pg_sys::standard_ProcessUtility),
+        }
     }
 }

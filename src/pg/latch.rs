@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys;
 use std::os::fd::RawFd;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Returns when `fd` is readable, `limit` is over, or the latch was set; then serves interrupts: a
@@ -41,14 +42,24 @@ pub fn acquire_fd() -> bool {
     unsafe { pg_sys::AcquireExternalFD() }
 }
 
-/// Counts one descriptor that is needed in any case (wake-up pipe, sockets of the I/O thread).
-pub fn reserve_fd() {
-    // SAFETY: as above
-    unsafe { pg_sys::ReserveExternalFD() }
-}
-
-/// Gives back one descriptor of `acquire_fd` or `reserve_fd`.
+/// Gives back one descriptor of `acquire_fd`.
 pub fn release_fd() {
     // SAFETY: a counter in fd.c; each caller has taken one before
     unsafe { pg_sys::ReleaseExternalFD() }
+}
+
+/// Calls `f` when this process ends in good order; the first call of a process decides.
+pub fn at_exit(f: fn()) {
+    static AT_EXIT: OnceLock<fn()> = OnceLock::new();
+
+    #[pgrx::pg_guard]
+    unsafe extern "C-unwind" fn callback(_code: i32, _arg: pg_sys::Datum) {
+        if let Some(f) = AT_EXIT.get() {
+            f();
+        }
+    }
+    if AT_EXIT.set(f).is_ok() {
+        // SAFETY: the callback is a guarded function of this library, which is never unloaded
+        unsafe { pg_sys::on_proc_exit(Some(callback), pg_sys::Datum::from(0)) }
+    }
 }

@@ -3,18 +3,36 @@
 //! A wrapper here returns owned or lifetime-bound safe values, checks its own preconditions and
 //! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
 
+pub mod anyvalue;
 pub mod bgworker;
 pub mod catalog;
+pub mod cold_am;
+pub mod cold_copy;
+pub mod cold_datum;
+mod cold_guard;
+pub mod cold_move;
+mod cold_path;
+pub mod cold_reader;
+pub mod cold_scan;
+pub mod cold_state;
 pub mod compat;
 pub mod databases;
+mod explain;
+mod ffi;
 pub mod guc;
 pub mod hooks;
 pub mod inject;
 pub mod latch;
+mod list;
+pub mod nonatomic;
 pub mod owner;
+pub mod partition;
+pub mod session;
 pub mod shmem;
+pub mod sigmask;
 pub mod spi;
 pub mod sqlite;
+mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
 
@@ -25,6 +43,8 @@ pub fn init() {
         return;
     }
     hooks::init();
+    cold_scan::register();
+    sqlite::set_interrupt_check(catalog::check_for_interrupts);
     if preloading() {
         shmem::init();
     }

@@ -54,8 +54,8 @@ pub struct SettingScope {
 impl SettingScope {
     #[must_use]
     pub fn new() -> Self {
-        // SAFETY: opens a nest level that Drop closes
         SettingScope {
+            // SAFETY: opens a nest level that Drop closes
             level: unsafe { pg_sys::NewGUCNestLevel() },
         }
     }
@@ -91,6 +91,26 @@ impl Drop for SettingScope {
     fn drop(&mut self) {
         // SAFETY: closes the nest level that `new` opened; inner ones are closed with it
         unsafe { pg_sys::AtEOXact_GUC(false, self.level) }
+    }
+}
+
+/// SET LOCAL: until the end of the transaction.
+pub fn set_local(name: &str, value: &str) {
+    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
+        return;
+    };
+    // SAFETY: both strings are NUL terminated and outlive the call
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
     }
 }
 

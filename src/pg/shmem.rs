@@ -43,19 +43,20 @@ static AVAILABLE: AtomicBool = AtomicBool::new(false);
 
 /// Asks for the memory; only while preloading.
 pub fn init() {
-    // SAFETY: the value is plain numbers
-    pg_shmem_init!(
-        BOARD = unsafe {
-            AssertPGRXSharedMemory::new(Board {
-                launcher: 0,
-                workers: [FREE; WORKERS],
-                wishes: [0; WISHES],
-                wish_count: 0,
-                wish_all: false,
-            })
-        }
-    );
+    pg_shmem_init!(BOARD = empty());
     AVAILABLE.store(true, Ordering::Relaxed);
+}
+
+fn empty() -> AssertPGRXSharedMemory<Board> {
+    let board = Board {
+        launcher: 0,
+        workers: [FREE; WORKERS],
+        wishes: [0; WISHES],
+        wish_count: 0,
+        wish_all: false,
+    };
+    // SAFETY: plain numbers
+    unsafe { AssertPGRXSharedMemory::new(board) }
 }
 
 /// True when the library was preloaded, so that the board exists.

@@ -4,10 +4,10 @@
 //! `_cold_*` may be named. A panic (a PostgreSQL error such as a cancel) raised while the store or
 //! the interrupt check runs comes out of the call here as the same panic.
 
+pub use super::sqlite_error::SqliteError;
 use super::sqlite_vfs::{NAME, Offer, Source, Trouble, register};
 use crate::cold::mapping::{Cell, CellRef};
-use crate::cold::store::{RangeRead, ReadStats, StoreError};
-use crate::error::{Error, Kind};
+use crate::cold::store::{RangeRead, ReadStats};
 use rusqlite::ffi;
 use std::ffi::{CStr, c_int};
 use std::fmt;
@@ -20,58 +20,6 @@ use std::sync::OnceLock;
 const CHECK_STEPS: c_int = 10_000;
 /// Longest value, 1 GiB as in PostgreSQL (SQLite caps it at its own 10^9).
 const MAX_LENGTH: c_int = 1 << 30;
-
-/// Why a cold file could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SqliteError {
-    /// the store failed with this
-    Store(StoreError),
-    /// SQLite failed by itself; `code` is its extended result code
-    Sqlite { code: i32, message: String },
-}
-
-impl fmt::Display for SqliteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SqliteError::Store(e) => e.fmt(f),
-            SqliteError::Sqlite { code, message } => write!(f, "{message} (SQLite code {code})"),
-        }
-    }
-}
-
-impl std::error::Error for SqliteError {}
-
-impl SqliteError {
-    /// The house meaning: as the store says, else XX001 for everything that a sound file of ours
-    /// cannot cause, 54000 for values too long, 58030 for memory and files.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self {
-            SqliteError::Store(e) => e.kind(),
-            SqliteError::Sqlite { code, .. } => match code & 0xff {
-                ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB | ffi::SQLITE_ERROR => Kind::DataCorrupted,
-                ffi::SQLITE_TOOBIG => Kind::LimitExceeded,
-                ffi::SQLITE_NOMEM | ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN | ffi::SQLITE_FULL => {
-                    Kind::Io
-                }
-                _ => Kind::Internal,
-            },
-        }
-    }
-
-    /// An error for the client that names the file.
-    #[must_use]
-    pub fn at(&self, key: &str) -> Error {
-        Error::new(self.kind(), format!("cold file \"{key}\": {self}"))
-    }
-
-    fn own(code: c_int, message: impl Into<String>) -> SqliteError {
-        SqliteError::Sqlite {
-            code,
-            message: message.into(),
-        }
-    }
-}
 
 static INTERRUPT_CHECK: OnceLock<fn()> = OnceLock::new();
 
@@ -430,7 +378,3 @@ impl Drop for Cursor {
         unsafe { ffi::sqlite3_finalize(self.stmt.as_ptr()) };
     }
 }
-
-#[cfg(test)]
-#[path = "sqlite_tests.rs"]
-mod tests;

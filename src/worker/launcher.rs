@@ -85,8 +85,9 @@ impl Launcher {
                 role: "database",
             };
             let Some(handle) = worker.start() else {
-                self.roster.refused(self.now());
-                self.say_full();
+                if self.roster.refused(self.now()) {
+                    self.say_full();
+                }
                 return;
             };
             self.workers.insert(database, handle);

@@ -11,6 +11,8 @@ pub type Millis = u64;
 
 /// Workers that have not yet shown whether they stay; bounds the load of a server with many databases.
 const TRIALS: usize = 2;
+/// A longer trial waits for something, say for a copy of its database, and must not hold up others.
+const LONG_TRIAL: Millis = 5_000;
 /// A worker that lived this long was no failure.
 const LONG: Millis = 60_000;
 const FIRST_DELAY: Millis = 5_000;
@@ -108,8 +110,7 @@ impl Roster {
 
     /// The database to start a worker in next, if any.
     pub fn next(&self, now: Millis) -> Option<u32> {
-        let trials = self.entries.values().filter(|e| e.on_trial()).count();
-        if now < self.full_until || trials >= TRIALS {
+        if now < self.full_until || self.trials(now) >= TRIALS {
             return None;
         }
         let due = self.entries.iter().filter_map(|(d, e)| match e.state {
@@ -127,10 +128,19 @@ impl Roster {
         }
     }
 
-    /// The server had no free process: nothing is started for a while.
-    pub fn refused(&mut self, now: Millis) {
+    fn trials(&self, now: Millis) -> usize {
+        self.entries.values().filter(|e| e.on_trial(now)).count()
+    }
+
+    /// The server had no free process: nothing is started for a while. True when nothing goes on at all;
+    /// otherwise a trial has the last one, and usually ends at once.
+    pub fn refused(&mut self, now: Millis) -> bool {
+        if self.trials(now) > 0 {
+            return false;
+        }
         self.full_pause = (self.full_pause * 2).clamp(FIRST_FULL, LAST_FULL);
         self.full_until = now + self.full_pause;
+        true
     }
 
     /// Databases that wait because the server has no free process.
@@ -154,8 +164,8 @@ impl Roster {
 }
 
 impl Entry {
-    fn on_trial(&self) -> bool {
-        matches!(self.state, State::Trial(_))
+    fn on_trial(&self, now: Millis) -> bool {
+        matches!(self.state, State::Trial(since) if now.saturating_sub(since) < LONG_TRIAL)
     }
 
     fn ended(&mut self, now: Millis, lived: Millis) -> State {
@@ -196,6 +206,18 @@ mod tests {
         assert_eq!(r.next(0), None, "a third trial");
         see(&mut r, 10, &[5, 6, 7], &[5], &[5, 6]);
         assert_eq!(r.next(10), Some(7), "5 serves, so one trial is over");
+    }
+
+    #[test]
+    fn stuck_trials_do_not_hold_up_others() {
+        let mut r = Roster::default();
+        see(&mut r, 0, &[5, 6, 7], &[], &[]);
+        r.started(5, 0);
+        r.started(6, 0);
+        see(&mut r, LONG_TRIAL, &[5, 6, 7], &[], &[5, 6]);
+        assert_eq!(r.next(LONG_TRIAL), Some(7));
+        r.started(7, LONG_TRIAL);
+        assert_eq!(r.next(LONG_TRIAL), None, "5 and 6 are not started twice");
     }
 
     #[test]
@@ -299,14 +321,26 @@ mod tests {
         for pause in [1_000, 2_000, 4_000, 5_000, 5_000] {
             assert_eq!(r.next(now), Some(5));
             assert_eq!(r.waiting(now), 1);
-            r.refused(now);
+            assert!(r.refused(now));
             assert_eq!(r.next(now), None);
             assert_eq!(r.sleep(now, 60_000), pause);
             now += pause;
         }
         r.started(5, now);
-        r.refused(now);
+        see(&mut r, now, &[5, 6], &[5], &[5]);
+        assert!(r.refused(now));
         assert_eq!(r.sleep(now, 60_000), 1_000, "success ends the growth");
+    }
+
+    #[test]
+    fn one_free_process_is_enough_to_go_on() {
+        let mut r = Roster::default();
+        see(&mut r, 0, &[5, 6], &[], &[]);
+        r.started(5, 0);
+        assert_eq!(r.next(0), Some(6));
+        assert!(!r.refused(0), "no reason to complain");
+        see(&mut r, 20, &[5, 6], &[], &[]);
+        assert_eq!(r.next(20), Some(6));
     }
 
     #[test]

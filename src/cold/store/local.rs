@@ -8,7 +8,9 @@
 //! and schema, so another export never has the same identity; damage in the middle is left to
 //! SQLite's own checks and to the sha256 in the catalog.
 
-use super::{Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, check_key};
+use super::{
+    Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, check_key, count,
+};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -227,10 +229,13 @@ impl RangeRead for LocalFile {
             Some(file) => read_exact_at(file, offset, buf, &self.key)?,
             None => read_exact_at(&self.reopen()?, offset, buf, &self.key)?,
         }
-        let mut stats = self.stats.get();
-        stats.gets += 1;
-        stats.bytes += buf.len() as u64;
-        self.stats.set(stats);
+        let delta = ReadStats {
+            gets: 1,
+            bytes: buf.len() as u64,
+            ..ReadStats::default()
+        };
+        self.stats.set(self.stats.get().plus(delta));
+        count(delta);
         Ok(())
     }
 

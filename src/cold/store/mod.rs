@@ -6,8 +6,14 @@
 
 pub mod local;
 mod open;
+#[cfg(feature = "s3")]
+pub mod s3;
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic)]
+mod tests;
 
 use crate::error::{Error, Kind};
+use std::cell::Cell;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -143,6 +149,42 @@ pub struct ReadStats {
     pub wait_us: u64,
 }
 
+impl ReadStats {
+    /// The sum, counter by counter.
+    #[must_use]
+    pub fn plus(self, other: ReadStats) -> ReadStats {
+        ReadStats {
+            gets: self.gets + other.gets,
+            bytes: self.bytes + other.bytes,
+            cache_hits: self.cache_hits + other.cache_hits,
+            wait_us: self.wait_us + other.wait_us,
+        }
+    }
+}
+
+thread_local! {
+    static SESSION: Cell<ReadStats> = const {
+        Cell::new(ReadStats { gets: 0, bytes: 0, cache_hits: 0, wait_us: 0 })
+    };
+}
+
+/// Adds to the counters of this session.
+pub(crate) fn count(delta: ReadStats) {
+    SESSION.set(SESSION.get().plus(delta));
+}
+
+/// What reading cold files has cost since this backend started.
+#[must_use]
+pub fn session_stats() -> ReadStats {
+    SESSION.get()
+}
+
+/// Forgets cached blocks of remote files.
+pub fn reset_cache() {
+    #[cfg(feature = "s3")]
+    s3::reset_cache();
+}
+
 /// What a store needs from the process that it runs in. Tests pass plain functions.
 #[derive(Clone, Copy)]
 pub struct Host {
@@ -200,40 +242,4 @@ pub fn check_key(key: &str) -> StoreResult<()> {
         return bad("has an empty, \".\" or \"..\" part");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_stay_below_the_root() {
-        for good in [
-            "a",
-            "a/b.sqlite",
-            "db-1/public.t/2025/x~20__y.sqlite",
-            "..a/b..",
-        ] {
-            assert_eq!(check_key(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "", "/a", "a//b", "a/", "../a", "a/../b", "a/..", "./a", "a\0b", "a\nb",
-        ] {
-            assert!(check_key(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn errors_name_the_key() {
-        let e = StoreError::Missing.at("t/x.sqlite");
-        assert_eq!(e.kind, Kind::FileMissing);
-        assert_eq!(
-            e.message,
-            "cold file \"t/x.sqlite\": the object does not exist"
-        );
-        assert_eq!(
-            StoreError::Short { wanted: 9, got: 4 }.kind(),
-            Kind::DataCorrupted
-        );
-    }
 }

@@ -1,0 +1,48 @@
+//! What must not be dropped while chunks are cold.
+
+use crate::error::{Error, Kind, Result};
+use crate::pg::owner::{as_extension_owner, extension_owner};
+use crate::pg::{catalog as pg_catalog, spi};
+use pgrx::pg_sys;
+
+const COLD: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live'";
+const ON_SERVER: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' AND server = $1";
+
+fn refuse_if_any(what: &str, found: Vec<(i64, Option<String>)>) -> Result<()> {
+    match found.into_iter().next() {
+        Some((count, Some(first))) if count > 0 => {
+            Err(Error::new(Kind::NotInState, format!("cannot drop {what} while {count} chunks are cold"))
+                .detail(format!("Their only rows are in files of the cold tier; the first is {first}."))
+                .hint("CALL strata.untier_chunks('table'); for each hypertable in strata.cold_files."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn count(sql: &str, args: &[pgrx::datum::DatumWithOid<'_>]) -> Result<Vec<(i64, Option<String>)>> {
+    as_extension_owner(|| spi::read_latest(sql, args, |row| Ok((row.need(1)?, row.get(2)?))))
+}
+
+/// 55000 when the extension is among `names` and a chunk is cold.
+pub fn drop_extensions(names: &[String]) -> Result<()> {
+    if !names.iter().any(|n| n == "pg_strata") || pg_catalog::extension().is_none() {
+        return Ok(());
+    }
+    refuse_if_any("extension \"pg_strata\"", count(COLD, &[])?)
+}
+
+/// 55000 when a cold chunk's file lies on one of these servers.
+pub fn drop_servers(names: &[String]) -> Result<()> {
+    for name in names {
+        refuse_if_any(&format!("server \"{name}\""), count(ON_SERVER, &[name.as_str().into()])?)?;
+    }
+    Ok(())
+}
+
+/// 55000 when the extension's owner is among `roles` and a chunk is cold.
+pub fn drop_owned(roles: &[pg_sys::Oid]) -> Result<()> {
+    if !extension_owner().is_some_and(|owner| roles.contains(&owner)) {
+        return Ok(());
+    }
+    refuse_if_any("the objects of the extension's owner", count(COLD, &[])?)
+}

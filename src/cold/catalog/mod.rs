@@ -1,0 +1,199 @@
+//! Every catalog statement of the cold tier.
+
+pub mod guard;
+pub mod jobs;
+pub mod settings;
+pub mod spec;
+
+use crate::cold::manifest::{ChunkState, FileColumn, Manifest};
+use crate::cold::file::{Built, ColumnSpec, IndexSpec};
+use crate::cold::mapping::{Cell, Encoding};
+use crate::error::{Error, Result};
+use crate::pg::owner::as_extension_owner;
+use crate::pg::spi;
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+use std::rc::Rc;
+
+const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.server::text, f.key, f.etag, \
+    f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text \
+    FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk WHERE f.chunk = $1";
+
+// a file that came through a dump has its columns found by name: dropped columns are gone there
+const COLUMNS: &str = "SELECT CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum ELSE a.attnum END, \
+    c.physical, c.encoding, c.mixed, c.missing \
+    FROM strata.cold_column c JOIN strata.cold_file f ON f.id = c.file \
+    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = c.attname AND NOT a.attisdropped \
+    WHERE f.chunk = $1 ORDER BY c.attnum";
+
+const KEYS: &str = "SELECT array_agg(a.attnum ORDER BY a.attnum) \
+    FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
+    CROSS JOIN unnest(k.columns) AS u(name) \
+    JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
+    WHERE f.chunk = $1 GROUP BY k.index_name";
+
+const FORGET: &str = "WITH gone AS (DELETE FROM strata.cold_file WHERE chunk = $1 \
+    RETURNING server, key, owner_token, chunk::oid AS chunk, generation) \
+    INSERT INTO strata.cold_delete_queue (key, server, owner_token, chunk, generation, reason) \
+    SELECT key, server, owner_token, chunk, generation, $2 FROM gone WHERE key IS NOT NULL ON CONFLICT DO NOTHING";
+
+const SET_LIVE: &str = "UPDATE strata.cold_file SET id = $2::uuid, state = 'live', generation = $3, server = $4, \
+    key = $5, etag = $6, bytes = $7, sha256 = $8, rows = $9, content_hash = $10, raw_table = $11, rowid_name = $12, \
+    range_start = $13, range_end = $14, owner_token = $15, created_at = clock_timestamp() \
+    WHERE chunk = $1 AND state = 'frozen' AND attempt = $16";
+
+const ADD_COLUMN: &str = "INSERT INTO strata.cold_column \
+    (file, attnum, attname, physical, type_name, encoding, mixed, nulls, min_value, max_value) \
+    VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+const ADD_KEY: &str = "INSERT INTO strata.cold_key (file, index_name, columns) VALUES ($1::uuid, $2, $3::name[])";
+
+/// State of a chunk by the latest snapshot, whatever snapshot the query uses.
+pub fn state_of(chunk: pg_sys::Oid) -> Result<ChunkState> {
+    as_extension_owner(|| load(chunk))
+}
+
+fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
+    let args: [DatumWithOid; 1] = [chunk.into()];
+    let found = spi::read_latest(FILE, &args, |row| {
+        let state: String = row.need(2)?;
+        if state == "frozen" {
+            return Ok(ChunkState::Frozen { attempt: row.need(3)? });
+        }
+        let hypertable: pg_sys::Oid = row.need(4)?;
+        Ok(ChunkState::Cold(Rc::new(Manifest {
+            file: row.need(1)?,
+            hypertable: hypertable.to_u32(),
+            server: row.need(5)?,
+            key: row.need(6)?,
+            etag: row.need(7)?,
+            bytes: u64::try_from(row.need::<i64>(8)?).unwrap_or(0),
+            rows: row.need(9)?,
+            raw_table: row.need(10)?,
+            rowid_name: row.get(11)?.unwrap_or_else(|| String::from("rowid")),
+            content_hash: row.get(12)?.unwrap_or_default(),
+            chunk_name: row.need(13)?,
+            columns: vec![],
+            keys: vec![],
+        })))
+    })?;
+    let Some(state) = found.into_iter().next() else { return Ok(ChunkState::Plain) };
+    let ChunkState::Cold(manifest) = state else { return Ok(state) };
+    let mut manifest = Rc::unwrap_or_clone(manifest);
+    manifest.columns = spi::read_latest(COLUMNS, &args, |row| {
+        let encoding: String = row.need(3)?;
+        let encoding = Encoding::parse(&encoding)
+            .ok_or_else(|| Error::internal(format!("unknown encoding \"{encoding}\" in strata.cold_column")))?;
+        Ok(row.get(1)?.map(|attnum| (attnum, row.get(2), encoding, row.get(4), row.get(5))))
+    })?
+    .into_iter()
+    .flatten()
+    .map(|(attnum, physical, encoding, mixed, missing)| {
+        Ok(FileColumn {
+            attnum,
+            physical: physical?,
+            encoding,
+            mixed: mixed?.unwrap_or(true),
+            missing: missing?,
+        })
+    })
+    .collect::<Result<_>>()?;
+    manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
+    Ok(ChunkState::Cold(Rc::new(manifest)))
+}
+
+/// Takes the manifest row of a chunk away and queues its file for deletion.
+pub fn forget_file(chunk: pg_sys::Oid, reason: &str) -> Result<()> {
+    as_extension_owner(|| spi::execute(FORGET, &[chunk.into(), reason.into()])).map(|_| ())
+}
+
+/// Everything that the catalog keeps about a file that was just verified.
+pub struct LiveFile<'a> {
+    pub chunk: pg_sys::Oid,
+    pub attempt: i64,
+    pub generation: i32,
+    pub sha256: &'a str,
+    pub range: (&'a str, &'a str),
+    pub owner_token: &'a str,
+    pub columns: &'a [ColumnSpec],
+    pub built: &'a Built,
+    pub indexes: &'a [IndexSpec],
+}
+
+/// Turns the frozen mark of an attempt into the live manifest. False when the mark is gone.
+pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
+    as_extension_owner(|| {
+        let updated = spi::execute(
+            SET_LIVE,
+            &[
+                live.chunk.into(),
+                manifest.file.as_str().into(),
+                live.generation.into(),
+                manifest.server.as_str().into(),
+                manifest.key.as_str().into(),
+                manifest.etag.as_str().into(),
+                (manifest.bytes as i64).into(),
+                live.sha256.into(),
+                manifest.rows.into(),
+                manifest.content_hash.as_str().into(),
+                manifest.raw_table.as_str().into(),
+                manifest.rowid_name.as_str().into(),
+                live.range.0.into(),
+                live.range.1.into(),
+                live.owner_token.into(),
+                live.attempt.into(),
+            ],
+        )?;
+        if updated != 1 {
+            return Ok(false);
+        }
+        add_columns(manifest, live)?;
+        add_keys(manifest, live)?;
+        Ok(true)
+    })
+}
+
+fn add_columns(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
+    for (i, column) in live.columns.iter().enumerate() {
+        let stats = &live.built.columns[i];
+        spi::execute(
+            ADD_COLUMN,
+            &[
+                manifest.file.as_str().into(),
+                column.attnum.into(),
+                column.name.as_str().into(),
+                live.built.layout.columns[i].as_str().into(),
+                column.type_name.as_str().into(),
+                column.encoding.as_str().into(),
+                (stats.fallback > 0).into(),
+                stats.nulls.into(),
+                stats.min.as_ref().map(shown).into(),
+                stats.max.as_ref().map(shown).into(),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn add_keys(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
+    for index in live.indexes.iter().filter(|i| i.unique) {
+        let columns: Vec<String> =
+            index.columns.iter().map(|i| live.columns[*i].name.clone()).collect();
+        spi::execute(
+            ADD_KEY,
+            &[manifest.file.as_str().into(), index.name.as_str().into(), columns.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// A bound of the zone map for people and for later use; long texts are cut.
+fn shown(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => String::new(),
+        Cell::Int(v) => v.to_string(),
+        Cell::Real(v) => v.to_string(),
+        Cell::Text(t) => t.chars().take(100).collect(),
+        Cell::Blob(b) => crate::cold::name::hex(&b[..b.len().min(50)]),
+    }
+}

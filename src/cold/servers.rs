@@ -1,0 +1,104 @@
+//! From the name of a server to its store: options, credentials of the hypertable's owner.
+
+use super::server_options::{self, MappingOptions, Rights};
+use super::store::{ObjectStore, open_store};
+use crate::error::{Error, Kind, Result};
+use crate::pg::owner::as_extension_owner;
+use crate::pg::{session, spi};
+use pgrx::pg_sys;
+use std::rc::Rc;
+
+const SERVER: &str = "SELECT s.srvoptions, r.rolsuper FROM pg_foreign_server s \
+    JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw JOIN pg_roles r ON r.oid = s.srvowner \
+    WHERE s.srvname = $1 AND w.fdwname = 'strata_sqlite'";
+
+// the mapping of the hypertable's owner, else that of PUBLIC
+const MAPPING: &str = "SELECT m.umoptions FROM pg_user_mapping m JOIN pg_foreign_server s ON s.oid = m.umserver \
+    WHERE s.srvname = $1 AND m.umuser IN (0, (SELECT relowner FROM pg_class WHERE oid = $2)) \
+    ORDER BY m.umuser = 0 LIMIT 1";
+
+fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
+    options
+        .unwrap_or_default()
+        .into_iter()
+        .map(|option| match option.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => (option, String::new()),
+        })
+        .collect()
+}
+
+/// The store behind a server, with the credentials of the hypertable's owner.
+///
+/// 42704 when the server does not exist or belongs to another wrapper.
+pub fn store_for(server: &str, hypertable: pg_sys::Oid) -> Result<Rc<dyn ObjectStore>> {
+    let found = as_extension_owner(|| {
+        spi::read_latest(SERVER, &[server.into()], |row| Ok((row.get::<Vec<String>>(1)?, row.need::<bool>(2)?)))
+    })?;
+    let Some((options, owned_by_superuser)) = found.into_iter().next() else {
+        return Err(unknown(server));
+    };
+    let mut options = server_options::parse_server(&pairs(options))?;
+    options.ambient_credentials = Some(options.ambient(owned_by_superuser));
+    open_store(&options, &mapping(server, hypertable)?)
+}
+
+fn mapping(server: &str, hypertable: pg_sys::Oid) -> Result<MappingOptions> {
+    let found = as_extension_owner(|| {
+        spi::read_latest(MAPPING, &[server.into(), hypertable.into()], |row| row.get::<Vec<String>>(1))
+    })?;
+    server_options::parse_mapping(&pairs(found.into_iter().next().flatten()))
+}
+
+/// 42704 with the next command.
+pub fn unknown(server: &str) -> Error {
+    Error::new(Kind::UndefinedObject, format!("cold server \"{server}\" does not exist")).hint(format!(
+        "CREATE SERVER {server} FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 's3://bucket/prefix'); \
+         or use the built-in server strata_local."
+    ))
+}
+
+/// What CREATE and ALTER of servers and user mappings check.
+///
+/// 22023 bad option, 42501 an option that the current user may not set, 0A000 foreign tables.
+pub fn validate(options: Vec<String>, catalog: pg_sys::Oid) -> Result<()> {
+    let options = pairs(Some(options));
+    let rights = match catalog {
+        pg_sys::ForeignServerRelationId => server_options::parse_server(&options)?.rights(),
+        pg_sys::UserMappingRelationId => server_options::parse_mapping(&options)?.rights(),
+        pg_sys::ForeignTableRelationId => {
+            return Err(Error::new(Kind::NotSupported, "foreign tables of strata_sqlite are not supported")
+                .hint("Servers of strata_sqlite hold cold chunks: SELECT strata.set_cold_storage('table', server => 'name');"));
+        }
+        _ if options.is_empty() => return Ok(()),
+        _ => {
+            return Err(Error::new(Kind::InvalidParameter, format!("invalid option \"{}\"", options[0].0))
+                .hint("strata_sqlite has options for servers and user mappings only."));
+        }
+    };
+    allowed(&rights)
+}
+
+fn allowed(rights: &Rights) -> Result<()> {
+    let refuse = |options: &[&str], who: &str| {
+        let list: Vec<String> = options.iter().map(|o| format!("\"{o}\"")).collect();
+        Err(Error::new(
+            Kind::InsufficientPrivilege,
+            format!("permission denied to set option {}", list.join(", ")),
+        )
+        .detail(format!("Only {who} may set it.")))
+    };
+    if session::is_superuser() {
+        return Ok(());
+    }
+    if !rights.superuser.is_empty() {
+        return refuse(&rights.superuser, "superusers");
+    }
+    if !rights.read_files.is_empty() && !session::has_role(pg_sys::ROLE_PG_READ_SERVER_FILES) {
+        return refuse(&rights.read_files, "members of pg_read_server_files");
+    }
+    if !rights.write_files.is_empty() && !session::has_role(pg_sys::ROLE_PG_WRITE_SERVER_FILES) {
+        return refuse(&rights.write_files, "members of pg_write_server_files");
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Asking for chunks to be tiered, and waiting for it.
+
+use crate::cold::catalog::jobs::{self, JobState};
+use crate::cold::catalog::{self, settings, spec};
+use crate::cold::check::check_chunk;
+use crate::cold::export::JOB;
+use crate::cold::manifest::ChunkState;
+use crate::cold::servers;
+use crate::error::{Error, Kind, Result};
+use crate::pg::{self, bgworker, nonatomic};
+use crate::worker;
+use pgrx::pg_sys;
+use std::time::{Duration, Instant};
+
+/// Queues one export job for a chunk and returns its id.
+///
+/// 55000 when the chunk is cold already or its range has not ended. Takes no lock on the chunk.
+pub fn queue_chunk(chunk: pg_sys::Oid) -> Result<i64> {
+    pg::catalog::check_owner(chunk)?;
+    let info = check_chunk(chunk)?;
+    if matches!(catalog::state_of(chunk)?, ChunkState::Cold(_)) {
+        return Err(Error::new(Kind::NotInState, format!("chunk \"{}\" is cold already", info.name))
+            .hint(format!("SELECT * FROM strata.cold_files WHERE chunk = '{}.{}'::regclass;", info.schema, info.name)));
+    }
+    let server = spec::server_of(info.hypertable)?;
+    servers::store_for(&server, info.hypertable)?;
+    jobs::queue(chunk, pg::catalog::current_user())
+}
+
+/// Queues a chunk and starts the exporter after the commit of this transaction.
+pub fn tier_chunk(chunk: pg_sys::Oid) -> Result<i64> {
+    let job = queue_chunk(chunk)?;
+    worker::start_dynamic_at_commit(JOB);
+    Ok(job)
+}
+
+/// The chunks of `candidates` (oldest first) that are still hot and can go.
+pub fn tierable(
+    hypertable: pg_sys::Oid,
+    candidates: Vec<pg_sys::Oid>,
+    over_bytes: Option<i64>,
+    max_chunks: Option<i32>,
+) -> Result<Vec<pg_sys::Oid>> {
+    let states = settings::states(hypertable)?;
+    let live = |chunk: &pg_sys::Oid| states.iter().any(|(c, s)| c == chunk && s == "live");
+    let mut chosen = Vec::new();
+    let mut hot_bytes = match over_bytes {
+        Some(_) => {
+            let all = crate::hypertable::chunks_between(hypertable, None, None)?;
+            settings::size_bytes(&all.into_iter().filter(|c| !live(c)).collect::<Vec<_>>())?
+        }
+        None => 0,
+    };
+    for chunk in candidates.into_iter().filter(|c| !live(c)) {
+        if max_chunks.is_some_and(|max| chosen.len() as i64 >= i64::from(max.max(0))) {
+            break;
+        }
+        if let Some(limit) = over_bytes {
+            if hot_bytes <= limit {
+                break;
+            }
+            hot_bytes -= settings::size_bytes(&[chunk])?;
+        }
+        match check_chunk(chunk) {
+            Ok(_) => chosen.push(chunk),
+            // a range that has not ended is not an error here: it is just not old
+            Err(e) if e.kind == Kind::NotInState => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(chosen)
+}
+
+/// A job that somebody waits for.
+pub struct Waiting {
+    pub id: i64,
+    pub name: String,
+}
+
+/// Waits until all jobs have ended; between two looks no transaction or snapshot is held, since
+/// the export itself waits for old snapshots.
+pub fn wait_for(jobs_waiting: Vec<Waiting>) -> Result<()> {
+    let total = jobs_waiting.len();
+    let mut open = jobs_waiting;
+    let mut failed = Vec::new();
+    let mut done = 0;
+    let mut last_start = Instant::now();
+    let mut told = String::new();
+    worker::start_dynamic(bgworker::my_database(), JOB);
+    while !open.is_empty() {
+        nonatomic::commit()?;
+        bgworker::pause(Duration::from_millis(50));
+        let mut still = Vec::new();
+        let mut running = false;
+        for job in open {
+            let state = nonatomic::with_snapshot(|| jobs::job_state(job.id))?;
+            match state {
+                Some(s) if s.state == "done" => {
+                    done += 1;
+                    let rows = s.rows_done.unwrap_or(0);
+                    pgrx::notice!("tiered chunk \"{}\" ({done} of {total}): {rows} rows", job.name);
+                }
+                Some(s) if s.state == "failed" => failed.push((job.name, s.last_error.unwrap_or_default())),
+                Some(s) => {
+                    running |= s.state == "running";
+                    tell_blocked(&job.name, &s, &mut told);
+                    still.push(job);
+                }
+                None => failed.push((job.name, String::from("the chunk was dropped"))),
+            }
+        }
+        open = still;
+        if !open.is_empty() && !running && last_start.elapsed() > Duration::from_secs(1) {
+            start_again(&mut last_start)?;
+        }
+    }
+    report(failed, total)
+}
+
+/// A worker slot may have been free only for somebody else, or the exporter was killed.
+fn start_again(last_start: &mut Instant) -> Result<()> {
+    *last_start = Instant::now();
+    if worker::start_dynamic(bgworker::my_database(), JOB) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::NoWorkerSlot, "no free background worker to tier chunks")
+        .detail("The chunks stay queued.")
+        .hint("Raise max_worker_processes, then call strata.tier_chunks again."))
+}
+
+fn tell_blocked(name: &str, state: &JobState, told: &mut String) {
+    if let Some(by) = &state.blocked_by {
+        let text = format!("chunk \"{name}\" waits at step {}: {by}", state.step.as_deref().unwrap_or("?"));
+        if *told != text {
+            pgrx::notice!("{text}");
+            *told = text;
+        }
+    }
+}
+
+fn report(failed: Vec<(String, String)>, total: usize) -> Result<()> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = failed.iter().map(|(name, e)| format!("{name}: {e}.")).collect();
+    Err(Error::new(Kind::NotInState, format!("{} of {total} chunks could not be tiered", failed.len()))
+        .detail(lines.join("\n"))
+        .hint("SELECT * FROM strata.cold_exports;"))
+}

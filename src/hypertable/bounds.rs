@@ -1,0 +1,359 @@
+//! Chunk arithmetic: which chunk a value falls into, where it begins and ends, what it is called.
+//!
+//! Always in UTC: no session time zone moves a boundary. Values are 64-bit numbers: integers as they
+//! are, dates in days and timestamps in microseconds since 2000-01-01.
+
+use super::calendar as cal;
+use crate::error::{Error, Kind, Result};
+use cal::DAY_US;
+
+/// Types that a range dimension can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyType {
+    Int2,
+    Int4,
+    Int8,
+    Date,
+    Timestamp,
+    TimestampTz,
+}
+
+/// One end of a chunk. The order of the variants is their order on the number line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Edge {
+    Min,
+    At(i64),
+    Max,
+}
+
+/// Width of a chunk, in units of the key or in calendar months.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    Units(i64),
+    Months(i32),
+}
+
+/// Type, width and origin of the range dimension of one hypertable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    pub key: KeyType,
+    pub width: Width,
+}
+
+/// A range `[lo, hi)`.
+pub type Range = (Edge, Edge);
+
+impl KeyType {
+    /// False for integers.
+    #[must_use]
+    pub fn is_time(self) -> bool {
+        matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
+    }
+
+    #[must_use]
+    pub fn sql_name(self) -> &'static str {
+        match self {
+            Self::Int2 => "smallint",
+            Self::Int4 => "integer",
+            Self::Int8 => "bigint",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp without time zone",
+            Self::TimestampTz => "timestamp with time zone",
+        }
+    }
+
+    /// Smallest and largest finite value.
+    #[must_use]
+    pub fn limits(self) -> (i64, i64) {
+        match self {
+            Self::Int2 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+            Self::Int4 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            Self::Int8 => (i64::MIN, i64::MAX),
+            Self::Date => (cal::DATE_RANGE.0, cal::DATE_RANGE.1 - 1),
+            Self::Timestamp | Self::TimestampTz => {
+                (cal::TIMESTAMP_RANGE.0, cal::TIMESTAMP_RANGE.1 - 1)
+            }
+        }
+    }
+
+    /// Units per day; only for times.
+    fn day(self) -> i64 {
+        if self == Self::Date { 1 } else { DAY_US }
+    }
+
+    /// The value as PostgreSQL reads it back in any session.
+    #[must_use]
+    pub fn literal(self, value: i64) -> String {
+        match self {
+            Self::Int2 | Self::Int4 | Self::Int8 => value.to_string(),
+            Self::Date => cal::format_date(value),
+            Self::Timestamp => cal::format_timestamp(value, ""),
+            Self::TimestampTz => cal::format_timestamp(value, "+00"),
+        }
+    }
+
+    /// The value in the name of a chunk: `20240105`, `20240105t130000`, `500`, `m500`.
+    #[must_use]
+    pub fn compact(self, value: i64) -> String {
+        match self {
+            Self::Int2 | Self::Int4 | Self::Int8 if value < 0 => {
+                format!("m{}", value.unsigned_abs())
+            }
+            Self::Int2 | Self::Int4 | Self::Int8 => value.to_string(),
+            Self::Date => cal::compact(value.saturating_mul(DAY_US)),
+            Self::Timestamp | Self::TimestampTz => cal::compact(value),
+        }
+    }
+
+    /// The value in the name of a file: `20240105T130000Z`, or the number.
+    #[must_use]
+    pub fn basic_utc(self, value: i64) -> String {
+        match self {
+            Self::Int2 | Self::Int4 | Self::Int8 => value.to_string(),
+            Self::Date => cal::basic_utc(value.saturating_mul(DAY_US)),
+            Self::Timestamp | Self::TimestampTz => cal::basic_utc(value),
+        }
+    }
+}
+
+impl Edge {
+    /// As in `FOR VALUES FROM (...)`: a quoted literal, or MINVALUE, MAXVALUE.
+    #[must_use]
+    pub fn sql(self, key: KeyType) -> String {
+        match self {
+            Edge::Min => "MINVALUE".into(),
+            Edge::Max => "MAXVALUE".into(),
+            // no quote can occur in the text of a number or time
+            Edge::At(v) => format!("'{}'", key.literal(v)),
+        }
+    }
+
+    #[must_use]
+    pub fn value(self) -> Option<i64> {
+        match self {
+            Edge::At(v) => Some(v),
+            _ => None,
+        }
+    }
+}
+
+impl Width {
+    /// The width that a key gets when nobody chose one.
+    #[must_use]
+    pub fn default_for(key: KeyType) -> Width {
+        match key {
+            KeyType::Int2 => Width::Units(10_000),
+            KeyType::Int4 => Width::Units(100_000),
+            KeyType::Int8 => Width::Units(1_000_000),
+            _ => Width::Units(7 * key.day()),
+        }
+    }
+
+    /// From an integer: units of an integer key, microseconds of a time key (as TimescaleDB reads it).
+    pub fn from_integer(key: KeyType, n: i64) -> Result<Width> {
+        if key.is_time() {
+            return Self::from_interval(key, 0, 0, n).map_err(|e| {
+                e.hint("an integer counts microseconds here; give an interval, such as INTERVAL '7 days'")
+            });
+        }
+        let max = key.limits().1;
+        if n <= 0 {
+            return Err(bad(format!("chunk interval must be positive, not {n}")));
+        }
+        if n > max {
+            return Err(bad(format!(
+                "chunk interval {n} is too large for a column of type {}",
+                key.sql_name()
+            )));
+        }
+        Ok(Width::Units(n))
+    }
+
+    /// From the three fields of an interval.
+    pub fn from_interval(key: KeyType, months: i32, days: i32, us: i64) -> Result<Width> {
+        if !key.is_time() {
+            return Err(Error::new(
+                Kind::WrongType,
+                format!(
+                    "chunk interval for a column of type {} must be an integer, not an interval",
+                    key.sql_name()
+                ),
+            ));
+        }
+        if months != 0 && (days != 0 || us != 0) {
+            return Err(
+                bad("chunk interval must not mix months with days or times")
+                    .hint("give whole months, such as INTERVAL '1 month', or days, such as INTERVAL '30 days'"),
+            );
+        }
+        if months > 0 {
+            return Ok(Width::Months(months));
+        }
+        let total = i128::from(days) * i128::from(DAY_US) + i128::from(us);
+        if months < 0 || total <= 0 {
+            return Err(bad("chunk interval must be positive"));
+        }
+        if total < 1_000_000 {
+            return Err(bad(format!(
+                "chunk interval of {total} microseconds is too short; the shortest is 1 second"
+            )));
+        }
+        let total = i64::try_from(total).map_err(|_| bad("chunk interval is too long"))?;
+        if key == KeyType::Date {
+            if total % DAY_US != 0 {
+                return Err(bad(
+                    "chunk interval for a column of type date must be whole days",
+                ));
+            }
+            return Ok(Width::Units(total / DAY_US));
+        }
+        Ok(Width::Units(total))
+    }
+
+    /// `1 mons`, `7 days`, `0 days 06:00:00.000000` or a number, as PostgreSQL reads it back.
+    #[must_use]
+    pub fn text(self, key: KeyType) -> String {
+        match self {
+            Width::Months(m) => format!("{m} mons"),
+            Width::Units(n) if !key.is_time() => n.to_string(),
+            Width::Units(n) => {
+                let (days, rest) = (n / key.day(), n % key.day());
+                if rest == 0 {
+                    return format!("{days} days");
+                }
+                let (s, us) = (rest / 1_000_000, rest % 1_000_000);
+                format!(
+                    "{days} days {:02}:{:02}:{:02}.{us:06}",
+                    s / 3600,
+                    s / 60 % 60,
+                    s % 60
+                )
+            }
+        }
+    }
+}
+
+impl Grid {
+    /// Number of the chunk that `value` falls into; chunk 0 begins at the origin.
+    #[must_use]
+    pub fn index(&self, value: i64) -> i64 {
+        match self.width {
+            Width::Units(n) => {
+                let i = (i128::from(value) - i128::from(self.origin())).div_euclid(i128::from(n));
+                // |value - origin| / n fits whenever n > 1; for n = 1 the origin is 0 (integers) or small
+                i64::try_from(i).unwrap_or(if i < 0 { i64::MIN } else { i64::MAX })
+            }
+            Width::Months(m) => {
+                cal::month_number(value.div_euclid(self.key.day())).div_euclid(i64::from(m))
+            }
+        }
+    }
+
+    /// The range of chunk number `index`. Integers end in MINVALUE and MAXVALUE at the limits of their
+    /// type, so that each value has a chunk; times beyond the limits are 22008.
+    pub fn range(&self, index: i64) -> Result<Range> {
+        let lo = self.start(i128::from(index));
+        let hi = self.start(i128::from(index) + 1);
+        let (min, max) = self.key.limits();
+        let (min, max) = (i128::from(min), i128::from(max));
+        if hi <= min || lo > max || (self.key.is_time() && (lo < min || hi > max)) {
+            return Err(Error::new(
+                Kind::DatetimeOverflow,
+                format!(
+                    "chunk bounds are out of range for type {}",
+                    self.key.sql_name()
+                ),
+            ));
+        }
+        Ok((
+            i64::try_from(lo)
+                .ok()
+                .filter(|_| lo > min)
+                .map_or(Edge::Min, Edge::At),
+            i64::try_from(hi)
+                .ok()
+                .filter(|_| hi <= max)
+                .map_or(Edge::Max, Edge::At),
+        ))
+    }
+
+    fn origin(&self) -> i64 {
+        // Monday 2000-01-03, so that weeks begin on Monday
+        if self.key.is_time() {
+            2 * self.key.day()
+        } else {
+            0
+        }
+    }
+
+    fn start(&self, index: i128) -> i128 {
+        match self.width {
+            Width::Units(n) => i128::from(self.origin()) + index * i128::from(n),
+            Width::Months(m) => {
+                let month = index * i128::from(m);
+                // beyond +-30 million years nothing is in range: keep the arithmetic small
+                let month = month.clamp(-360_000_000, 360_000_000);
+                i128::from(cal::month_start(month as i64)) * i128::from(self.key.day())
+            }
+        }
+    }
+
+    /// Numbers of the first and the last chunk that touch `[from, to)`; `from` < `to`.
+    #[must_use]
+    pub fn span(&self, from: i64, to: i64) -> (i64, i64) {
+        (self.index(from), self.index(to.saturating_sub(1)))
+    }
+}
+
+/// The parts of `wanted` that no range of `taken` covers, in order. `taken` need not be sorted.
+#[must_use]
+pub fn gaps(wanted: Range, taken: &[Range]) -> Vec<Range> {
+    let mut taken: Vec<Range> = taken.to_vec();
+    taken.sort_unstable();
+    let mut out = Vec::new();
+    let mut at = wanted.0;
+    for (lo, hi) in taken {
+        if hi <= at {
+            continue;
+        }
+        if lo >= wanted.1 {
+            break;
+        }
+        if lo > at {
+            out.push((at, lo));
+        }
+        at = hi;
+    }
+    if at < wanted.1 {
+        out.push((at, wanted.1));
+    }
+    out
+}
+
+/// `<table, cut to 30 bytes>_h<id>_<lo>`; `attempt` 2, 3, ... when the name is taken.
+#[must_use]
+pub fn chunk_name(table: &str, id: i32, lo: Edge, key: KeyType, attempt: u32) -> String {
+    let mut cut = table.len().min(30);
+    while !table.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    let lo = match lo {
+        Edge::Min => "min".to_string(),
+        Edge::Max => "max".to_string(),
+        Edge::At(v) => key.compact(v),
+    };
+    let suffix = if attempt > 1 {
+        format!("_{attempt}")
+    } else {
+        String::new()
+    };
+    format!("{}_h{id}_{lo}{suffix}", &table[..cut])
+}
+
+fn bad(message: impl Into<String>) -> Error {
+    Error::new(Kind::InvalidParameter, message)
+}
+
+#[cfg(test)]
+#[path = "bounds_test.rs"]
+mod tests;

@@ -1,0 +1,50 @@
+//! Procedures that commit: transaction control inside CALL.
+
+use crate::error::{Error, Kind, Result};
+use pgrx::pg_sys;
+
+/// 25001 unless the running CALL may commit: not inside a transaction block, not inside a function.
+/// `call` is what pgrx passes to the running procedure.
+#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "pgrx passes the live call data")]
+pub fn check_call(call: pg_sys::FunctionCallInfo, what: &str, hint: &str) -> Result<()> {
+    // SAFETY: the call data of the running procedure; the context of a CALL is a CallContext node
+    let atomic = unsafe {
+        let context = (*call).context;
+        context.is_null()
+            || (*context).type_ != pg_sys::NodeTag::T_CallContext
+            || (*context.cast::<pg_sys::CallContext>()).atomic
+    };
+    if atomic {
+        return Err(Error::new(
+            Kind::ActiveTransaction,
+            format!("{what} cannot run inside a transaction block"),
+        )
+        .hint(hint));
+    }
+    Ok(())
+}
+
+/// Commits, and begins a new transaction without a snapshot. Only after [`check_call`].
+pub fn commit() -> Result<()> {
+    // SAFETY: connect and finish are paired; an error ends both with the transaction
+    unsafe {
+        if pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) != pg_sys::SPI_OK_CONNECT as i32 {
+            return Err(Error::internal("SPI_connect failed"));
+        }
+        pg_sys::SPI_commit();
+        pg_sys::SPI_finish();
+    }
+    Ok(())
+}
+
+/// Runs `f` under a snapshot of its own, as a procedure needs after [`commit`].
+pub fn with_snapshot<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: push and pop are paired on the normal way; an error ends the transaction
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+    let out = f();
+    if out.is_ok() {
+        // SAFETY: as above
+        unsafe { pg_sys::PopActiveSnapshot() };
+    }
+    out
+}

@@ -1,0 +1,67 @@
+//! Facts about this session and its transaction, and messages to its client.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
+use std::ffi::CStr;
+
+/// now() of this transaction, in microseconds since 2000-01-01 UTC.
+pub fn transaction_time() -> i64 {
+    // SAFETY: a plain read, legal inside any transaction
+    unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
+}
+
+/// True in REPEATABLE READ and SERIALIZABLE: statements do not see what others committed meanwhile.
+pub fn transaction_snapshot_is_fixed() -> bool {
+    // SAFETY: a plain global of this backend
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
+/// True between BEGIN and COMMIT of the client.
+pub fn in_transaction_block() -> bool {
+    // SAFETY: reads the transaction state of this backend
+    unsafe { pg_sys::IsTransactionBlock() }
+}
+
+/// True when the library was loaded with the server, so that workers start by themselves.
+pub fn preloaded() -> bool {
+    // SAFETY: a setting that only a restart changes: NULL or a NUL terminated string
+    let list = unsafe {
+        if pg_sys::shared_preload_libraries_string.is_null() {
+            return false;
+        }
+        CStr::from_ptr(pg_sys::shared_preload_libraries_string)
+    };
+    list.to_string_lossy()
+        .split(',')
+        .any(|l| l.trim().trim_matches('"').ends_with("pg_strata"))
+}
+
+/// Exclusion constraints on partitioned tables came with PostgreSQL 17.
+pub fn partitions_may_exclude() -> bool {
+    pg_sys::PG_VERSION_NUM >= 170_000
+}
+
+/// Raises a NOTICE, with a hint when there is one.
+pub fn notice(message: &str, hint: Option<&str>) {
+    let mut report = ErrorReport::new(
+        pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        message.to_string(),
+        "",
+    );
+    if let Some(hint) = hint {
+        report = report.set_hint(hint.to_string());
+    }
+    report.report(pgrx::PgLogLevel::NOTICE);
+}
+
+/// True when the current user is a superuser.
+pub fn is_superuser() -> bool {
+    // SAFETY: a look-up of the current user
+    unsafe { pg_sys::superuser() }
+}
+
+/// True when the current user has the privileges of a role.
+pub fn has_role(role: u32) -> bool {
+    // SAFETY: a look-up of two roles
+    unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
+}
