@@ -157,7 +157,7 @@ fn before_insert(rel: pg_sys::Relation) {
     match state(rel) {
         ChunkState::Plain => {}
         ChunkState::Frozen { attempt } => cold_state::touch(relid(rel), attempt),
-        ChunkState::Cold(_) => refuse(rel, "insert into"),
+        ChunkState::Cold(_) => refuse(rel, "insert into {}"),
     }
 }
 
@@ -193,7 +193,7 @@ unsafe extern "C-unwind" fn scan_begin(
 ) -> pg_sys::TableScanDesc {
     let walks = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_TYPE_SAMPLESCAN;
     if flags & walks != 0 && is_cold(rel) && !cold_state::scanning_stub() && !is_pg_dump() {
-        refuse(rel, "scan row by row");
+        refuse(rel, "scan {} row by row");
     }
     heap!(scan_begin(rel, snapshot, nkeys, key, pscan, flags))
 }
@@ -250,7 +250,7 @@ unsafe extern "C-unwind" fn tuple_delete(
     tmfd: *mut pg_sys::TM_FailureData,
     changing_part: bool,
 ) -> pg_sys::TM_Result::Type {
-    before_change(rel, tid, "delete from");
+    before_change(rel, tid, "delete from {}");
     heap!(tuple_delete(
         rel,
         tid,
@@ -277,7 +277,7 @@ unsafe extern "C-unwind" fn tuple_update(
     lockmode: *mut pg_sys::LockTupleMode::Type,
     update_indexes: *mut compat::UpdateIndexes,
 ) -> pg_sys::TM_Result::Type {
-    before_change(rel, tid, "update");
+    before_change(rel, tid, "update {}");
     heap!(tuple_update(
         rel,
         tid,
@@ -322,7 +322,7 @@ unsafe extern "C-unwind" fn tuple_lock(
     };
     use pg_sys::LockTupleMode::{LockTupleKeyShare, LockTupleShare};
     if mode != LockTupleKeyShare && mode != LockTupleShare {
-        refuse(rel, "lock a row for update in");
+        refuse(rel, "lock a row for update in {}");
     }
     if !super::cold_scan::fetch_row(rel, rowid, slot) {
         return pg_sys::TM_Result::TM_Deleted;
@@ -355,7 +355,7 @@ unsafe extern "C-unwind" fn tuple_tid_valid(
 ) -> bool {
     if rowid_of(tid).is_some() {
         // SAFETY: the scan descriptor holds its open relation
-        refuse(unsafe { (*scan).rs_rd }, "address a row by ctid in");
+        refuse(unsafe { (*scan).rs_rd }, "address a row by ctid in {}");
     }
     heap!(tuple_tid_valid(scan, tid))
 }
@@ -367,7 +367,7 @@ unsafe extern "C-unwind" fn tuple_get_latest_tid(
 ) {
     if rowid_of(tid).is_some() {
         // SAFETY: the scan descriptor holds its open relation
-        refuse(unsafe { (*scan).rs_rd }, "address a row by ctid in");
+        refuse(unsafe { (*scan).rs_rd }, "address a row by ctid in {}");
     }
     heap!(tuple_get_latest_tid(scan, tid))
 }
@@ -379,7 +379,7 @@ unsafe extern "C-unwind" fn index_fetch_begin(
     rel: pg_sys::Relation,
 ) -> *mut pg_sys::IndexFetchTableData {
     if compat::is_logical_worker() && is_cold(rel) {
-        refuse(rel, "apply replicated changes to");
+        refuse(rel, "apply replicated changes to {}");
     }
     heap!(index_fetch_begin(rel))
 }
@@ -429,7 +429,7 @@ fn check_unique_index(rel: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
         )
     };
     if exclusion || (unique && !(plain && manifest.has_key(&columns))) {
-        refuse(rel, "check a new unique or exclusion constraint on");
+        refuse(rel, "check a new unique or exclusion constraint on {}");
     }
 }
 
@@ -506,7 +506,7 @@ unsafe extern "C-unwind" fn copy_for_cluster(
     recently_dead: *mut f64,
 ) {
     match state(old) {
-        ChunkState::Cold(_) => refuse(old, "rewrite"),
+        ChunkState::Cold(_) => refuse(old, "rewrite {}"),
         ChunkState::Frozen { attempt } => cold_state::touch(relid(old), attempt),
         ChunkState::Plain => {}
     }

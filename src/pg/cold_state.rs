@@ -64,7 +64,8 @@ pub fn invalidate(relation: pg_sys::Oid) {
     CACHE.with_borrow_mut(|cache| cache.remove(&relation.to_u32()));
 }
 
-/// 55000: what the statement wants cannot be had while the chunk is cold.
+/// 55000: what the statement wants cannot be had while the chunk is cold. In `what`, `{}` stands
+/// for the chunk.
 pub fn not_while_cold(relation: pg_sys::Oid, what: &str) -> Error {
     let name = super::catalog::relation_name(relation).unwrap_or_default();
     let qualified = super::catalog::qualified_name(relation).unwrap_or_default();
@@ -75,10 +76,10 @@ pub fn not_while_cold(relation: pg_sys::Oid, what: &str) -> Error {
             "Read it with COPY (SELECT * FROM {qualified}) TO ..., or bring it back: CALL strata.untier_chunk({literal});"
         );
     }
-    Error::new(
-        Kind::NotInState,
-        format!("cannot {what} cold chunk \"{name}\""),
-    )
+    {
+        let what = what.replace("{}", &format!("cold chunk \"{name}\""));
+        Error::new(Kind::NotInState, format!("cannot {what}"))
+    }
     .detail("Its rows are in an immutable file of the cold tier.")
     .hint(hint)
 }
