@@ -1,5 +1,7 @@
 //! Launcher and database workers, seen from outside: who runs where, and who makes room when.
 
+#![allow(clippy::expect_used)] // what is expected here is tested
+
 mod common;
 
 use common::{Cluster, Stop, wait_until};
