@@ -112,7 +112,7 @@ pub extern "C" fn pg_finfo_strata_cold_handler() -> &'static pg_sys::Pg_finfo_re
 }
 
 /// True when the relation uses this access method. The library may have been loaded to find out.
-pub fn is_ours(rel: pg_sys::Relation) -> bool {
+pub(super) fn is_ours(rel: pg_sys::Relation) -> bool {
     // SAFETY: callers pass an open relation; the routine pointer is unique to this library
     ROUTINE
         .get()

@@ -191,7 +191,7 @@ pub unsafe fn pqsignal(signal: i32, handler: pg_sys::pqsigfunc) {
 }
 
 /// Number of a relation's main file.
-pub fn file_number(rel: pg_sys::Relation) -> u32 {
+pub(super) fn file_number(rel: pg_sys::Relation) -> u32 {
     // SAFETY: callers pass an open relation
     unsafe {
         #[cfg(feature = "pg15")]
