@@ -204,3 +204,25 @@ pub(super) fn file_number(rel: pg_sys::Relation) -> u32 {
         }
     }
 }
+
+/// Strategy number of an operator in a btree family, 6 for the negator of equality.
+///
+/// # Safety
+/// Must run inside a transaction.
+pub unsafe fn btree_strategy(operator: pg_sys::Oid, family: pg_sys::Oid) -> Option<i32> {
+    use super::list::pointers;
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: the result is a list of palloc'd structs
+    unsafe {
+        pointers::<pg_sys::OpBtreeInterpretation>(pg_sys::get_op_btree_interpretation(operator))
+            .find(|i| (**i).opfamily_id == family)
+            .map(|i| (*i).strategy)
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: as above; the comparison types have the numbers of the btree strategies
+    unsafe {
+        pointers::<pg_sys::OpIndexInterpretation>(pg_sys::get_op_index_interpretation(operator))
+            .find(|i| (**i).opfamily_id == family)
+            .map(|i| (*i).cmptype as i32)
+    }
+}
