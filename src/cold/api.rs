@@ -24,10 +24,11 @@ fn bound(arg: Option<AnyElement>) -> Option<AnyValue> {
 
 fn only(supported: &str, given: Option<&str>, option: &str) -> Result<()> {
     match given {
-        Some(value) if value != supported => {
-            Err(Error::new(Kind::NotSupported, format!("{option} => '{value}' is not supported"))
-                .hint(format!("Supported: {option} => '{supported}'.")))
-        }
+        Some(value) if value != supported => Err(Error::new(
+            Kind::NotSupported,
+            format!("{option} => '{value}' is not supported"),
+        )
+        .hint(format!("Supported: {option} => '{supported}'."))),
         _ => Ok(()),
     }
 }
@@ -56,8 +57,11 @@ fn set_cold_storage(
     only("all", indexes, "indexes")?;
     only("full", verify, "verify")?;
     if cluster_by.is_some() || bloom_columns.is_some() {
-        Err(Error::new(Kind::NotSupported, "cluster_by and bloom_columns are not supported")
-            .hint("Leave them out: files are ordered by the partition column."))?;
+        Err(Error::new(
+            Kind::NotSupported,
+            "cluster_by and bloom_columns are not supported",
+        )
+        .hint("Leave them out: files are ordered by the partition column."))?;
     }
     match settings::may_use(server, catalog::current_user())? {
         None => Err(servers::unknown(server))?,
@@ -68,7 +72,9 @@ fn set_cold_storage(
         Some(true) => {}
     }
     if settings::has_row_security(table)? {
-        pgrx::notice!("files of the cold tier carry all rows: whoever can read them is not bound by row security");
+        pgrx::notice!(
+            "files of the cold tier carry all rows: whoever can read them is not bound by row security"
+        );
     }
     Ok(settings::set_server(table, server)?)
 }
@@ -79,8 +85,14 @@ fn remove_cold_storage(hypertable: pg_sys::Oid) -> Report<()> {
     let cold = settings::cold_chunks(hypertable)?;
     if cold > 0 {
         let name = catalog::qualified_name(hypertable)?;
-        Err(Error::new(Kind::NotInState, format!("{cold} chunks of {name} are cold"))
-            .hint(format!("CALL strata.untier_chunks({});", catalog::quote_literal(&name))))?;
+        Err(Error::new(
+            Kind::NotInState,
+            format!("{cold} chunks of {name} are cold"),
+        )
+        .hint(format!(
+            "CALL strata.untier_chunks({});",
+            catalog::quote_literal(&name)
+        )))?;
     }
     Ok(settings::remove(hypertable)?)
 }
@@ -116,7 +128,10 @@ fn tier_chunks(
     let chosen = tier::tierable(table, candidates, over_bytes, max_chunks)?;
     let mut jobs = Vec::with_capacity(chosen.len());
     for chunk in chosen {
-        jobs.push(Waiting { id: tier::queue_chunk(chunk)?, name: catalog::relation_name(chunk)? });
+        jobs.push(Waiting {
+            id: tier::queue_chunk(chunk)?,
+            name: catalog::relation_name(chunk)?,
+        });
     }
     if jobs.is_empty() {
         pgrx::notice!("no chunk to tier");
@@ -156,7 +171,9 @@ fn untier_chunks(
         }
         let (name, rows) = if may_commit {
             nonatomic::commit()?;
-            nonatomic::with_snapshot(|| Ok((catalog::relation_name(chunk)?, untier::untier(chunk)?)))?
+            nonatomic::with_snapshot(|| {
+                Ok((catalog::relation_name(chunk)?, untier::untier(chunk)?))
+            })?
         } else {
             (catalog::relation_name(chunk)?, untier::untier(chunk)?)
         };
@@ -194,5 +211,7 @@ fn cold_check(
     if let Some(table) = hypertable {
         catalog::check_owner(table)?;
     }
-    Ok(TableIterator::new(inspect::check_files(hypertable, deep.unwrap_or(false))?.into_iter()))
+    Ok(TableIterator::new(
+        inspect::check_files(hypertable, deep.unwrap_or(false))?.into_iter(),
+    ))
 }

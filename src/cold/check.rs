@@ -20,11 +20,19 @@ pub fn check_chunk(chunk: pg_sys::Oid) -> Result<ChunkInfo> {
     let kinds = spec::relation(chunk)?;
     let name = info.name.as_str();
     if kinds.relkind != "r" {
-        return Err(refuse(Kind::NotSupported, name, "it has partitions of its own"));
+        return Err(refuse(
+            Kind::NotSupported,
+            name,
+            "it has partitions of its own",
+        ));
     }
     if kinds.persistence != "p" {
-        return Err(refuse(Kind::NotSupported, name, "it is not logged")
-            .hint(format!("ALTER TABLE {} SET LOGGED;", crate::pg::catalog::qualified_name(chunk)?)));
+        return Err(
+            refuse(Kind::NotSupported, name, "it is not logged").hint(format!(
+                "ALTER TABLE {} SET LOGGED;",
+                crate::pg::catalog::qualified_name(chunk)?
+            )),
+        );
     }
     if !has_ended(&info)? {
         return Err(refuse(
@@ -52,7 +60,11 @@ pub fn check_chunk(chunk: pg_sys::Oid) -> Result<ChunkInfo> {
 
 /// Chunks of a number range have no clock: they may always go.
 fn has_ended(info: &ChunkInfo) -> Result<bool> {
-    let by_time = [pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPOID, pg_sys::DATEOID];
+    let by_time = [
+        pg_sys::TIMESTAMPTZOID,
+        pg_sys::TIMESTAMPOID,
+        pg_sys::DATEOID,
+    ];
     if !by_time.contains(&info.key_type) {
         return Ok(info.range_end != "MAXVALUE");
     }
@@ -65,6 +77,10 @@ fn has_ended(info: &ChunkInfo) -> Result<bool> {
     } else {
         format!("{}+00", info.range_end)
     };
-    let end = if info.key_type == pg_sys::DATEOID { format!("{} 00:00+00", info.range_end) } else { end };
+    let end = if info.key_type == pg_sys::DATEOID {
+        format!("{} 00:00+00", info.range_end)
+    } else {
+        end
+    };
     Ok(spi::read_one(ENDED, &[end.as_str().into()], |row| row.need(1))?.unwrap_or(false))
 }

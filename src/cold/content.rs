@@ -77,7 +77,10 @@ mod tests {
         assert_eq!(hash(&[a, b]), hash(&[b, a]));
         assert_ne!(hash(&[a, b]), hash(&[a]));
         assert_ne!(hash(&[a]), hash(&[a, a]));
-        assert_ne!(hash(&[&[Some("ab"), Some("c")]]), hash(&[&[Some("a"), Some("bc")]]));
+        assert_ne!(
+            hash(&[&[Some("ab"), Some("c")]]),
+            hash(&[&[Some("a"), Some("bc")]])
+        );
         assert_ne!(hash(&[&[Some("")]]), hash(&[&[None]]));
         assert_eq!(hash(&[]).text(), "0".repeat(32));
     }

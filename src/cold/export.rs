@@ -6,9 +6,9 @@
 
 use crate::cold::catalog::jobs::{self, Job};
 use crate::cold::catalog::{self, LiveFile, spec};
+use crate::cold::check::check_chunk;
 use crate::cold::content::ContentHash;
 use crate::cold::file::{Builder, Built, FileSpec, IndexSpec};
-use crate::cold::check::check_chunk;
 use crate::cold::manifest::{ChunkState, FileColumn, Manifest};
 use crate::cold::name::{self, ObjectName};
 use crate::cold::servers;
@@ -74,7 +74,12 @@ fn run(job: &Job) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(guc::COLD_MAX_WAIT_S.get().max(1) as u64);
     let mut pause = Duration::from_millis(200);
     for number in 1.. {
-        let outcome = Attempt { job, number, deadline }.run();
+        let outcome = Attempt {
+            job,
+            number,
+            deadline,
+        }
+        .run();
         let (message, caught) = match outcome {
             Ok(()) => {
                 bgworker::transaction(|| jobs::finish(job.id, "done", None))?;
@@ -95,7 +100,10 @@ fn run(job: &Job) -> Result<()> {
             None => message,
         };
         bgworker::transaction(|| jobs::finish(job.id, "failed", Some(&text)))?;
-        pgrx::log!("pg_strata: tiering of chunk {} failed: {text}", job.chunk.to_u32());
+        pgrx::log!(
+            "pg_strata: tiering of chunk {} failed: {text}",
+            job.chunk.to_u32()
+        );
         return Ok(());
     }
     Ok(())
@@ -149,7 +157,9 @@ impl Attempt<'_> {
         }
         self.analyze()?;
         self.step("freeze")?;
-        let Some(frozen) = self.freeze()? else { return Ok(()) };
+        let Some(frozen) = self.freeze()? else {
+            return Ok(());
+        };
         inject::point("cold.export.frozen");
         self.step("wait")?;
         self.wait_for_snapshots(&frozen)?;
@@ -177,7 +187,9 @@ impl Attempt<'_> {
 
     fn step(&self, step: &str) -> Attempted<()> {
         bgworker::report_active(&format!("pg_strata: tiering, step {step}"));
-        Ok(bgworker::transaction(|| jobs::set_step(self.job.id, step, self.number))?)
+        Ok(bgworker::transaction(|| {
+            jobs::set_step(self.job.id, step, self.number)
+        })?)
     }
 
     /// Statistics from now on belong to the file: ANALYZE of a cold chunk changes nothing.
@@ -196,15 +208,26 @@ impl Attempt<'_> {
             cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
             let info = check_chunk(chunk)?;
             let columns = spec::columns(chunk)?;
-            let key = columns.iter().find(|c| c.name == info.key).map(|c| c.attnum);
+            let key = columns
+                .iter()
+                .find(|c| c.name == info.key)
+                .map(|c| c.attnum);
             let key = key.ok_or_else(|| Error::internal("the chunk lacks the partition column"))?;
-            let Some(attempt) = jobs::freeze(info.hypertable, chunk)? else { return Ok(None) };
+            let Some(attempt) = jobs::freeze(info.hypertable, chunk)? else {
+                return Ok(None);
+            };
             cold_move::set_access_method(chunk, true)?;
             cold_state::invalidate(chunk);
             let file_number = cold_move::OpenRelation::locked(chunk).file_number();
             let xid = cold_move::current_xid();
             inject::point("cold.export.freezing");
-            Ok(Some(Frozen { attempt, xid, file_number, key, info }))
+            Ok(Some(Frozen {
+                attempt,
+                xid,
+                file_number,
+                key,
+                info,
+            }))
         });
         self.note_lock_holders(&out)?;
         Ok(out?)
@@ -237,9 +260,13 @@ impl Attempt<'_> {
                     String::from("a prepared transaction, replication slot or standby")
                 })))
             })?;
-            let Some(blockers) = blockers else { return Ok(()) };
+            let Some(blockers) = blockers else {
+                return Ok(());
+            };
             if Instant::now() >= self.deadline {
-                return Err(Stop::GiveWay(format!("snapshots older than the export: {blockers}")));
+                return Err(Stop::GiveWay(format!(
+                    "snapshots older than the export: {blockers}"
+                )));
             }
             if pause >= Duration::from_millis(100) {
                 bgworker::transaction(|| jobs::set_blocked(self.job.id, &blockers))?;
@@ -270,12 +297,23 @@ impl Attempt<'_> {
             let mut builder = Builder::create(dir.path(), spec)?;
             builder.stop_when(crate::pg::catalog::interrupt_pending)?;
             let hash = cold_copy::read_heap(chunk, frozen.key, |row| builder.add(row))?;
-            let built = builder.finish().inspect_err(|_| crate::pg::catalog::check_for_interrupts())?;
+            let built = builder
+                .finish()
+                .inspect_err(|_| crate::pg::catalog::check_for_interrupts())?;
             if built.rows != hash.rows {
-                return Err(Error::internal("the file has another number of rows than the chunk"));
+                return Err(Error::internal(
+                    "the file has another number of rows than the chunk",
+                ));
             }
             jobs::set_progress(job, hash.rows, hash.rows)?;
-            Ok((built, FileContent { hash, columns, indexes }))
+            Ok((
+                built,
+                FileContent {
+                    hash,
+                    columns,
+                    indexes,
+                },
+            ))
         })?)
     }
 
@@ -331,10 +369,15 @@ impl Attempt<'_> {
         let meta = bgworker::contain(|| {
             let notes = [
                 ("rows", m.rows.to_string()),
-                ("range", format!("{}/{}", frozen.info.range_start, frozen.info.range_end)),
+                (
+                    "range",
+                    format!("{}/{}", frozen.info.range_start, frozen.info.range_end),
+                ),
                 ("format", String::from("1")),
             ];
-            store.put_if_absent(&m.key, &built.path, &built.sha256, &notes).map_err(|e| at(&m, &e))
+            store
+                .put_if_absent(&m.key, &built.path, &built.sha256, &notes)
+                .map_err(|e| at(&m, &e))
         });
         let meta = match meta {
             Ok(meta) => meta,
@@ -357,7 +400,10 @@ impl Attempt<'_> {
             let store = servers::store_for(&m.server, frozen.info.hypertable)?;
             let meta = store.head(&m.key).map_err(|e| at(m, &e))?;
             if meta.size != m.bytes {
-                let e = StoreError::Short { wanted: m.bytes, got: meta.size };
+                let e = StoreError::Short {
+                    wanted: m.bytes,
+                    got: meta.size,
+                };
                 return Err(at(m, &e));
             }
             let found = cold_copy::read_file(chunk, m)?;
@@ -365,7 +411,10 @@ impl Attempt<'_> {
             if found != uploaded.content.hash {
                 return Err(Error::new(
                     Kind::DataCorrupted,
-                    format!("file \"{}\" does not hold the same rows as chunk \"{}\"", m.key, m.chunk_name),
+                    format!(
+                        "file \"{}\" does not hold the same rows as chunk \"{}\"",
+                        m.key, m.chunk_name
+                    ),
                 ));
             }
             Ok(())
@@ -379,7 +428,8 @@ impl Attempt<'_> {
         let out = bgworker::transaction(|| {
             crate::pg::owner::set_local("synchronous_commit", "on");
             cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
-            let rewritten = cold_move::OpenRelation::locked(chunk).file_number() != frozen.file_number;
+            let rewritten =
+                cold_move::OpenRelation::locked(chunk).file_number() != frozen.file_number;
             if rewritten || jobs::touched(chunk, frozen.attempt)? {
                 return Ok(false);
             }
@@ -429,7 +479,11 @@ struct Uploaded {
 
 impl FileContent {
     fn file_columns(&self, built: &Built) -> Vec<FileColumn> {
-        let columns = self.columns.iter().zip(&built.layout.columns).zip(&built.columns);
+        let columns = self
+            .columns
+            .iter()
+            .zip(&built.layout.columns)
+            .zip(&built.columns);
         columns
             .map(|((column, physical), stats)| FileColumn {
                 attnum: column.attnum,
@@ -470,9 +524,15 @@ fn file_info(info: &ChunkInfo, token: &str) -> Result<Vec<(String, String)>> {
         ("range_start", &info.range_start),
         ("range_end", &info.range_end),
         ("owner_token", token),
-        ("written_by", concat!("pg_strata ", env!("CARGO_PKG_VERSION"))),
+        (
+            "written_by",
+            concat!("pg_strata ", env!("CARGO_PKG_VERSION")),
+        ),
     ];
-    Ok(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    Ok(pairs
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect())
 }
 
 fn at(manifest: &Manifest, e: &StoreError) -> Error {

@@ -17,7 +17,9 @@ pub fn check_files(hypertable: Option<pg_sys::Oid>, deep: bool) -> Result<Vec<Fo
     let mut out = Vec::new();
     for chunk in settings::live_chunks(hypertable, pg::catalog::current_user())? {
         pg::catalog::lock_relation(chunk, pg_sys::AccessShareLock as i32);
-        let ChunkState::Cold(manifest) = catalog::state_of(chunk)? else { continue };
+        let ChunkState::Cold(manifest) = catalog::state_of(chunk)? else {
+            continue;
+        };
         let (status, detail) = match look(&manifest) {
             Ok(()) if deep => compare(chunk, &manifest)?,
             Ok(()) => ("ok", None),
@@ -34,7 +36,10 @@ fn look(manifest: &Manifest) -> std::result::Result<(), StoreError> {
         .map_err(|e| StoreError::Unreachable(e.message))?;
     let meta = store.head(&manifest.key)?;
     if meta.size != manifest.bytes {
-        return Err(StoreError::Short { wanted: manifest.bytes, got: meta.size });
+        return Err(StoreError::Short {
+            wanted: manifest.bytes,
+            got: meta.size,
+        });
     }
     if meta.etag != manifest.etag {
         return Err(StoreError::Changed(String::from("its etag is another one")));
@@ -58,13 +63,23 @@ fn compare(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<(&'static str,
         Err(e) => return Ok(("changed", Some(e.message))),
     };
     if found.rows != manifest.rows {
-        return Ok(("changed", Some(format!("{} rows instead of {}", found.rows, manifest.rows))));
+        return Ok((
+            "changed",
+            Some(format!("{} rows instead of {}", found.rows, manifest.rows)),
+        ));
     }
     let columns = catalog::spec::columns(chunk)?;
     let same = columns.len() == manifest.columns.len()
-        && columns.iter().all(|c| manifest.column(c.attnum).is_some_and(|m| m.physical.is_some()));
+        && columns.iter().all(|c| {
+            manifest
+                .column(c.attnum)
+                .is_some_and(|m| m.physical.is_some())
+        });
     if same && found.text() != manifest.content_hash {
-        return Ok(("changed", Some(String::from("the rows are not those that were exported"))));
+        return Ok((
+            "changed",
+            Some(String::from("the rows are not those that were exported")),
+        ));
     }
     Ok(("ok", None))
 }

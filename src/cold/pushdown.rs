@@ -157,17 +157,25 @@ pub fn select(
         }
     }
     if let Some(order) = order
-        && let Some(physical) = manifest.column(order.attnum).and_then(|c| c.physical.as_deref())
+        && let Some(physical) = manifest
+            .column(order.attnum)
+            .and_then(|c| c.physical.as_deref())
     {
         sql.push_str(&order_by(&quote_name(physical), order));
     }
-    Query { sql, columns, binds }
+    Query {
+        sql,
+        columns,
+        binds,
+    }
 }
 
 /// The statement that fetches one row by its rowid, `?1`.
 pub fn by_rowid(manifest: &Manifest, needed: &[i16]) -> Query {
     let mut query = select(manifest, needed, &[], None);
-    query.sql.push_str(&format!(" WHERE {} = ?1", quote_name(&manifest.rowid_name)));
+    query
+        .sql
+        .push_str(&format!(" WHERE {} = ?1", quote_name(&manifest.rowid_name)));
     query.binds = vec![0];
     query
 }
@@ -212,15 +220,27 @@ mod tests {
             columns: vec![
                 column(1, "id", Encoding::Int),
                 column(2, "t\"s", Encoding::TimestampTz),
-                FileColumn { mixed: true, ..column(3, "odd", Encoding::Timestamp) },
-                FileColumn { physical: None, missing: Some("7".into()), ..column(4, "", Encoding::Int) },
+                FileColumn {
+                    mixed: true,
+                    ..column(3, "odd", Encoding::Timestamp)
+                },
+                FileColumn {
+                    physical: None,
+                    missing: Some("7".into()),
+                    ..column(4, "", Encoding::Int)
+                },
             ],
             keys: vec![],
         }
     }
 
     fn condition(attnum: i16, op: Op, param: usize, encoding: Encoding) -> Condition {
-        Condition { attnum, op, param: Some(param), encoding }
+        Condition {
+            attnum,
+            op,
+            param: Some(param),
+            encoding,
+        }
     }
 
     #[test]
@@ -251,11 +271,19 @@ mod tests {
                 condition(3, Op::Eq, 0, Encoding::Timestamp),
                 condition(1, Op::Eq, 1, Encoding::Text),
                 condition(4, Op::Eq, 2, Encoding::Int),
-                Condition { attnum: 3, op: Op::IsNotNull, param: None, encoding: Encoding::Timestamp },
+                Condition {
+                    attnum: 3,
+                    op: Op::IsNotNull,
+                    param: None,
+                    encoding: Encoding::Timestamp,
+                },
             ],
             None,
         );
-        assert_eq!(q.sql, "SELECT \"rowid\", \"id\" FROM \"m_raw\" WHERE \"odd\" IS NOT NULL");
+        assert_eq!(
+            q.sql,
+            "SELECT \"rowid\", \"id\" FROM \"m_raw\" WHERE \"odd\" IS NOT NULL"
+        );
         assert!(q.binds.is_empty());
     }
 
@@ -266,19 +294,38 @@ mod tests {
                 &manifest(),
                 &[],
                 &[],
-                Some(Order { attnum: 1, descending, nulls_first }),
+                Some(Order {
+                    attnum: 1,
+                    descending,
+                    nulls_first,
+                }),
             );
             q.sql.split(" FROM \"m_raw\"").nth(1).map(str::to_owned)
         };
         assert_eq!(order(false, true).as_deref(), Some(" ORDER BY \"id\" ASC"));
         assert_eq!(order(true, false).as_deref(), Some(" ORDER BY \"id\" DESC"));
-        assert_eq!(order(true, true).as_deref(), Some(" ORDER BY \"id\" IS NULL DESC, \"id\" DESC"));
-        assert_eq!(order(false, false).as_deref(), Some(" ORDER BY \"id\" IS NULL ASC, \"id\" ASC"));
+        assert_eq!(
+            order(true, true).as_deref(),
+            Some(" ORDER BY \"id\" IS NULL DESC, \"id\" DESC")
+        );
+        assert_eq!(
+            order(false, false).as_deref(),
+            Some(" ORDER BY \"id\" IS NULL ASC, \"id\" ASC")
+        );
     }
 
     #[test]
     fn ops_travel_as_numbers() {
-        for op in [Op::Lt, Op::Le, Op::Eq, Op::Ge, Op::Gt, Op::Ne, Op::IsNull, Op::IsNotNull] {
+        for op in [
+            Op::Lt,
+            Op::Le,
+            Op::Eq,
+            Op::Ge,
+            Op::Gt,
+            Op::Ne,
+            Op::IsNull,
+            Op::IsNotNull,
+        ] {
             assert_eq!(Op::from_strategy(op.to_number()), Some(op));
             assert_eq!(op.commuted().commuted(), op);
         }

@@ -33,7 +33,9 @@ fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
 /// 42704 when the server does not exist or belongs to another wrapper.
 pub fn store_for(server: &str, hypertable: pg_sys::Oid) -> Result<Rc<dyn ObjectStore>> {
     let found = as_extension_owner(|| {
-        spi::read_latest(SERVER, &[server.into()], |row| Ok((row.get::<Vec<String>>(1)?, row.need::<bool>(2)?)))
+        spi::read_latest(SERVER, &[server.into()], |row| {
+            Ok((row.get::<Vec<String>>(1)?, row.need::<bool>(2)?))
+        })
     })?;
     let Some((options, owned_by_superuser)) = found.into_iter().next() else {
         return Err(unknown(server));
@@ -45,7 +47,9 @@ pub fn store_for(server: &str, hypertable: pg_sys::Oid) -> Result<Rc<dyn ObjectS
 
 fn mapping(server: &str, hypertable: pg_sys::Oid) -> Result<MappingOptions> {
     let found = as_extension_owner(|| {
-        spi::read_latest(MAPPING, &[server.into(), hypertable.into()], |row| row.get::<Vec<String>>(1))
+        spi::read_latest(MAPPING, &[server.into(), hypertable.into()], |row| {
+            row.get::<Vec<String>>(1)
+        })
     })?;
     server_options::parse_mapping(&pairs(found.into_iter().next().flatten()))
 }
@@ -72,8 +76,11 @@ pub fn validate(options: Vec<String>, catalog: pg_sys::Oid) -> Result<()> {
         }
         _ if options.is_empty() => return Ok(()),
         _ => {
-            return Err(Error::new(Kind::InvalidParameter, format!("invalid option \"{}\"", options[0].0))
-                .hint("strata_sqlite has options for servers and user mappings only."));
+            return Err(Error::new(
+                Kind::InvalidParameter,
+                format!("invalid option \"{}\"", options[0].0),
+            )
+            .hint("strata_sqlite has options for servers and user mappings only."));
         }
     };
     allowed(&rights)

@@ -15,11 +15,20 @@ impl TempDir {
     /// Makes a fresh directory; the current directory is the data directory.
     pub fn create() -> Result<Self> {
         let n = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path =
-            PathBuf::from(format!("base/pgsql_tmp/pgsql_tmp_strata.{}.{n}", std::process::id()));
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|e| {
-            Error::new(Kind::Io, format!("could not create directory \"{}\": {e}", path.display()))
-        })?;
+        let path = PathBuf::from(format!(
+            "base/pgsql_tmp/pgsql_tmp_strata.{}.{n}",
+            std::process::id()
+        ));
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(|e| {
+                Error::new(
+                    Kind::Io,
+                    format!("could not create directory \"{}\": {e}", path.display()),
+                )
+            })?;
         Ok(TempDir(path))
     }
 

@@ -19,8 +19,14 @@ pub fn queue_chunk(chunk: pg_sys::Oid) -> Result<i64> {
     pg::catalog::check_owner(chunk)?;
     let info = check_chunk(chunk)?;
     if matches!(catalog::state_of(chunk)?, ChunkState::Cold(_)) {
-        return Err(Error::new(Kind::NotInState, format!("chunk \"{}\" is cold already", info.name))
-            .hint(format!("SELECT * FROM strata.cold_files WHERE chunk = '{}.{}'::regclass;", info.schema, info.name)));
+        return Err(Error::new(
+            Kind::NotInState,
+            format!("chunk \"{}\" is cold already", info.name),
+        )
+        .hint(format!(
+            "SELECT * FROM strata.cold_files WHERE chunk = '{}.{}'::regclass;",
+            info.schema, info.name
+        )));
     }
     let server = spec::server_of(info.hypertable)?;
     servers::store_for(&server, info.hypertable)?;
@@ -98,9 +104,14 @@ pub fn wait_for(jobs_waiting: Vec<Waiting>) -> Result<()> {
                 Some(s) if s.state == "done" => {
                     done += 1;
                     let rows = s.rows_done.unwrap_or(0);
-                    pgrx::notice!("tiered chunk \"{}\" ({done} of {total}): {rows} rows", job.name);
+                    pgrx::notice!(
+                        "tiered chunk \"{}\" ({done} of {total}): {rows} rows",
+                        job.name
+                    );
                 }
-                Some(s) if s.state == "failed" => failed.push((job.name, s.last_error.unwrap_or_default())),
+                Some(s) if s.state == "failed" => {
+                    failed.push((job.name, s.last_error.unwrap_or_default()))
+                }
                 Some(s) => {
                     running |= s.state == "running";
                     tell_blocked(&job.name, &s, &mut told);
@@ -123,14 +134,20 @@ fn start_again(last_start: &mut Instant) -> Result<()> {
     if worker::start_dynamic(bgworker::my_database(), JOB) {
         return Ok(());
     }
-    Err(Error::new(Kind::NoWorkerSlot, "no free background worker to tier chunks")
-        .detail("The chunks stay queued.")
-        .hint("Raise max_worker_processes, then call strata.tier_chunks again."))
+    Err(Error::new(
+        Kind::NoWorkerSlot,
+        "no free background worker to tier chunks",
+    )
+    .detail("The chunks stay queued.")
+    .hint("Raise max_worker_processes, then call strata.tier_chunks again."))
 }
 
 fn tell_blocked(name: &str, state: &JobState, told: &mut String) {
     if let Some(by) = &state.blocked_by {
-        let text = format!("chunk \"{name}\" waits at step {}: {by}", state.step.as_deref().unwrap_or("?"));
+        let text = format!(
+            "chunk \"{name}\" waits at step {}: {by}",
+            state.step.as_deref().unwrap_or("?")
+        );
         if *told != text {
             pgrx::notice!("{text}");
             *told = text;
@@ -142,8 +159,14 @@ fn report(failed: Vec<(String, String)>, total: usize) -> Result<()> {
     if failed.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> = failed.iter().map(|(name, e)| format!("{name}: {e}.")).collect();
-    Err(Error::new(Kind::NotInState, format!("{} of {total} chunks could not be tiered", failed.len()))
-        .detail(lines.join("\n"))
-        .hint("SELECT * FROM strata.cold_exports;"))
+    let lines: Vec<String> = failed
+        .iter()
+        .map(|(name, e)| format!("{name}: {e}."))
+        .collect();
+    Err(Error::new(
+        Kind::NotInState,
+        format!("{} of {total} chunks could not be tiered", failed.len()),
+    )
+    .detail(lines.join("\n"))
+    .hint("SELECT * FROM strata.cold_exports;"))
 }

@@ -19,8 +19,11 @@ pub fn untier(chunk: pg_sys::Oid) -> Result<i64> {
     pg::catalog::lock_relation(chunk, pg_sys::AccessExclusiveLock as i32);
     cold_move::check_not_in_use(chunk);
     let ChunkState::Cold(manifest) = catalog::state_of(chunk)? else {
-        return Err(Error::new(Kind::NotInState, format!("chunk \"{}\" is not cold", info.name))
-            .hint("SELECT chunk FROM strata.cold_files; lists the cold chunks."));
+        return Err(Error::new(
+            Kind::NotInState,
+            format!("chunk \"{}\" is not cold", info.name),
+        )
+        .hint("SELECT chunk FROM strata.cold_files; lists the cold chunks."));
     };
     if cold_move::heap_blocks(chunk) != 0 {
         return Err(Error::new(
@@ -48,24 +51,37 @@ fn check_rows(info: &ChunkInfo, manifest: &Rc<Manifest>, written: ContentHash) -
     let damaged = |what: &str| {
         Error::new(
             Kind::DataCorrupted,
-            format!("file \"{}\" of cold chunk \"{}\" {what}", manifest.key, manifest.chunk_name),
+            format!(
+                "file \"{}\" of cold chunk \"{}\" {what}",
+                manifest.key, manifest.chunk_name
+            ),
         )
     };
     if written.rows != manifest.rows {
-        return Err(damaged(&format!("holds {} rows instead of {}", written.rows, manifest.rows)));
+        return Err(damaged(&format!(
+            "holds {} rows instead of {}",
+            written.rows, manifest.rows
+        )));
     }
     // the hash was taken over the columns of then
     let columns = catalog::spec::columns(info.chunk)?;
     let same = columns.len() == manifest.columns.len()
-        && columns
-            .iter()
-            .all(|c| manifest.column(c.attnum).is_some_and(|m| m.physical.is_some()));
+        && columns.iter().all(|c| {
+            manifest
+                .column(c.attnum)
+                .is_some_and(|m| m.physical.is_some())
+        });
     if same && written.text() != manifest.content_hash {
         return Err(damaged("does not hold the rows that were written to it"));
     }
-    let key = columns.iter().find(|c| c.name == info.key).map_or(1, |c| c.attnum);
+    let key = columns
+        .iter()
+        .find(|c| c.name == info.key)
+        .map_or(1, |c| c.attnum);
     if cold_copy::hash_heap(info.chunk, key)? != written {
-        return Err(Error::internal("the heap does not hold the rows that were just written to it"));
+        return Err(Error::internal(
+            "the heap does not hold the rows that were just written to it",
+        ));
     }
     Ok(())
 }

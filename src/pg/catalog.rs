@@ -86,7 +86,9 @@ pub fn schema_name(relation: pg_sys::Oid) -> Result<String> {
         ));
     }
     // SAFETY: checked for NULL above
-    Ok(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+    Ok(unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned())
 }
 
 /// `schema.name` of a relation, quoted for use in SQL.

@@ -126,7 +126,9 @@ pub extern "C" fn pg_finfo_strata_cold_handler() -> &'static pg_sys::Pg_finfo_re
 /// True when the relation uses this access method. The library may have been loaded to find out.
 pub fn is_ours(rel: pg_sys::Relation) -> bool {
     // SAFETY: callers pass an open relation; the routine pointer is unique to this library
-    ROUTINE.get().is_some_and(|r| unsafe { std::ptr::eq((*rel).rd_tableam, &r.0) })
+    ROUTINE
+        .get()
+        .is_some_and(|r| unsafe { std::ptr::eq((*rel).rd_tableam, &r.0) })
 }
 
 fn relid(rel: pg_sys::Relation) -> pg_sys::Oid {
@@ -218,7 +220,9 @@ unsafe extern "C-unwind" fn tuple_insert_speculative(
     token: u32,
 ) {
     before_insert(rel);
-    heap!(tuple_insert_speculative(rel, slot, cid, options, bistate, token))
+    heap!(tuple_insert_speculative(
+        rel, slot, cid, options, bistate, token
+    ))
 }
 
 #[pg_guard]
@@ -247,7 +251,16 @@ unsafe extern "C-unwind" fn tuple_delete(
     changing_part: bool,
 ) -> pg_sys::TM_Result::Type {
     before_change(rel, tid, "delete from");
-    heap!(tuple_delete(rel, tid, cid, snapshot, crosscheck, wait, tmfd, changing_part))
+    heap!(tuple_delete(
+        rel,
+        tid,
+        cid,
+        snapshot,
+        crosscheck,
+        wait,
+        tmfd,
+        changing_part
+    ))
 }
 
 #[pg_guard]
@@ -295,7 +308,17 @@ unsafe extern "C-unwind" fn tuple_lock(
     tmfd: *mut pg_sys::TM_FailureData,
 ) -> pg_sys::TM_Result::Type {
     let Some(rowid) = rowid_of(tid) else {
-        return heap!(tuple_lock(rel, tid, snapshot, slot, cid, mode, wait_policy, flags, tmfd));
+        return heap!(tuple_lock(
+            rel,
+            tid,
+            snapshot,
+            slot,
+            cid,
+            mode,
+            wait_policy,
+            flags,
+            tmfd
+        ));
     };
     use pg_sys::LockTupleMode::{LockTupleKeyShare, LockTupleShare};
     if mode != LockTupleKeyShare && mode != LockTupleShare {
@@ -391,7 +414,9 @@ fn check_unique_index(rel: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
     if MOVING.get() {
         return;
     }
-    let ChunkState::Cold(manifest) = state(rel) else { return };
+    let ChunkState::Cold(manifest) = state(rel) else {
+        return;
+    };
     // SAFETY: the server passes a valid IndexInfo
     let (unique, exclusion, columns, plain) = unsafe {
         let info = &*info;
@@ -515,11 +540,14 @@ unsafe extern "C-unwind" fn estimate_size(
     tuples: *mut f64,
     allvisfrac: *mut f64,
 ) {
-    heap!(relation_estimate_size(rel, widths, pages, tuples, allvisfrac));
+    heap!(relation_estimate_size(
+        rel, widths, pages, tuples, allvisfrac
+    ));
     if let ChunkState::Cold(manifest) = state(rel) {
         // SAFETY: the server passes valid out pointers
         unsafe {
-            *pages = (manifest.bytes / u64::from(pg_sys::BLCKSZ)).clamp(1, u64::from(COLD_BLOCK)) as u32;
+            *pages =
+                (manifest.bytes / u64::from(pg_sys::BLCKSZ)).clamp(1, u64::from(COLD_BLOCK)) as u32;
             *tuples = manifest.rows.max(1) as f64;
             *allvisfrac = 0.0;
         }

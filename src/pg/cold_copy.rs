@@ -116,7 +116,10 @@ unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<*mut pg_sys::Tuplesorts
         let cache = pg_sys::lookup_type_cache((*att).atttypid, pg_sys::TYPECACHE_LT_OPR as i32);
         let mut operator = (*cache).lt_opr;
         if operator == pg_sys::InvalidOid {
-            return Err(Error::new(Kind::NotSupported, "the partition column's type has no order"));
+            return Err(Error::new(
+                Kind::NotSupported,
+                "the partition column's type has no order",
+            ));
         }
         let (mut number, mut collation, mut nulls_first) = (key, (*att).attcollation, false);
         let sort = pg_sys::tuplesort_begin_heap(
@@ -132,8 +135,12 @@ unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<*mut pg_sys::Tuplesorts
         );
         let _own = super::cold_state::StubScan::begin();
         let slot = pg_sys::table_slot_create(rel.raw(), std::ptr::null_mut());
-        let scan =
-            pg_sys::table_beginscan(rel.raw(), pg_sys::GetActiveSnapshot(), 0, std::ptr::null_mut());
+        let scan = pg_sys::table_beginscan(
+            rel.raw(),
+            pg_sys::GetActiveSnapshot(),
+            0,
+            std::ptr::null_mut(),
+        );
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
         while pg_sys::table_scan_getnextslot(scan, forward, slot) {
             pgrx::check_for_interrupts!();
@@ -167,8 +174,7 @@ fn each_file_row(
         (missing, (*rel.desc()).natts as usize)
     };
     // SAFETY: the descriptor is the chunk's
-    let mut reader =
-        unsafe { Reader::new(Rc::clone(manifest), &query, rel.desc(), rel.owner())? };
+    let mut reader = unsafe { Reader::new(Rc::clone(manifest), &query, rel.desc(), rel.owner())? };
     reader.restart(&[])?;
     let memory = RowMemory::new();
     let mut hash = ContentHash::default();

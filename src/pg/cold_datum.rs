@@ -162,7 +162,13 @@ impl Codec {
     pub fn decode(&mut self, cell: CellRef<'_>) -> Result<pg_sys::Datum> {
         use Encoding as E;
         let misfit = || {
-            Error::new(Kind::DataCorrupted, format!("unexpected {cell:?} in a column stored as {}", self.encoding.as_str()))
+            Error::new(
+                Kind::DataCorrupted,
+                format!(
+                    "unexpected {cell:?} in a column stored as {}",
+                    self.encoding.as_str()
+                ),
+            )
         };
         Ok(match (self.encoding, cell) {
             (E::Int, CellRef::Int(v)) => match self.base_type {
@@ -205,10 +211,9 @@ impl Codec {
                     make_varlena(&from_utf8(t))
                 }
             }
-            (
-                E::TypeText | E::Timestamp | E::TimestampTz,
-                CellRef::Text(t) | CellRef::Blob(t),
-            ) => self.decode_text(t)?,
+            (E::TypeText | E::Timestamp | E::TimestampTz, CellRef::Text(t) | CellRef::Blob(t)) => {
+                self.decode_text(t)?
+            }
             _ => return Err(misfit()),
         })
     }
@@ -219,7 +224,11 @@ impl Codec {
     }
 
     fn decode_text(&mut self, text: &[u8]) -> Result<pg_sys::Datum> {
-        let mut bytes = if self.utf8 { text.to_vec() } else { from_utf8(text) };
+        let mut bytes = if self.utf8 {
+            text.to_vec()
+        } else {
+            from_utf8(text)
+        };
         if bytes.contains(&0) {
             return Err(Error::new(Kind::DataCorrupted, "NUL inside a stored text"));
         }

@@ -44,9 +44,11 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                 }
             }
             pg_sys::NodeTag::T_DropOwnedStmt => {
-                let roles = list::pointers::<pg_sys::RoleSpec>((*tree.cast::<pg_sys::DropOwnedStmt>()).roles)
-                    .map(|role| pg_sys::get_rolespec_oid(role, true))
-                    .collect::<Vec<_>>();
+                let roles = list::pointers::<pg_sys::RoleSpec>(
+                    (*tree.cast::<pg_sys::DropOwnedStmt>()).roles,
+                )
+                .map(|role| pg_sys::get_rolespec_oid(role, true))
+                .collect::<Vec<_>>();
                 guard::drop_owned(&roles)
             }
             _ => Ok(()),

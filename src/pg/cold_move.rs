@@ -138,13 +138,18 @@ pub fn empty(chunk: pg_sys::Oid, rows: i64) -> Result<()> {
             if !cold_am::heap_fits(blocks, rows) {
                 return Err(Error::new(
                     Kind::LimitExceeded,
-                    format!("a chunk of {rows} rows in {blocks} blocks is too large for the cold tier"),
+                    format!(
+                        "a chunk of {rows} rows in {blocks} blocks is too large for the cold tier"
+                    ),
                 ));
             }
             super::ffi::transfer_predicate_locks(rel.raw());
             compat::new_empty_file(rel.raw());
             if let Some(toast) = rel.toast() {
-                super::catalog::lock_relation(toast, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
+                super::catalog::lock_relation(
+                    toast,
+                    pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE,
+                );
                 let toast = OpenRelation::locked(toast);
                 compat::new_empty_file(toast.raw());
             }
@@ -165,9 +170,7 @@ pub fn rebuild_indexes(chunk: pg_sys::Oid) {
 pub fn heap_blocks(chunk: pg_sys::Oid) -> u32 {
     let rel = OpenRelation::locked(chunk);
     // SAFETY: the relation is open
-    unsafe {
-        pg_sys::RelationGetNumberOfBlocksInFork(rel.raw(), pg_sys::ForkNumber::MAIN_FORKNUM)
-    }
+    unsafe { pg_sys::RelationGetNumberOfBlocksInFork(rel.raw(), pg_sys::ForkNumber::MAIN_FORKNUM) }
 }
 
 /// True once every snapshot that can still be used sees everything before `xid` as ended.

@@ -74,11 +74,16 @@ pub unsafe fn rel_pathlist(
         {
             return;
         }
-        let Some(manifest) = cold_manifest((*rte).relid) else { return };
+        let Some(manifest) = cold_manifest((*rte).relid) else {
+            return;
+        };
         if !(*rte).tablesample.is_null() {
             raise(Error::new(
                 Kind::NotSupported,
-                format!("TABLESAMPLE is not supported on cold chunk \"{}\"", manifest.chunk_name),
+                format!(
+                    "TABLESAMPLE is not supported on cold chunk \"{}\"",
+                    manifest.chunk_name
+                ),
             ));
         }
         if pg_sys::is_dummy_rel(rel) {
@@ -244,7 +249,9 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
     // SAFETY: nodes of the planner are valid and tagged
     unsafe {
         let args: Vec<*mut pg_sys::Node> = list::pointers((*expr).args).collect();
-        let &[left, right] = args.as_slice() else { return None };
+        let &[left, right] = args.as_slice() else {
+            return None;
+        };
         let (var, value, commuted) = match (plain_var(left, relid), plain_var(right, relid)) {
             (Some(var), None) => (var, right, false),
             (None, Some(var)) => (var, left, true),
@@ -264,7 +271,11 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
         } else {
             encoding.eq_exact() && deterministic((*expr).inputcollid)
         };
-        (same && exact).then_some(Pushed { attnum: (*var).varattno, op, value })
+        (same && exact).then_some(Pushed {
+            attnum: (*var).varattno,
+            op,
+            value,
+        })
     }
 }
 
@@ -272,9 +283,11 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
 unsafe fn strategy(operator: pg_sys::Oid, family: pg_sys::Oid) -> Option<Op> {
     // SAFETY: the result is a list of palloc'd structs
     unsafe {
-        list::pointers::<pg_sys::OpBtreeInterpretation>(pg_sys::get_op_btree_interpretation(operator))
-            .find(|i| (**i).opfamily_id == family)
-            .and_then(|i| Op::from_strategy((*i).strategy))
+        list::pointers::<pg_sys::OpBtreeInterpretation>(pg_sys::get_op_btree_interpretation(
+            operator,
+        ))
+        .find(|i| (**i).opfamily_id == family)
+        .and_then(|i| Op::from_strategy((*i).strategy))
     }
 }
 
@@ -303,7 +316,9 @@ unsafe extern "C-unwind" fn plan_path(
             if !pg_sys::restriction_is_securely_promotable(info, rel) {
                 continue;
             }
-            let Some(pushed) = pushable((*info).clause.cast(), (*rel).relid) else { continue };
+            let Some(pushed) = pushable((*info).clause.cast(), (*rel).relid) else {
+                continue;
+            };
             let mut param = -1;
             if !pushed.value.is_null() {
                 values = pg_sys::lappend(values, pg_sys::copyObjectImpl(pushed.value.cast()));
@@ -352,7 +367,9 @@ unsafe fn needed_columns(
         let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
         let relation = pg_sys::RelationIdGetRelation((*rte).relid);
         if relation.is_null() {
-            raise(Error::internal("a cold chunk vanished while it was planned"));
+            raise(Error::internal(
+                "a cold chunk vanished while it was planned",
+            ));
         }
         let desc = (*relation).rd_att;
         let first = pg_sys::FirstLowInvalidHeapAttributeNumber;

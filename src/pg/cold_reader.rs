@@ -31,10 +31,8 @@ pub fn open(manifest: &Manifest) -> Result<(Rc<ColdDb>, ReadStats)> {
         let before = db.stats();
         return Ok((db, before));
     }
-    let store = crate::cold::servers::store_for(
-        &manifest.server,
-        pg_sys::Oid::from(manifest.hypertable),
-    )?;
+    let store =
+        crate::cold::servers::store_for(&manifest.server, pg_sys::Oid::from(manifest.hypertable))?;
     let source = store
         .open(&manifest.key, &manifest.etag, manifest.bytes)
         .map_err(|e| unreadable(manifest, &e.kind(), &e.to_string()))?;
@@ -111,7 +109,9 @@ impl Reader {
     ) -> Result<Self> {
         let mut stats = ReadStats::default();
         let (db, before) = open(&manifest)?;
-        let cursor = db.prepare(&query.sql).map_err(|e| sqlite_error(&manifest, &e))?;
+        let cursor = db
+            .prepare(&query.sql)
+            .map_err(|e| sqlite_error(&manifest, &e))?;
         add(&mut stats, before, db.stats());
         let mut targets = Vec::with_capacity(query.columns.len());
         for (i, attnum) in query.columns.iter().enumerate() {
@@ -138,10 +138,22 @@ impl Reader {
                     ),
                 ));
             }
-            targets.push(Target { attribute, result: i + 1, codec });
+            targets.push(Target {
+                attribute,
+                result: i + 1,
+                codec,
+            });
         }
         let sensitive = targets.iter().any(|t| t.codec.is_sensitive());
-        Ok(Reader { manifest, db, cursor, targets, sensitive, owner, stats })
+        Ok(Reader {
+            manifest,
+            db,
+            cursor,
+            targets,
+            sensitive,
+            owner,
+            stats,
+        })
     }
 
     /// Starts again with these values for `?1`, `?2`, ...
@@ -181,7 +193,11 @@ impl Reader {
         }
         match self.cursor.value(0) {
             CellRef::Int(rowid) => Ok(Some(rowid)),
-            _ => Err(unreadable(&self.manifest, &Kind::DataCorrupted, "a row without rowid")),
+            _ => Err(unreadable(
+                &self.manifest,
+                &Kind::DataCorrupted,
+                "a row without rowid",
+            )),
         }
     }
 

@@ -129,7 +129,11 @@ unsafe extern "C-unwind" fn begin(
             .collect();
         let missing = missing_values(&manifest, (*rel).rd_att, &needed);
         let missing = missing.unwrap_or_else(|e| raise(e));
-        let pushed = if super::guc::COLD_PUSHDOWN.get() { conditions.as_slice() } else { &[] };
+        let pushed = if super::guc::COLD_PUSHDOWN.get() {
+            conditions.as_slice()
+        } else {
+            &[]
+        };
         let query = pushdown::select(&manifest, &needed, pushed, order);
         let scan = Box::into_raw(Box::new(Scan {
             needed,
@@ -175,7 +179,8 @@ unsafe fn read_conditions(numbers: &[i32], desc: pg_sys::TupleDesc) -> Vec<Condi
         .filter_map(|triple| {
             let attnum = triple[0] as i16;
             // SAFETY: the planner took attnum from this relation
-            let type_oid = unsafe { (*super::compat::attribute(desc, (attnum - 1) as usize)).atttypid };
+            let type_oid =
+                unsafe { (*super::compat::attribute(desc, (attnum - 1) as usize)).atttypid };
             Some(Condition {
                 attnum,
                 op: Op::from_strategy(triple[1])?,
@@ -231,7 +236,10 @@ impl Scan {
     unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
         // SAFETY: promised by the caller
         let (context, desc) = unsafe {
-            ((*node).ss.ps.ps_ExprContext, (*(*node).ss.ss_currentRelation).rd_att)
+            (
+                (*node).ss.ps.ps_ExprContext,
+                (*(*node).ss.ss_currentRelation).rd_att,
+            )
         };
         let mut values: Vec<Option<Cell>> = Vec::with_capacity(self.params.len());
         for (expr, codec) in &mut self.params {
@@ -242,21 +250,29 @@ impl Scan {
         let usable: Vec<Condition> = self
             .conditions
             .iter()
-            .filter(|c| c.param.is_none_or(|p| values.get(p).is_some_and(Option::is_some)))
+            .filter(|c| {
+                c.param
+                    .is_none_or(|p| values.get(p).is_some_and(Option::is_some))
+            })
             .copied()
             .collect();
         let query = pushdown::select(&self.manifest, &self.needed, &usable, self.order);
         if self.reader.is_none() || query != self.query {
             // SAFETY: the descriptor is the chunk's
-            let mut reader = unsafe { Reader::new(Rc::clone(&self.manifest), &query, desc, self.owner)? };
+            let mut reader =
+                unsafe { Reader::new(Rc::clone(&self.manifest), &query, desc, self.owner)? };
             if let Some(old) = &self.reader {
                 reader.add_stats(old.stats);
             }
             self.reader = Some(reader);
             self.query = query;
         }
-        let binds: Vec<Cell> =
-            self.query.binds.iter().map(|p| values[*p].clone().unwrap_or(Cell::Null)).collect();
+        let binds: Vec<Cell> = self
+            .query
+            .binds
+            .iter()
+            .map(|p| values[*p].clone().unwrap_or(Cell::Null))
+            .collect();
         if let Some(reader) = &mut self.reader {
             reader.restart(&binds)?;
         }
@@ -273,7 +289,9 @@ impl Scan {
         slot: *mut pg_sys::TupleTableSlot,
         relation: pg_sys::Oid,
     ) -> Result<bool> {
-        let Some(reader) = &mut self.reader else { return Ok(false) };
+        let Some(reader) = &mut self.reader else {
+            return Ok(false);
+        };
         // SAFETY: a slot has room for all attributes of its descriptor
         let (values, nulls) = unsafe {
             let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
@@ -283,7 +301,9 @@ impl Scan {
             )
         };
         nulls.fill(true);
-        let Some(rowid) = reader.next(values, nulls)? else { return Ok(false) };
+        let Some(rowid) = reader.next(values, nulls)? else {
+            return Ok(false);
+        };
         for (i, value) in &self.missing {
             nulls[*i] = value.is_none();
             values[*i] = value.unwrap_or(pg_sys::Datum::null());
@@ -317,7 +337,11 @@ unsafe fn evaluate(
         let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
         let mut null = false;
         let datum = pg_sys::ExecEvalExpr(expr, context, &mut null);
-        let cell = if null { Cell::Null } else { codec.encode(datum) };
+        let cell = if null {
+            Cell::Null
+        } else {
+            codec.encode(datum)
+        };
         pg_sys::MemoryContextSwitchTo(old);
         (!codec.encoding.is_fallback(cell.as_ref())).then_some(cell)
     }
@@ -339,7 +363,8 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
         }
         if matches!(scan.phase, Phase::File) {
             // values live until the next row is asked for
-            let old = pg_sys::MemoryContextSwitchTo((*(*node).ps.ps_ExprContext).ecxt_per_tuple_memory);
+            let old =
+                pg_sys::MemoryContextSwitchTo((*(*node).ps.ps_ExprContext).ecxt_per_tuple_memory);
             let found = scan.next_file_row(slot, (*rel).rd_id);
             pg_sys::MemoryContextSwitchTo(old);
             match found {
@@ -416,7 +441,11 @@ unsafe extern "C-unwind" fn explain(
         let scan = &*(*node.cast::<ColdScanState>()).scan;
         let m = &scan.manifest;
         let name = m.key.rsplit('/').next().unwrap_or(&m.key);
-        super::explain::text(es, c"Cold File", &format!("{name} on {} ({})", m.server, human_bytes(m.bytes)));
+        super::explain::text(
+            es,
+            c"Cold File",
+            &format!("{name} on {} ({})", m.server, human_bytes(m.bytes)),
+        );
         super::explain::text(es, c"Cold SQL", &scan.query.sql);
         if (*es).analyze {
             let stats = scan.reader.as_ref().map(|r| r.stats).unwrap_or_default();
@@ -436,7 +465,11 @@ pub fn human_bytes(bytes: u64) -> String {
     let mut value = bytes as f64;
     for unit in ["bytes", "kB", "MB", "GB"] {
         if value < 1024.0 {
-            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") };
+            return if unit == "bytes" {
+                format!("{bytes} bytes")
+            } else {
+                format!("{value:.1} {unit}")
+            };
         }
         value /= 1024.0;
     }
@@ -445,25 +478,19 @@ pub fn human_bytes(bytes: u64) -> String {
 
 /// Reads the row with this rowid into a heap slot: EvalPlanQual, row locks, UPDATE and DELETE.
 /// False when the file has no such row.
-pub fn fetch_row(
-    rel: pg_sys::Relation,
-    rowid: i64,
-    slot: *mut pg_sys::TupleTableSlot,
-) -> bool {
+pub fn fetch_row(rel: pg_sys::Relation, rowid: i64, slot: *mut pg_sys::TupleTableSlot) -> bool {
     match try_fetch(rel, rowid, slot) {
         Ok(found) => found,
         Err(e) => raise(e),
     }
 }
 
-fn try_fetch(
-    rel: pg_sys::Relation,
-    rowid: i64,
-    slot: *mut pg_sys::TupleTableSlot,
-) -> Result<bool> {
+fn try_fetch(rel: pg_sys::Relation, rowid: i64, slot: *mut pg_sys::TupleTableSlot) -> Result<bool> {
     // SAFETY: the access method's caller passes an open relation and a slot of its shape
     unsafe {
-        let ChunkState::Cold(manifest) = cold_state::of((*rel).rd_id) else { return Ok(false) };
+        let ChunkState::Cold(manifest) = cold_state::of((*rel).rd_id) else {
+            return Ok(false);
+        };
         let desc = (*rel).rd_att;
         let natts = (*desc).natts as usize;
         let needed: Vec<i16> = (0..natts)

@@ -71,11 +71,16 @@ pub fn not_while_cold(relation: pg_sys::Oid, what: &str) -> Error {
     let literal = super::catalog::quote_literal(&qualified);
     let mut hint = format!("Bring the chunk back first: CALL strata.untier_chunk({literal});");
     if what.starts_with("scan") {
-        hint = format!("Read it with COPY (SELECT * FROM {qualified}) TO ..., or bring it back: CALL strata.untier_chunk({literal});");
+        hint = format!(
+            "Read it with COPY (SELECT * FROM {qualified}) TO ..., or bring it back: CALL strata.untier_chunk({literal});"
+        );
     }
-    Error::new(Kind::NotInState, format!("cannot {what} cold chunk \"{name}\""))
-        .detail("Its rows are in an immutable file of the cold tier.")
-        .hint(hint)
+    Error::new(
+        Kind::NotInState,
+        format!("cannot {what} cold chunk \"{name}\""),
+    )
+    .detail("Its rows are in an immutable file of the cold tier.")
+    .hint(hint)
 }
 
 /// Leaves the mark "written during this attempt" for the exporter, once per subtransaction.
@@ -96,8 +101,7 @@ pub fn touch(relation: pg_sys::Oid, attempt: i64) {
         let rel = pg_sys::table_open(table, pg_sys::RowExclusiveLock as i32);
         let mut values = [pg_sys::Datum::from(relation), pg_sys::Datum::from(attempt)];
         let mut nulls = [false, false];
-        let tuple =
-            pg_sys::heap_form_tuple((*rel).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());
+        let tuple = pg_sys::heap_form_tuple((*rel).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());
         pg_sys::CatalogTupleInsert(rel, tuple);
         pg_sys::heap_freetuple(tuple);
         pg_sys::table_close(rel, pg_sys::NoLock as i32);

@@ -6,7 +6,9 @@ use std::ffi::{CStr, CString};
 /// # Safety
 /// `es` must be the state of a running EXPLAIN.
 pub unsafe fn text(es: *mut pg_sys::ExplainState, label: &CStr, value: &str) {
-    let Ok(value) = CString::new(value) else { return };
+    let Ok(value) = CString::new(value) else {
+        return;
+    };
     // SAFETY: promised by the caller; both strings are NUL terminated and are copied
     unsafe { pg_sys::ExplainPropertyText(label.as_ptr(), value.as_ptr(), es) }
 }

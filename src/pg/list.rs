@@ -28,7 +28,11 @@ pub unsafe fn integers(list: *mut pg_sys::List) -> Vec<i32> {
         return vec![];
     }
     // SAFETY: promised by the caller; i is below the list's length
-    unsafe { (0..(*list).length as usize).map(|i| (*(*list).elements.add(i)).int_value).collect() }
+    unsafe {
+        (0..(*list).length as usize)
+            .map(|i| (*(*list).elements.add(i)).int_value)
+            .collect()
+    }
 }
 
 /// A fresh integer list.

@@ -5,7 +5,10 @@ use pgrx::pg_sys;
 
 /// 25001 unless the running CALL may commit: not inside a transaction block, not inside a function.
 /// `call` is what pgrx passes to the running procedure.
-#[allow(clippy::not_unsafe_ptr_arg_deref, reason = "pgrx passes the live call data")]
+#[allow(
+    clippy::not_unsafe_ptr_arg_deref,
+    reason = "pgrx passes the live call data"
+)]
 pub fn check_call(call: pg_sys::FunctionCallInfo, what: &str, hint: &str) -> Result<()> {
     // SAFETY: the call data of the running procedure; the context of a CALL is a CallContext node
     let atomic = unsafe {
@@ -28,7 +31,9 @@ pub fn check_call(call: pg_sys::FunctionCallInfo, what: &str, hint: &str) -> Res
 pub fn commit() -> Result<()> {
     // SAFETY: connect and finish are paired; an error ends both with the transaction
     unsafe {
-        if pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32) != pg_sys::SPI_OK_CONNECT as i32 {
+        if pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32)
+            != pg_sys::SPI_OK_CONNECT as i32
+        {
             return Err(Error::internal("SPI_connect failed"));
         }
         pg_sys::SPI_commit();

@@ -6,15 +6,19 @@ use crate::pg::{catalog as pg_catalog, spi};
 use pgrx::pg_sys;
 
 const COLD: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live'";
-const ON_SERVER: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' AND server = $1";
+const ON_SERVER: &str =
+    "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' AND server = $1";
 
 fn refuse_if_any(what: &str, found: Vec<(i64, Option<String>)>) -> Result<()> {
     match found.into_iter().next() {
-        Some((count, Some(first))) if count > 0 => {
-            Err(Error::new(Kind::NotInState, format!("cannot drop {what} while {count} chunks are cold"))
-                .detail(format!("Their only rows are in files of the cold tier; the first is {first}."))
-                .hint("CALL strata.untier_chunks('table'); for each hypertable in strata.cold_files."))
-        }
+        Some((count, Some(first))) if count > 0 => Err(Error::new(
+            Kind::NotInState,
+            format!("cannot drop {what} while {count} chunks are cold"),
+        )
+        .detail(format!(
+            "Their only rows are in files of the cold tier; the first is {first}."
+        ))
+        .hint("CALL strata.untier_chunks('table'); for each hypertable in strata.cold_files.")),
         _ => Ok(()),
     }
 }
@@ -34,7 +38,10 @@ pub fn drop_extensions(names: &[String]) -> Result<()> {
 /// 55000 when a cold chunk's file lies on one of these servers.
 pub fn drop_servers(names: &[String]) -> Result<()> {
     for name in names {
-        refuse_if_any(&format!("server \"{name}\""), count(ON_SERVER, &[name.as_str().into()])?)?;
+        refuse_if_any(
+            &format!("server \"{name}\""),
+            count(ON_SERVER, &[name.as_str().into()])?,
+        )?;
     }
     Ok(())
 }

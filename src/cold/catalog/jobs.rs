@@ -11,13 +11,17 @@ const CLAIM: &str = "UPDATE strata.cold_export SET state = 'running', started_at
     attempt = 0, blocked_by = NULL, last_error = NULL WHERE id = (SELECT id FROM strata.cold_export \
     WHERE state = 'queued' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, chunk::oid, role";
 const REQUEUE: &str = "UPDATE strata.cold_export SET state = 'queued' WHERE state = 'running'";
-const STEP: &str = "UPDATE strata.cold_export SET step = $2, attempt = $3, blocked_by = NULL WHERE id = $1";
-const PROGRESS: &str = "UPDATE strata.cold_export SET rows_total = $2, rows_done = $3 WHERE id = $1";
+const STEP: &str =
+    "UPDATE strata.cold_export SET step = $2, attempt = $3, blocked_by = NULL WHERE id = $1";
+const PROGRESS: &str =
+    "UPDATE strata.cold_export SET rows_total = $2, rows_done = $3 WHERE id = $1";
 const BLOCKED: &str = "UPDATE strata.cold_export SET blocked_by = $2 WHERE id = $1 AND blocked_by IS DISTINCT FROM $2";
 const FINISH: &str = "UPDATE strata.cold_export SET state = $2, last_error = $3, finished_at = clock_timestamp(), \
     blocked_by = NULL WHERE id = $1";
-const PENDING: &str = "SELECT EXISTS (SELECT FROM strata.cold_export WHERE state IN ('queued', 'running'))";
-const JOB: &str = "SELECT state, step, blocked_by, last_error, rows_done FROM strata.cold_export WHERE id = $1";
+const PENDING: &str =
+    "SELECT EXISTS (SELECT FROM strata.cold_export WHERE state IN ('queued', 'running'))";
+const JOB: &str =
+    "SELECT state, step, blocked_by, last_error, rows_done FROM strata.cold_export WHERE id = $1";
 
 // no writer is left when the chunk is locked exclusively: marks of earlier attempts mean nothing
 const FREEZE: &str = "WITH swept AS (DELETE FROM strata.cold_touch WHERE chunk = $2::oid) \
@@ -26,7 +30,8 @@ const FREEZE: &str = "WITH swept AS (DELETE FROM strata.cold_touch WHERE chunk =
     ON CONFLICT (chunk) DO UPDATE SET attempt = strata.cold_file.attempt + 1 WHERE strata.cold_file.state = 'frozen' \
     RETURNING attempt";
 const THAW: &str = "DELETE FROM strata.cold_file WHERE chunk = $1 AND state = 'frozen'";
-const TOUCHED: &str = "SELECT EXISTS (SELECT FROM strata.cold_touch WHERE chunk = $1::oid AND attempt = $2)";
+const TOUCHED: &str =
+    "SELECT EXISTS (SELECT FROM strata.cold_touch WHERE chunk = $1::oid AND attempt = $2)";
 
 const BLOCKERS: &str = "SELECT string_agg(format('pid %s (%s, %s)', a.pid, coalesce(a.usename, a.backend_type), \
     coalesce(a.state, 'active')), ', ' ORDER BY a.pid) FROM pg_stat_activity a \
@@ -42,7 +47,8 @@ const INTENT_DONE: &str = "DELETE FROM strata.cold_upload WHERE key = $1 AND ser
 const QUEUE_DELETE: &str = "INSERT INTO strata.cold_delete_queue (key, server, owner_token, reason) \
     SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM strata.cold_file WHERE server = $2 AND key = $1) \
     ON CONFLICT DO NOTHING";
-const GENERATION: &str = "SELECT 1 + coalesce(max(generation), 0) FROM strata.cold_delete_queue WHERE chunk = $1::oid";
+const GENERATION: &str =
+    "SELECT 1 + coalesce(max(generation), 0) FROM strata.cold_delete_queue WHERE chunk = $1::oid";
 const EXPORTER_LOCK: &str = "SELECT pg_try_advisory_lock(1398034004, 1)";
 
 /// A claimed job.
@@ -72,7 +78,13 @@ pub fn queue(chunk: pg_sys::Oid, role: pg_sys::Oid) -> Result<i64> {
 /// Takes the oldest queued job.
 pub fn claim() -> Result<Option<Job>> {
     as_extension_owner(|| {
-        spi::write_one(CLAIM, &[], |row| Ok(Job { id: row.need(1)?, chunk: row.need(2)?, role: row.need(3)? }))
+        spi::write_one(CLAIM, &[], |row| {
+            Ok(Job {
+                id: row.need(1)?,
+                chunk: row.need(2)?,
+                role: row.need(3)?,
+            })
+        })
     })
 }
 
@@ -89,15 +101,19 @@ pub fn become_exporter() -> Result<bool> {
 
 /// True when there is something for an exporter to do.
 pub fn pending() -> Result<bool> {
-    as_extension_owner(|| Ok(spi::read_latest(PENDING, &[], |row| row.need(1))?.first() == Some(&true)))
+    as_extension_owner(|| {
+        Ok(spi::read_latest(PENDING, &[], |row| row.need(1))?.first() == Some(&true))
+    })
 }
 
 pub fn set_step(job: i64, step: &str, attempt: i32) -> Result<()> {
-    as_extension_owner(|| spi::execute(STEP, &[job.into(), step.into(), attempt.into()])).map(|_| ())
+    as_extension_owner(|| spi::execute(STEP, &[job.into(), step.into(), attempt.into()]))
+        .map(|_| ())
 }
 
 pub fn set_progress(job: i64, total: i64, done: i64) -> Result<()> {
-    as_extension_owner(|| spi::execute(PROGRESS, &[job.into(), total.into(), done.into()])).map(|_| ())
+    as_extension_owner(|| spi::execute(PROGRESS, &[job.into(), total.into(), done.into()]))
+        .map(|_| ())
 }
 
 pub fn set_blocked(job: i64, by: &str) -> Result<()> {
@@ -106,7 +122,8 @@ pub fn set_blocked(job: i64, by: &str) -> Result<()> {
 
 /// Ends a job as `done` or `failed`.
 pub fn finish(job: i64, state: &str, error: Option<&str>) -> Result<()> {
-    as_extension_owner(|| spi::execute(FINISH, &[job.into(), state.into(), error.into()])).map(|_| ())
+    as_extension_owner(|| spi::execute(FINISH, &[job.into(), state.into(), error.into()]))
+        .map(|_| ())
 }
 
 /// State of a job by the latest snapshot; `None` when its row is gone.
@@ -127,7 +144,11 @@ pub fn job_state(job: i64) -> Result<Option<JobState>> {
 
 /// Begins an attempt: marks the chunk frozen. `None` when it is cold already.
 pub fn freeze(hypertable: pg_sys::Oid, chunk: pg_sys::Oid) -> Result<Option<i64>> {
-    as_extension_owner(|| spi::write_one(FREEZE, &[hypertable.into(), chunk.into()], |row| row.need(1)))
+    as_extension_owner(|| {
+        spi::write_one(FREEZE, &[hypertable.into(), chunk.into()], |row| {
+            row.need(1)
+        })
+    })
 }
 
 /// Ends all attempts; false when the chunk was not frozen.
@@ -138,7 +159,10 @@ pub fn thaw(chunk: pg_sys::Oid) -> Result<bool> {
 /// True when somebody wrote to the chunk during this attempt (and committed).
 pub fn touched(chunk: pg_sys::Oid, attempt: i64) -> Result<bool> {
     as_extension_owner(|| {
-        Ok(spi::read_latest(TOUCHED, &[chunk.into(), attempt.into()], |row| row.need(1))?.first() == Some(&true))
+        Ok(
+            spi::read_latest(TOUCHED, &[chunk.into(), attempt.into()], |row| row.need(1))?.first()
+                == Some(&true),
+        )
     })
 }
 
@@ -146,20 +170,31 @@ pub fn touched(chunk: pg_sys::Oid, attempt: i64) -> Result<bool> {
 pub fn older_than(xid: u32) -> Result<Option<String>> {
     let xid = xid.to_string();
     as_extension_owner(|| {
-        Ok(spi::read_latest(BLOCKERS, &[xid.as_str().into()], |row| row.get(1))?.into_iter().next().flatten())
+        Ok(
+            spi::read_latest(BLOCKERS, &[xid.as_str().into()], |row| row.get(1))?
+                .into_iter()
+                .next()
+                .flatten(),
+        )
     })
 }
 
 /// Sessions that hold a lock on the chunk, for people.
 pub fn lock_holders(chunk: pg_sys::Oid) -> Result<Option<String>> {
     as_extension_owner(|| {
-        Ok(spi::read_latest(LOCK_HOLDERS, &[chunk.into()], |row| row.get(1))?.into_iter().next().flatten())
+        Ok(
+            spi::read_latest(LOCK_HOLDERS, &[chunk.into()], |row| row.get(1))?
+                .into_iter()
+                .next()
+                .flatten(),
+        )
     })
 }
 
 /// Records that an object may come to exist; must be committed before its first byte is sent.
 pub fn intend_upload(key: &str, server: &str, chunk: pg_sys::Oid) -> Result<()> {
-    as_extension_owner(|| spi::execute(INTENT, &[key.into(), server.into(), chunk.into()])).map(|_| ())
+    as_extension_owner(|| spi::execute(INTENT, &[key.into(), server.into(), chunk.into()]))
+        .map(|_| ())
 }
 
 /// The object belongs to the manifest now.
@@ -170,7 +205,10 @@ pub fn upload_used(key: &str, server: &str) -> Result<()> {
 /// The object belongs to nobody: it may exist or not.
 pub fn give_up_upload(key: &str, server: &str, token: &str) -> Result<()> {
     as_extension_owner(|| {
-        spi::execute(QUEUE_DELETE, &[key.into(), server.into(), token.into(), "given up".into()])?;
+        spi::execute(
+            QUEUE_DELETE,
+            &[key.into(), server.into(), token.into(), "given up".into()],
+        )?;
         spi::execute(INTENT_DONE, &[key.into(), server.into()])
     })
     .map(|_| ())

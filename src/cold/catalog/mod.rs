@@ -5,8 +5,8 @@ pub mod jobs;
 pub mod settings;
 pub mod spec;
 
-use crate::cold::manifest::{ChunkState, FileColumn, Manifest};
 use crate::cold::file::{Built, ColumnSpec, IndexSpec};
+use crate::cold::manifest::{ChunkState, FileColumn, Manifest};
 use crate::cold::mapping::{Cell, Encoding};
 use crate::error::{Error, Result};
 use crate::pg::owner::as_extension_owner;
@@ -46,7 +46,8 @@ const ADD_COLUMN: &str = "INSERT INTO strata.cold_column \
     (file, attnum, attname, physical, type_name, encoding, mixed, nulls, min_value, max_value) \
     VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
-const ADD_KEY: &str = "INSERT INTO strata.cold_key (file, index_name, columns) VALUES ($1::uuid, $2, $3::name[])";
+const ADD_KEY: &str =
+    "INSERT INTO strata.cold_key (file, index_name, columns) VALUES ($1::uuid, $2, $3::name[])";
 
 /// State of a chunk by the latest snapshot, whatever snapshot the query uses.
 pub fn state_of(chunk: pg_sys::Oid) -> Result<ChunkState> {
@@ -58,7 +59,9 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
     let found = spi::read_latest(FILE, &args, |row| {
         let state: String = row.need(2)?;
         if state == "frozen" {
-            return Ok(ChunkState::Frozen { attempt: row.need(3)? });
+            return Ok(ChunkState::Frozen {
+                attempt: row.need(3)?,
+            });
         }
         let hypertable: pg_sys::Oid = row.need(4)?;
         Ok(ChunkState::Cold(Rc::new(Manifest {
@@ -77,14 +80,23 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
             keys: vec![],
         })))
     })?;
-    let Some(state) = found.into_iter().next() else { return Ok(ChunkState::Plain) };
-    let ChunkState::Cold(manifest) = state else { return Ok(state) };
+    let Some(state) = found.into_iter().next() else {
+        return Ok(ChunkState::Plain);
+    };
+    let ChunkState::Cold(manifest) = state else {
+        return Ok(state);
+    };
     let mut manifest = Rc::unwrap_or_clone(manifest);
     manifest.columns = spi::read_latest(COLUMNS, &args, |row| {
         let encoding: String = row.need(3)?;
-        let encoding = Encoding::parse(&encoding)
-            .ok_or_else(|| Error::internal(format!("unknown encoding \"{encoding}\" in strata.cold_column")))?;
-        Ok(row.get(1)?.map(|attnum| (attnum, row.get(2), encoding, row.get(4), row.get(5))))
+        let encoding = Encoding::parse(&encoding).ok_or_else(|| {
+            Error::internal(format!(
+                "unknown encoding \"{encoding}\" in strata.cold_column"
+            ))
+        })?;
+        Ok(row
+            .get(1)?
+            .map(|attnum| (attnum, row.get(2), encoding, row.get(4), row.get(5))))
     })?
     .into_iter()
     .flatten()
@@ -177,11 +189,18 @@ fn add_columns(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
 
 fn add_keys(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
     for index in live.indexes.iter().filter(|i| i.unique) {
-        let columns: Vec<String> =
-            index.columns.iter().map(|i| live.columns[*i].name.clone()).collect();
+        let columns: Vec<String> = index
+            .columns
+            .iter()
+            .map(|i| live.columns[*i].name.clone())
+            .collect();
         spi::execute(
             ADD_KEY,
-            &[manifest.file.as_str().into(), index.name.as_str().into(), columns.into()],
+            &[
+                manifest.file.as_str().into(),
+                index.name.as_str().into(),
+                columns.into(),
+            ],
         )?;
     }
     Ok(())

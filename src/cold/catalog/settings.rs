@@ -8,12 +8,14 @@ use pgrx::pg_sys;
 const SET: &str = "INSERT INTO strata.cold_setting (hypertable, server) VALUES ($1, $2) \
     ON CONFLICT (hypertable) DO UPDATE SET server = excluded.server";
 const REMOVE: &str = "DELETE FROM strata.cold_setting WHERE hypertable = $1";
-const COLD_CHUNKS: &str = "SELECT count(*) FROM strata.cold_file WHERE hypertable = $1 AND state = 'live'";
+const COLD_CHUNKS: &str =
+    "SELECT count(*) FROM strata.cold_file WHERE hypertable = $1 AND state = 'live'";
 const STATES: &str = "SELECT f.chunk::oid, f.state FROM strata.cold_file f WHERE f.hypertable = $1";
 const USAGE: &str = "SELECT has_server_privilege($2::oid, s.oid, 'USAGE') FROM pg_foreign_server s \
     JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.srvname = $1 AND w.fdwname = 'strata_sqlite'";
 const RLS: &str = "SELECT relrowsecurity FROM pg_class WHERE oid = $1";
-const SIZE: &str = "SELECT coalesce(sum(pg_total_relation_size(c)), 0)::bigint FROM unnest($1::oid[]) AS c";
+const SIZE: &str =
+    "SELECT coalesce(sum(pg_total_relation_size(c)), 0)::bigint FROM unnest($1::oid[]) AS c";
 const LIVE: &str = "SELECT f.chunk::oid FROM strata.cold_file f WHERE f.state = 'live' \
     AND ($1::oid IS NULL OR f.hypertable = $1) AND pg_has_role($2::oid, \
     (SELECT relowner FROM pg_class WHERE oid = f.hypertable), 'USAGE') ORDER BY f.hypertable, f.range_start";
@@ -28,24 +30,32 @@ pub fn remove(hypertable: pg_sys::Oid) -> Result<()> {
 
 pub fn cold_chunks(hypertable: pg_sys::Oid) -> Result<i64> {
     as_extension_owner(|| {
-        Ok(spi::read_latest(COLD_CHUNKS, &[hypertable.into()], |row| row.need(1))?
-            .into_iter()
-            .next()
-            .unwrap_or(0))
+        Ok(
+            spi::read_latest(COLD_CHUNKS, &[hypertable.into()], |row| row.need(1))?
+                .into_iter()
+                .next()
+                .unwrap_or(0),
+        )
     })
 }
 
 /// Chunks of a hypertable that are frozen or live, with their state.
 pub fn states(hypertable: pg_sys::Oid) -> Result<Vec<(pg_sys::Oid, String)>> {
     as_extension_owner(|| {
-        spi::read_latest(STATES, &[hypertable.into()], |row| Ok((row.need(1)?, row.need(2)?)))
+        spi::read_latest(STATES, &[hypertable.into()], |row| {
+            Ok((row.need(1)?, row.need(2)?))
+        })
     })
 }
 
 /// Whether the role may use a server of our wrapper; `None` when there is no such server.
 pub fn may_use(server: &str, role: pg_sys::Oid) -> Result<Option<bool>> {
     as_extension_owner(|| {
-        Ok(spi::read_latest(USAGE, &[server.into(), role.into()], |row| row.need(1))?.into_iter().next())
+        Ok(
+            spi::read_latest(USAGE, &[server.into(), role.into()], |row| row.need(1))?
+                .into_iter()
+                .next(),
+        )
     })
 }
 
@@ -58,14 +68,18 @@ pub fn has_row_security(relation: pg_sys::Oid) -> Result<bool> {
 /// Bytes that these relations take on disk, with indexes and TOAST.
 pub fn size_bytes(relations: &[pg_sys::Oid]) -> Result<i64> {
     as_extension_owner(|| {
-        Ok(spi::read_latest(SIZE, &[relations.to_vec().into()], |row| row.need(1))?
-            .into_iter()
-            .next()
-            .unwrap_or(0))
+        Ok(
+            spi::read_latest(SIZE, &[relations.to_vec().into()], |row| row.need(1))?
+                .into_iter()
+                .next()
+                .unwrap_or(0),
+        )
     })
 }
 
 /// Live cold chunks of one hypertable, or of all those that the role owns.
 pub fn live_chunks(hypertable: Option<pg_sys::Oid>, role: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
-    as_extension_owner(|| spi::read_latest(LIVE, &[hypertable.into(), role.into()], |row| row.need(1)))
+    as_extension_owner(|| {
+        spi::read_latest(LIVE, &[hypertable.into(), role.into()], |row| row.need(1))
+    })
 }

@@ -20,7 +20,8 @@ const INDEXES: &str = "SELECT c.relname::text, i.indisunique, \
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam \
     WHERE i.indrelid = $1 AND i.indisvalid ORDER BY c.relname";
 
-const RELATION: &str = "SELECT c.relkind::text, c.relpersistence::text, c.relowner FROM pg_class c WHERE c.oid = $1";
+const RELATION: &str =
+    "SELECT c.relkind::text, c.relpersistence::text, c.relowner FROM pg_class c WHERE c.oid = $1";
 
 const SETTING: &str = "SELECT server::text FROM strata.cold_setting WHERE hypertable = $1";
 
@@ -60,7 +61,11 @@ impl Identity {
     /// 8 hex digits for object names.
     #[must_use]
     pub fn tag(&self) -> String {
-        crate::cold::name::tag(self.system_identifier as u64, self.database.to_u32(), &self.install)
+        crate::cold::name::tag(
+            self.system_identifier as u64,
+            self.database.to_u32(),
+            &self.install,
+        )
     }
 }
 
@@ -79,14 +84,22 @@ pub fn identity() -> Result<Identity> {
             })
         })
     })?;
-    found.into_iter().next().ok_or_else(|| Error::internal("strata.cold_owner is empty"))
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::internal("strata.cold_owner is empty"))
 }
 
 /// The live columns of a chunk, for the file.
 pub fn columns(chunk: pg_sys::Oid) -> Result<Vec<ColumnSpec>> {
     as_extension_owner(|| {
         let found = spi::read_latest(COLUMNS, &[chunk.into()], |row| {
-            Ok((row.need::<i16>(1)?, row.need::<String>(2)?, row.need::<String>(3)?, row.need::<pg_sys::Oid>(4)?))
+            Ok((
+                row.need::<i16>(1)?,
+                row.need::<String>(2)?,
+                row.need::<String>(3)?,
+                row.need::<pg_sys::Oid>(4)?,
+            ))
         })?;
         found
             .into_iter()
@@ -100,7 +113,13 @@ pub fn columns(chunk: pg_sys::Oid) -> Result<Vec<ColumnSpec>> {
                 } else {
                     vec![]
                 };
-                Ok(ColumnSpec { attnum, name, type_name, encoding, enum_labels })
+                Ok(ColumnSpec {
+                    attnum,
+                    name,
+                    type_name,
+                    encoding,
+                    enum_labels,
+                })
             })
             .collect()
     })
@@ -138,11 +157,18 @@ pub struct Kinds {
 pub fn relation(chunk: pg_sys::Oid) -> Result<Kinds> {
     let found = as_extension_owner(|| {
         spi::read_latest(RELATION, &[chunk.into()], |row| {
-            Ok(Kinds { relkind: row.need(1)?, persistence: row.need(2)?, owner: row.need(3)? })
+            Ok(Kinds {
+                relkind: row.need(1)?,
+                persistence: row.need(2)?,
+                owner: row.need(3)?,
+            })
         })
     })?;
     found.into_iter().next().ok_or_else(|| {
-        Error::new(Kind::UndefinedTable, format!("relation with OID {} does not exist", chunk.to_u32()))
+        Error::new(
+            Kind::UndefinedTable,
+            format!("relation with OID {} does not exist", chunk.to_u32()),
+        )
     })
 }
 
@@ -150,5 +176,8 @@ pub fn relation(chunk: pg_sys::Oid) -> Result<Kinds> {
 pub fn server_of(hypertable: pg_sys::Oid) -> Result<String> {
     let found =
         as_extension_owner(|| spi::read_latest(SETTING, &[hypertable.into()], |row| row.need(1)))?;
-    Ok(found.into_iter().next().unwrap_or_else(|| String::from("strata_local")))
+    Ok(found
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| String::from("strata_local")))
 }
