@@ -26,11 +26,6 @@ CREATE FUNCTION strata.remove_cold_storage(hypertable regclass) RETURNS void
 CREATE FUNCTION strata.tier_chunk(chunk regclass) RETURNS bigint
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'tier_chunk_wrapper';
 
-CREATE FUNCTION strata._chunks_to_tier(
-    hypertable regclass, older_than "any", newer_than "any", over_bytes bigint, max_chunks integer
-) RETURNS SETOF regclass
-    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', '_chunks_to_tier_wrapper';
-
 CREATE PROCEDURE strata.tier_chunks(
     hypertable regclass,
     older_than "any" DEFAULT NULL::timestamptz,

@@ -20,7 +20,7 @@ CREATE FUNCTION strata._create_hypertable_named(
   relation regclass, dimension strata.dimension_info, partitioning_column name, number_partitions integer,
   associated_schema_name name, associated_table_prefix name, create_default_indexes boolean, if_not_exists boolean,
   partitioning_func regproc, migrate_data boolean)
-RETURNS TABLE (hypertable_id integer, relation_made regclass, created boolean)
+RETURNS TABLE (hypertable_id integer, schema_name text, table_name text, created boolean)
 LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'create_hypertable_named_wrapper';
 
 CREATE FUNCTION strata.create_hypertable(
@@ -31,10 +31,8 @@ CREATE FUNCTION strata.create_hypertable(
   time_partitioning_func regproc DEFAULT NULL)
 RETURNS TABLE (hypertable_id integer, schema_name name, table_name name, created boolean)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1 AS $$
-  SELECT n.hypertable_id, s.nspname, c.relname, n.created
+  SELECT n.hypertable_id, n.schema_name::name, n.table_name::name, n.created
   FROM strata._create_hypertable_named($1, strata.by_range($2, $7, $12), $3, $4, $5, $6, $8, $9, $10, $11) n
-  JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) n.relation_made
-  JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
 $$;
 
 CREATE FUNCTION strata.set_chunk_time_interval(hypertable regclass, chunk_time_interval anyelement, dimension_name name DEFAULT NULL)
@@ -150,6 +148,5 @@ CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
   WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE')
   EXECUTE FUNCTION strata._hypertable_dropped();
 
-REVOKE ALL ON FUNCTION strata._create_hypertable_named(regclass, strata.dimension_info, name, integer, name, name, boolean, boolean, regproc, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;
 GRANT SELECT ON strata.hypertables, strata.chunks TO PUBLIC;

@@ -1,5 +1,7 @@
 -- Hypertables: catalog. pg_inherits and relpartbound are the truth about chunks; strata.chunk annotates.
 
+GRANT USAGE ON SCHEMA strata TO PUBLIC;
+
 CREATE DOMAIN strata.dimension_info AS jsonb
   CONSTRAINT dimension_info_is_object CHECK (pg_catalog.jsonb_typeof(VALUE) OPERATOR(pg_catalog.=) 'object');
 

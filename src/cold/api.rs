@@ -1,4 +1,8 @@
 //! SQL surface of the cold tier (declared in sql/cold/code.sql).
+#![allow(
+    clippy::result_large_err,
+    reason = "ErrorReport is pgrx's and keeps the SQLSTATE"
+)]
 
 use crate::cold::catalog::{settings, spec};
 use crate::cold::tier::{self, Waiting};
@@ -11,6 +15,7 @@ use crate::worker;
 use pgrx::datum::AnyElement;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::ffi::CStr;
 
 type Report<T> = std::result::Result<T, ErrorReport>;
 
@@ -42,15 +47,16 @@ fn _sqlite_validator(options: Vec<String>, catalog: pg_sys::Oid) -> Report<()> {
 #[allow(clippy::too_many_arguments)]
 fn set_cold_storage(
     hypertable: Option<pg_sys::Oid>,
-    server: Option<&str>,
+    server: Option<&CStr>,
     late_rows: Option<&str>,
-    cluster_by: Option<Vec<Option<String>>>,
-    bloom_columns: Option<Vec<Option<String>>>,
+    cluster_by: Option<AnyElement>,
+    bloom_columns: Option<AnyElement>,
     indexes: Option<&str>,
     verify: Option<&str>,
 ) -> Report<()> {
     let table = need(hypertable, "hypertable")?;
-    let server = need(server, "server")?;
+    let server = need(server, "server")?.to_string_lossy();
+    let server = server.as_ref();
     hypertable::check_hypertable(table)?;
     catalog::check_owner(table)?;
     only("reject", late_rows, "late_rows")?;
@@ -193,6 +199,10 @@ fn cold_owner_token() -> Report<String> {
 }
 
 #[pg_extern(sql = false)]
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns off the type"
+)]
 fn cold_check(
     hypertable: Option<pg_sys::Oid>,
     deep: Option<bool>,
@@ -211,7 +221,8 @@ fn cold_check(
     if let Some(table) = hypertable {
         catalog::check_owner(table)?;
     }
-    Ok(TableIterator::new(
-        inspect::check_files(hypertable, deep.unwrap_or(false))?.into_iter(),
-    ))
+    Ok(TableIterator::new(inspect::check_files(
+        hypertable,
+        deep.unwrap_or(false),
+    )?))
 }

@@ -45,6 +45,8 @@ pub struct FileColumn {
     pub encoding: Encoding,
     /// some value did not fit the native form: comparisons inside the file are not exact
     pub mixed: bool,
+    /// some value is NULL
+    pub has_nulls: bool,
     /// text form of the value of every cold row, for a column added after the export
     pub missing: Option<String>,
 }

@@ -13,9 +13,9 @@ pub enum Encoding {
     Int,
     /// 0 or 1
     Bool,
-    /// REAL; NaN as the text 'NaN'
+    /// REAL; NaN as the text 'NaN', a NaN with other bits as BLOB of its 8 bytes (as float8)
     Float4,
-    /// REAL; NaN as the text 'NaN'
+    /// REAL; NaN as the text 'NaN', a NaN with other bits as BLOB of its 8 bytes
     Float8,
     /// text and varchar as TEXT; bytes that are no UTF-8 as BLOB
     Text,
@@ -242,13 +242,17 @@ pub fn time_from_stored(stored: i64) -> Option<i64> {
     (0..=DAY_US).contains(&stored).then_some(stored)
 }
 
-/// A float as cell: NaN becomes text, which SQLite sorts above every number, as PostgreSQL does.
+/// A float as cell. NaN becomes text, which SQLite sorts above every number, as PostgreSQL does.
+/// A NaN with other bits than the constant's (`inf - inf` has the sign set on x86) is equal to it
+/// and yet sent differently: it is kept as its bytes, a fallback value.
 #[must_use]
 pub fn float_to_cell(value: f64) -> Cell {
-    if value.is_nan() {
+    if !value.is_nan() {
+        Cell::Real(value)
+    } else if value.to_bits() == f64::NAN.to_bits() {
         Cell::Text("NaN".to_owned())
     } else {
-        Cell::Real(value)
+        Cell::Blob(value.to_bits().to_be_bytes().to_vec())
     }
 }
 
@@ -258,6 +262,10 @@ pub fn float_from_cell(value: CellRef<'_>) -> Option<f64> {
     match value {
         CellRef::Real(r) => Some(r),
         CellRef::Text(b"NaN") => Some(f64::NAN),
+        CellRef::Blob(b) => {
+            let bits = u64::from_be_bytes(b.try_into().ok()?);
+            Some(f64::from_bits(bits)).filter(|f| f.is_nan())
+        }
         _ => None,
     }
 }

@@ -157,11 +157,10 @@ pub fn select(
         }
     }
     if let Some(order) = order
-        && let Some(physical) = manifest
-            .column(order.attnum)
-            .and_then(|c| c.physical.as_deref())
+        && let Some(column) = manifest.column(order.attnum)
+        && let Some(physical) = column.physical.as_deref()
     {
-        sql.push_str(&order_by(&quote_name(physical), order));
+        sql.push_str(&order_by(&quote_name(physical), order, column.has_nulls));
     }
     Query {
         sql,
@@ -182,10 +181,10 @@ pub fn by_rowid(manifest: &Manifest, needed: &[i16]) -> Query {
 
 /// `NULLS FIRST` is written out with an expression only where SQLite's own order differs: SQLite
 /// sorts NULL below everything, and the clause itself is newer than some readers.
-fn order_by(column: &str, order: Order) -> String {
+fn order_by(column: &str, order: Order, has_nulls: bool) -> String {
     let direction = if order.descending { "DESC" } else { "ASC" };
     let sqlite_nulls_first = !order.descending;
-    if order.nulls_first == sqlite_nulls_first {
+    if !has_nulls || order.nulls_first == sqlite_nulls_first {
         format!(" ORDER BY {column} {direction}")
     } else {
         let nulls = if order.nulls_first { "DESC" } else { "ASC" };
@@ -203,6 +202,7 @@ mod tests {
             physical: Some(name.into()),
             encoding,
             mixed: false,
+            has_nulls: attnum == 1,
             missing: None,
         };
         Manifest {
@@ -302,6 +302,17 @@ mod tests {
             );
             q.sql.split(" FROM \"m_raw\"").nth(1).map(str::to_owned)
         };
+        let q = select(
+            &manifest(),
+            &[],
+            &[],
+            Some(Order {
+                attnum: 2,
+                descending: true,
+                nulls_first: true,
+            }),
+        );
+        assert!(q.sql.ends_with(" ORDER BY \"t\"\"s\" DESC"), "{}", q.sql);
         assert_eq!(order(false, true).as_deref(), Some(" ORDER BY \"id\" ASC"));
         assert_eq!(order(true, false).as_deref(), Some(" ORDER BY \"id\" DESC"));
         assert_eq!(

@@ -8,6 +8,7 @@ pub mod bounds;
 mod buckets;
 pub mod calendar;
 mod carry;
+mod carry_sql;
 pub mod catalog;
 mod chunks;
 pub mod convert;
@@ -15,6 +16,7 @@ mod create;
 pub mod dimension;
 mod info;
 mod refuse;
+mod remake;
 mod select;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};

@@ -57,7 +57,7 @@ SELECT 11, format('Publication \"%s\" has a row filter or column list for it and
 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
 WHERE r.prrelid = $1 AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL) AND NOT p.pubviaroot
 UNION ALL
-SELECT 12, format('Temporary view %s depends on it.', v.oid::regclass)
+SELECT DISTINCT 12, format('Temporary view %s depends on it.', v.oid::regclass)
 FROM pg_depend d JOIN own o ON d.refclassid = o.classid AND d.refobjid = o.objid
 JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
 JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'v' AND v.relpersistence = 't'

@@ -378,3 +378,7 @@ impl Drop for Cursor {
         unsafe { ffi::sqlite3_finalize(self.stmt.as_ptr()) };
     }
 }
+
+#[cfg(test)]
+#[path = "sqlite_tests.rs"]
+mod tests;

@@ -1,8 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::cold::file::{Builder, ColumnSpec, FileSpec, IndexSpec};
-use crate::cold::mapping::Encoding;
 use crate::cold::store::{StoreError, StoreResult};
 use crate::error::Kind;
 use std::cell::{Cell as Slot, RefCell};
@@ -74,52 +72,27 @@ impl RangeRead for Memory {
     }
 }
 
-fn column(attnum: i16, name: &str, encoding: Encoding) -> ColumnSpec {
-    ColumnSpec {
-        attnum,
-        name: name.into(),
-        type_name: name.into(),
-        encoding,
-        enum_labels: vec![],
-    }
-}
-
-/// Rows 1..=n: (i, 'text i', NULL or blob); about 27 rows a page, so a few hundred make a tree.
+/// Rows 1..=n: (i, 'text i', NULL or empty blob, -0.0 or NaN); about 27 rows a page, so a few
+/// hundred make a tree.
 fn file(n: i64) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
-    let spec = FileSpec {
-        table: "x".into(),
-        columns: vec![
-            column(1, "i", Encoding::Int),
-            column(2, "t", Encoding::Text),
-            column(3, "b", Encoding::Bytea),
-            column(4, "f", Encoding::Float8),
-        ],
-        indexes: vec![IndexSpec {
-            name: "x_i".into(),
-            unique: true,
-            columns: vec![0],
-            descending: vec![],
-        }],
-        info: vec![],
-    };
-    let mut builder = Builder::create(dir.path(), spec).unwrap();
-    for i in 1..=n {
-        builder
-            .add(&[
-                Cell::Int(i),
-                Cell::Text(format!("text {i} {}", "x".repeat(1100))),
-                if i % 2 == 0 {
-                    Cell::Null
-                } else {
-                    Cell::Blob(vec![])
-                },
-                Cell::Real(if i == 2 { f64::NAN } else { -0.0 }),
-            ])
-            .unwrap();
-    }
-    let built = builder.finish().unwrap();
-    std::fs::read(built.path).unwrap()
+    let path = dir.path().join("f");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(&format!(
+        "PRAGMA page_size=32768; PRAGMA journal_mode=OFF;
+         CREATE TABLE _cold_info(key TEXT PRIMARY KEY, value TEXT);
+         INSERT INTO _cold_info VALUES('format', '1');
+         CREATE TABLE _cold_columns(attnum INTEGER, name TEXT);
+         CREATE TABLE x_raw(i INTEGER, t TEXT, b BLOB, f);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<{n})
+         INSERT INTO x_raw SELECT i, 'text '||i||' '||printf('%.1100c','x'),
+           CASE WHEN i%2=1 THEN x'' END, CASE i WHEN 2 THEN 'NaN' ELSE -0.0 END FROM n;
+         CREATE UNIQUE INDEX x_i ON x_raw(i);
+         ANALYZE; VACUUM;"
+    ))
+    .unwrap();
+    db.close().unwrap();
+    std::fs::read(path).unwrap()
 }
 
 fn open(memory: &Rc<Memory>) -> Result<Rc<ColdDb>, SqliteError> {

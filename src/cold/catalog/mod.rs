@@ -21,7 +21,7 @@ const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.
 
 // a file that came through a dump has its columns found by name: dropped columns are gone there
 const COLUMNS: &str = "SELECT CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum ELSE a.attnum END, \
-    c.physical, c.encoding, c.mixed, c.missing \
+    c.physical, c.encoding, c.mixed, c.missing, coalesce(c.nulls, 1) > 0 \
     FROM strata.cold_column c JOIN strata.cold_file f ON f.id = c.file \
     LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = c.attname AND NOT a.attisdropped \
     WHERE f.chunk = $1 ORDER BY c.attnum";
@@ -94,19 +94,27 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
                 "unknown encoding \"{encoding}\" in strata.cold_column"
             ))
         })?;
-        Ok(row
-            .get(1)?
-            .map(|attnum| (attnum, row.get(2), encoding, row.get(4), row.get(5))))
+        Ok(row.get(1)?.map(|attnum| {
+            (
+                attnum,
+                row.get(2),
+                encoding,
+                row.get(4),
+                row.get(5),
+                row.get(6),
+            )
+        }))
     })?
     .into_iter()
     .flatten()
-    .map(|(attnum, physical, encoding, mixed, missing)| {
+    .map(|(attnum, physical, encoding, mixed, missing, nulls)| {
         Ok(FileColumn {
             attnum,
             physical: physical?,
             encoding,
             mixed: mixed?.unwrap_or(true),
             missing: missing?,
+            has_nulls: nulls?.unwrap_or(true),
         })
     })
     .collect::<Result<_>>()?;

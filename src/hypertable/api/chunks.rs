@@ -1,0 +1,197 @@
+//! Making, listing and dropping chunks.
+
+#![allow(clippy::result_large_err, reason = "ErrorReport is what pgrx takes")]
+
+use super::super::bounds::{Edge, Grid, KeyType};
+use super::super::calendar::DAY_US;
+use super::super::catalog::{self, Chunk};
+use super::super::chunks;
+use super::super::select::{self, Bounds};
+use super::{given_interval, need, text};
+use crate::error::{Error, Kind};
+use crate::pg::anyvalue::any_value;
+use crate::pg::catalog::{check_owner, lock_relation};
+use crate::pg::session::{in_transaction_block, notice};
+use pgrx::AnyElement;
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use std::ffi::CStr;
+
+/// Changes the width of chunks made from now on. Takes ShareUpdateExclusiveLock on the hypertable.
+#[pg_extern(sql = false)]
+fn set_chunk_time_interval(
+    hypertable: Option<pg_sys::Oid>,
+    chunk_time_interval: Option<AnyElement>,
+    dimension_name: Option<&CStr>,
+) -> Result<(), ErrorReport> {
+    let h = chunks::hypertable(need(hypertable, "hypertable")?)?;
+    check_owner(h.table.oid)?;
+    if let Some(name) = dimension_name.map(text).filter(|n| *n != h.key) {
+        return Err(Error::new(
+            Kind::UndefinedObject,
+            format!(
+                "hypertable \"{}\" has no dimension \"{name}\"",
+                h.table.name
+            ),
+        )
+        .into());
+    }
+    let given = given_interval("chunk_time_interval", chunk_time_interval.as_ref())?;
+    let width = need(given, "chunk_time_interval")?.width(h.grid.key)?;
+    lock_relation(
+        h.table.oid,
+        pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE,
+    );
+    catalog::set_interval(h.table.oid, Grid { width, ..h.grid })?;
+    Ok(())
+}
+
+/// Makes the missing chunks of a range.
+#[pg_extern(sql = false)]
+fn premake_chunks(
+    relation: Option<pg_sys::Oid>,
+    from_value: Option<AnyElement>,
+    to_value: Option<AnyElement>,
+) -> Result<SetOfIterator<'static, pg_sys::Oid>, ErrorReport> {
+    let h = chunks::hypertable(need(relation, "relation")?)?;
+    check_owner(h.table.oid)?;
+    let from = any_value(&need(from_value, "from_value")?);
+    let to = any_value(&need(to_value, "to_value")?);
+    let (from, to) = select::range_arguments(&h, &from, &to)?;
+    let (first, last) = h.grid.span(from, to);
+    let n = i128::from(last) - i128::from(first) + 1;
+    if n > i128::from(chunks::MAX_PER_STATEMENT) {
+        return Err(chunks::too_many(&h, i64::try_from(n).unwrap_or(i64::MAX)).into());
+    }
+    let wanted: Vec<i64> = (first..=last).collect();
+    Ok(SetOfIterator::new(chunks::make_missing(
+        &h, &wanted, "user",
+    )?))
+}
+
+fn bounds(
+    older_than: Option<AnyElement>,
+    newer_than: Option<AnyElement>,
+    created_before: Option<AnyElement>,
+    created_after: Option<AnyElement>,
+) -> Bounds {
+    let value = |a: Option<AnyElement>| a.as_ref().map(any_value);
+    Bounds {
+        older_than: value(older_than),
+        newer_than: value(newer_than),
+        created_before: value(created_before),
+        created_after: value(created_after),
+    }
+}
+
+fn oids(found: &[Chunk]) -> Vec<pg_sys::Oid> {
+    found.iter().map(|c| c.oid).collect()
+}
+
+/// Lists chunks, oldest first.
+#[pg_extern(sql = false)]
+fn show_chunks(
+    relation: Option<pg_sys::Oid>,
+    older_than: Option<AnyElement>,
+    newer_than: Option<AnyElement>,
+    created_before: Option<AnyElement>,
+    created_after: Option<AnyElement>,
+) -> Result<SetOfIterator<'static, pg_sys::Oid>, ErrorReport> {
+    let h = chunks::hypertable(need(relation, "relation")?)?;
+    let bounds = bounds(older_than, newer_than, created_before, created_after);
+    Ok(SetOfIterator::new(oids(&select::chunks(
+        &h, &bounds, false,
+    )?)))
+}
+
+/// Drops chunks in this transaction. Takes AccessExclusiveLock on the hypertable.
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn drop_chunks(
+    relation: Option<pg_sys::Oid>,
+    older_than: Option<AnyElement>,
+    newer_than: Option<AnyElement>,
+    verbose: Option<bool>,
+    created_before: Option<AnyElement>,
+    created_after: Option<AnyElement>,
+    concurrently: Option<bool>,
+) -> Result<SetOfIterator<'static, String>, ErrorReport> {
+    if concurrently == Some(true) {
+        return Err(Error::new(Kind::NotSupported, "drop_chunks(concurrently => true) is not supported")
+            .hint("leave concurrently out: the chunks are dropped in this transaction, with the hypertable locked")
+            .into());
+    }
+    let h = chunks::hypertable(need(relation, "relation")?)?;
+    check_owner(h.table.oid)?;
+    let bounds = bounds(older_than, newer_than, created_before, created_after);
+    if bounds.none() {
+        return Err(Error::new(
+            Kind::InvalidParameter,
+            "drop_chunks needs at least one bound",
+        )
+        .hint("drop_chunks('table', older_than => INTERVAL '1 year')")
+        .into());
+    }
+    // a look without a lock first: nothing to drop must not lock anybody out
+    if select::chunks(&h, &bounds, false)?.is_empty() {
+        return Ok(SetOfIterator::new(Vec::new()));
+    }
+    lock_relation(h.table.oid, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
+    let found = select::chunks(&h, &bounds, true)?;
+    let names = chunks::drop(&h, &found)?;
+    if in_transaction_block() && !names.is_empty() {
+        notice(
+            &format!(
+                "hypertable \"{}\" stays locked until this transaction ends",
+                h.table.name
+            ),
+            None,
+        );
+    }
+    if verbose == Some(true) {
+        for name in &names {
+            notice(&format!("dropped chunk {name}"), None);
+        }
+    }
+    Ok(SetOfIterator::new(names))
+}
+
+fn edge_time(key: KeyType, edge: Edge) -> Option<TimestampWithTimeZone> {
+    let us = match edge {
+        Edge::Min => i64::MIN,
+        Edge::Max => i64::MAX,
+        Edge::At(v) if key == KeyType::Date => v.saturating_mul(DAY_US),
+        Edge::At(v) => v,
+    };
+    TimestampWithTimeZone::try_from(us).ok()
+}
+
+/// The range of a chunk in the form that the view shows; no row for a DEFAULT partition.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn chunk_range(
+    chunk: pg_sys::Oid,
+    key_type: pg_sys::Oid,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(range_start, Option<TimestampWithTimeZone>),
+            name!(range_end, Option<TimestampWithTimeZone>),
+            name!(range_start_integer, Option<i64>),
+            name!(range_end_integer, Option<i64>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let (Some((lo, hi)), Some(key)) = (catalog::range_of(chunk)?, catalog::key_type(key_type))
+    else {
+        return Ok(TableIterator::new(Vec::new()));
+    };
+    Ok(TableIterator::once(if key.is_time() {
+        (edge_time(key, lo), edge_time(key, hi), None, None)
+    } else {
+        (None, None, lo.value(), hi.value())
+    }))
+}
