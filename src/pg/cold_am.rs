@@ -180,7 +180,13 @@ unsafe extern "C-unwind" fn scan_begin(
     flags: u32,
 ) -> pg_sys::TableScanDesc {
     let walks = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_TYPE_SAMPLESCAN;
-    if flags & walks != 0 && is_cold(rel) && !cold_state::scanning_stub() && !is_pg_dump() {
+    // queries get ColdScan: a parallel scan can only be part of an index build, which wants the stub
+    if flags & walks != 0
+        && pscan.is_null()
+        && is_cold(rel)
+        && !cold_state::scanning_stub()
+        && !is_pg_dump()
+    {
         refuse(rel, "scan {} row by row");
     }
     heap!(scan_begin(rel, snapshot, nkeys, key, pscan, flags))

@@ -169,6 +169,9 @@ pub(super) unsafe extern "C-unwind" fn estimate_size(
     heap!(relation_estimate_size(
         rel, widths, pages, tuples, allvisfrac
     ));
+    if moving() {
+        return;
+    }
     if let ChunkState::Cold(manifest) = state(rel) {
         // SAFETY: the server passes valid out pointers
         unsafe {
