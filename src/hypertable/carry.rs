@@ -62,7 +62,7 @@ const SOURCES: &[Source] = &[
     (
         "foreign keys to it",
         sql::REFERENCES_IN,
-        Phase::References,
+        Phase::Incoming,
         Role::Extension,
     ),
     ("triggers", sql::TRIGGERS, Phase::Attach, Role::Extension),
