@@ -11,6 +11,7 @@ use crate::worker;
 use pgrx::datum::AnyElement;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use std::ffi::CStr;
 
 type Report<T> = std::result::Result<T, ErrorReport>;
 
@@ -42,15 +43,16 @@ fn _sqlite_validator(options: Vec<String>, catalog: pg_sys::Oid) -> Report<()> {
 #[allow(clippy::too_many_arguments)]
 fn set_cold_storage(
     hypertable: Option<pg_sys::Oid>,
-    server: Option<&str>,
+    server: Option<&CStr>,
     late_rows: Option<&str>,
-    cluster_by: Option<Vec<Option<String>>>,
-    bloom_columns: Option<Vec<Option<String>>>,
+    cluster_by: Option<AnyElement>,
+    bloom_columns: Option<AnyElement>,
     indexes: Option<&str>,
     verify: Option<&str>,
 ) -> Report<()> {
     let table = need(hypertable, "hypertable")?;
-    let server = need(server, "server")?;
+    let server = need(server, "server")?.to_string_lossy();
+    let server = server.as_ref();
     hypertable::check_hypertable(table)?;
     catalog::check_owner(table)?;
     only("reject", late_rows, "late_rows")?;

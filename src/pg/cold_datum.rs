@@ -39,12 +39,14 @@ pub struct Codec {
     io_param: pg_sys::Oid,
     send: Option<Box<pg_sys::FmgrInfo>>,
     utf8: bool,
+    /// where functions keep what they remember between calls
+    context: pg_sys::MemoryContext,
 }
 
-fn look_up(function: pg_sys::Oid) -> Box<pg_sys::FmgrInfo> {
+fn look_up(function: pg_sys::Oid, context: pg_sys::MemoryContext) -> Box<pg_sys::FmgrInfo> {
     let mut info = Box::new(pg_sys::FmgrInfo::default());
     // SAFETY: the box gives the struct a stable address; the context outlives the codec's user
-    unsafe { pg_sys::fmgr_info_cxt(function, &mut *info, pg_sys::CurrentMemoryContext) };
+    unsafe { pg_sys::fmgr_info_cxt(function, &mut *info, context) };
     info
 }
 
@@ -68,28 +70,32 @@ impl Codec {
         let (mut input, mut io_param) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
         let (mut output, mut varlena) = (pg_sys::InvalidOid, false);
         // SAFETY: syscache look-ups of an existing type; out pointers live on this stack
-        let utf8 = unsafe {
+        let (utf8, context) = unsafe {
             pg_sys::getTypeInputInfo(base_type, &mut input, &mut io_param);
             pg_sys::getTypeOutputInfo(base_type, &mut output, &mut varlena);
-            pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32
+            (
+                pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32,
+                pg_sys::CurrentMemoryContext,
+            )
         };
         Codec {
             encoding: mapping::encoding_for(type_oid.to_u32(), base_type.to_u32()),
             base_type,
             typmod,
-            output: look_up(output),
-            input: look_up(input),
+            output: look_up(output, context),
+            input: look_up(input, context),
             io_param,
             send: None,
             utf8,
+            context,
         }
     }
 
     /// True when reading the text form depends on settings or may run constraints of domains.
     pub fn is_sensitive(&self) -> bool {
-        const PLAIN: [u32; 27] = [
-            1700, 114, 3802, 869, 650, 829, 774, 1560, 1562, 3220, 3614, 3615, 1042, 19, 18, 600,
-            601, 602, 603, 604, 628, 718, 1266, 2970, 27, 28, 29,
+        const PLAIN: [u32; 26] = [
+            1700, 114, 3802, 869, 650, 829, 774, 1560, 1562, 3220, 3614, 1042, 19, 18, 600, 601,
+            602, 603, 604, 628, 718, 1266, 2970, 27, 28, 29,
         ];
         if self.encoding != Encoding::TypeText || PLAIN.contains(&self.base_type.to_u32()) {
             return false;
@@ -249,7 +255,7 @@ impl Codec {
         if self.send.is_none() {
             // SAFETY: a syscache look-up of an existing type
             let function = unsafe { type_send(self.base_type) };
-            self.send = function.map(look_up);
+            self.send = function.map(|f| look_up(f, self.context));
         }
         match &mut self.send {
             // SAFETY: the send function of the value's own type returns a fresh bytea
@@ -346,8 +352,11 @@ pub struct DecodeScope {
 impl DecodeScope {
     #[must_use]
     pub fn begin(owner: pg_sys::Oid) -> Self {
+        let settings = pin_settings();
+        // an empty tsquery says so each time that it is read
+        settings.set("client_min_messages", "warning");
         DecodeScope {
-            _settings: pin_settings(),
+            _settings: settings,
             _user: UserScope::restricted(owner),
         }
     }

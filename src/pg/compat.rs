@@ -38,7 +38,7 @@ unsafe extern "C-unwind" fn set_new_filenode(
     freeze_xid: *mut pg_sys::TransactionId,
     min_multi: *mut pg_sys::MultiXactId,
 ) {
-    super::cold_am::before_new_filenode(rel);
+    super::cold_am_ddl::before_new_filenode(rel);
     // SAFETY: heap's routine is a constant; the arguments are the server's
     unsafe {
         #[cfg(feature = "pg15")]
@@ -71,7 +71,7 @@ unsafe extern "C-unwind" fn analyze_next_block(
     block: pg_sys::BlockNumber,
     strategy: pg_sys::BufferAccessStrategy,
 ) -> bool {
-    if super::cold_am::analyze_skips(scan) {
+    if super::cold_am_ddl::analyze_skips(scan) {
         return false;
     }
     // SAFETY: heap's routine is a constant; the arguments are the server's
@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn analyze_next_block(
     scan: pg_sys::TableScanDesc,
     stream: *mut pg_sys::ReadStream,
 ) -> bool {
-    if super::cold_am::analyze_skips(scan) {
+    if super::cold_am_ddl::analyze_skips(scan) {
         return false;
     }
     // SAFETY: heap's routine is a constant; the arguments are the server's

@@ -1,0 +1,17 @@
+//! What the tests from outside, the demo and the benchmarks share: real servers in private folders.
+//!
+//! Everything lives in a [`Sandbox`]: a folder below /tmp that disappears, with every server in it, when
+//! its owner is dropped, panics, is interrupted or killed.
+#![allow(dead_code, unused_imports)] // every program uses another part
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failing harness is a failing test
+
+mod cluster;
+mod install;
+mod psql;
+mod sandbox;
+mod wait;
+
+pub use cluster::{Builder, Cluster, Stop};
+pub use install::{PgConfig, require_fresh_install};
+pub use sandbox::{Sandbox, ServerUser, is_alive, signal};
+pub use wait::{DEADLINE, wait_until, wait_until_within};
