@@ -69,9 +69,10 @@ const SOURCES: &[Source] = &[
     ("rules", sql::RULES, Phase::Attach, Role::Extension),
     ("policies", sql::POLICIES, Phase::Attach, Role::Extension),
     (
+        // after the foreign keys in: their check reads the table as an owner whom FORCE would stop
         "forced row security",
         sql::FORCE_ROW_SECURITY,
-        Phase::Attach,
+        Phase::Dependents,
         Role::Extension,
     ),
     (
