@@ -282,7 +282,46 @@ SELECT count(*) FROM strata.chunk WHERE chunk NOT IN (SELECT oid FROM pg_class);
 DROP OWNED BY hyper_owner, hyper_other;
 DROP ROLE hyper_owner, hyper_other;
 
--- 12. without the extension the tables stay
+-- 12. foreign keys and views of other owners, a partitioned table that refers to it, and one to itself
+CREATE ROLE fk_owner NOLOGIN;
+CREATE ROLE fk_other NOLOGIN;
+GRANT USAGE, CREATE ON SCHEMA hyper_test TO fk_owner, fk_other;
+SET ROLE fk_owner;
+CREATE TABLE fk_base (id int, ts timestamptz, up int, up_ts timestamptz, PRIMARY KEY (id, ts), CONSTRAINT up_fk FOREIGN KEY (up, up_ts) REFERENCES fk_base);
+INSERT INTO fk_base SELECT i, timestamptz '2024-01-01 00:00+00' + i * interval '10 days', 1, timestamptz '2024-01-11 00:00+00' FROM generate_series(1, 10) i;
+GRANT SELECT, REFERENCES ON fk_base TO fk_other;
+SET ROLE fk_other;
+CREATE TABLE fk_ref (id int, ts timestamptz, CONSTRAINT ref_fk FOREIGN KEY (id, ts) REFERENCES fk_base) PARTITION BY LIST (id);
+CREATE TABLE fk_ref1 PARTITION OF fk_ref FOR VALUES IN (1, 2);
+INSERT INTO fk_ref SELECT id, ts FROM fk_base WHERE id < 3;
+CREATE VIEW fk_view AS SELECT id, ts FROM fk_base WHERE id > 2;
+CREATE RULE fk_rule AS ON INSERT TO fk_view DO INSTEAD INSERT INTO fk_base (id, ts) VALUES (NEW.id, NEW.ts);
+SET ROLE fk_owner;
+SELECT created, rows_moved, report->'carried' AS carried FROM strata.create_hypertable('fk_base', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);
+RESET ROLE;
+SELECT conname, conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname IN ('ref_fk', 'up_fk') AND conparentid = 0 AND conrelid::regclass::text IN ('fk_ref', 'fk_base') ORDER BY 1;
+SELECT c.relname, c.relowner::regrole, pg_get_ruledef(r.oid) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE rulename = 'fk_rule';
+SELECT count(*) FROM fk_view;
+INSERT INTO fk_ref VALUES (2, '2024-01-01');
+DELETE FROM fk_base WHERE id = 2;
+DELETE FROM fk_base WHERE id = 1;
+DELETE FROM fk_base WHERE id = 5 RETURNING id;
+-- a chunk whose rows are referenced stays, the hypertable with it
+SELECT strata.drop_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+SELECT count(*) FROM strata.show_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+-- the owner changes: chunks of both owners are made and dropped
+ALTER TABLE fk_base OWNER TO fk_other;
+SET ROLE fk_other;
+SELECT strata.premake_chunks('fk_base', '2023-01-01 00:00+00', '2023-02-01 00:00+00');
+DROP TABLE fk_ref;
+ALTER TABLE fk_base DROP CONSTRAINT up_fk;
+SELECT count(*) FROM strata.drop_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+RESET ROLE;
+DROP TABLE fk_base CASCADE;
+DROP OWNED BY fk_owner, fk_other;
+DROP ROLE fk_owner, fk_other;
+
+-- 13. without the extension the tables stay
 SELECT count(*) FROM reg;
 DROP EXTENSION pg_strata;
 SELECT count(*) FROM reg;
