@@ -55,6 +55,7 @@ pgrx::extension_sql_file!("../sql/grants.sql", name = "grants", finalize);
 #[allow(non_snake_case)]
 pub extern "C-unwind" fn _PG_init() {
     pg::init();
+    cold::init();
     worker::register_step("premake", || hypertable::premake_all().map(|_| ()));
     worker::register_step("export", cold::start_if_pending);
     worker::register_job(cold::EXPORT_JOB, cold::run_queued);
