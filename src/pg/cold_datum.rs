@@ -15,6 +15,7 @@ const PINNED: [(&str, &str); 8] = [
     ("bytea_output", "hex"),
     ("lc_monetary", "C"),
     ("xmloption", "content"),
+    ("array_nulls", "on"),
     ("search_path", "pg_catalog"),
 ];
 
