@@ -92,7 +92,7 @@ unsafe extern "C-unwind" fn begin(
         let mut private = list::pointers::<pg_sys::List>((*plan).custom_private);
         let mut next = || list::integers(private.next().unwrap_or(std::ptr::null_mut()));
         let order = read_order(&next());
-        let needed: Vec<i16> = next().iter().map(|n| *n as i16).collect();
+        let needed = needed_columns(&raw const (*plan).scan, (*rel).rd_att);
         let conditions = read_conditions(&next(), (*rel).rd_att);
         let params = list::pointers::<pg_sys::Expr>((*plan).custom_exprs)
             .map(|expr| {
@@ -133,6 +133,25 @@ unsafe extern "C-unwind" fn begin(
         (*callback).func = Some(drop_scan);
         (*callback).arg = scan.cast();
         pg_sys::MemoryContextRegisterResetCallback((*estate).es_query_cxt, callback);
+    }
+}
+
+/// Columns that the node must fill. Looked up here, because the planner may exchange the target
+/// list after the node was made (it puts a projection into the node itself).
+unsafe fn needed_columns(scan: *const pg_sys::Scan, desc: pg_sys::TupleDesc) -> Vec<i16> {
+    // SAFETY: the finished plan node of this scan, and the descriptor of its relation
+    unsafe {
+        let mut set = std::ptr::null_mut();
+        pg_sys::pull_varattnos((*scan).plan.targetlist.cast(), (*scan).scanrelid, &mut set);
+        pg_sys::pull_varattnos((*scan).plan.qual.cast(), (*scan).scanrelid, &mut set);
+        let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
+        let whole = pg_sys::bms_is_member(-first, set);
+        (0..(*desc).natts)
+            .filter(|i| !(*super::compat::attribute(desc, *i as usize)).attisdropped)
+            .map(|i| i + 1)
+            .filter(|attnum| whole || pg_sys::bms_is_member(attnum - first, set))
+            .map(|attnum| attnum as i16)
+            .collect()
     }
 }
 
