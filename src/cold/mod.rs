@@ -42,6 +42,7 @@ pub fn init() {
         forget: catalog::forget_file,
         store: servers::store_for,
         drop_extensions: catalog::guard::drop_extensions,
+        drop_schemas: catalog::guard::drop_schemas,
         drop_servers: catalog::guard::drop_servers,
         drop_owned: catalog::guard::drop_owned,
     });

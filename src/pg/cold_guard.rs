@@ -5,7 +5,7 @@ use super::list;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::CStr;
 
-/// ddl_command_start on DROP EXTENSION, DROP SERVER, DROP OWNED.
+/// ddl_command_start on DROP EXTENSION, DROP SCHEMA, DROP SERVER, DROP OWNED.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn strata_cold_guard(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -38,6 +38,7 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                 let names = names((*drop).objects);
                 match (*drop).removeType {
                     pg_sys::ObjectType::OBJECT_EXTENSION => (catalog().drop_extensions)(&names),
+                    pg_sys::ObjectType::OBJECT_SCHEMA => (catalog().drop_schemas)(&names),
                     pg_sys::ObjectType::OBJECT_FOREIGN_SERVER => (catalog().drop_servers)(&names),
                     _ => Ok(()),
                 }

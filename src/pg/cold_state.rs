@@ -20,6 +20,8 @@ pub struct Catalog {
     pub store: fn(&str, pg_sys::Oid) -> Result<Rc<dyn ObjectStore>>,
     /// refuses DROP EXTENSION of these names
     pub drop_extensions: fn(&[String]) -> Result<()>,
+    /// refuses DROP SCHEMA of these names
+    pub drop_schemas: fn(&[String]) -> Result<()>,
     /// refuses DROP SERVER of these names
     pub drop_servers: fn(&[String]) -> Result<()>,
     /// refuses DROP OWNED BY these roles

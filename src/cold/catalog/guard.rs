@@ -35,6 +35,14 @@ pub fn drop_extensions(names: &[String]) -> Result<()> {
     refuse_if_any("extension \"pg_strata\"", count(COLD, &[])?)
 }
 
+/// 55000 when the extension's schema is among `names`, since the extension would go with it.
+pub fn drop_schemas(names: &[String]) -> Result<()> {
+    if !names.iter().any(|n| n == "strata") || pg_catalog::extension().is_none() {
+        return Ok(());
+    }
+    refuse_if_any("schema \"strata\"", count(COLD, &[])?)
+}
+
 /// 55000 when a cold chunk's file lies on one of these servers.
 pub fn drop_servers(names: &[String]) -> Result<()> {
     for name in names {
