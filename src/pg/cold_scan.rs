@@ -119,6 +119,7 @@ unsafe extern "C-unwind" fn begin(
             stub_slot: pg_sys::table_slot_create(rel, &mut (*estate).es_tupleTable),
             owner: (*(*rel).rd_rel).relowner,
             rows_read: 0,
+            started: false,
             conditions: pushed.to_vec(),
             manifest,
         }));
@@ -269,6 +270,13 @@ unsafe extern "C-unwind" fn explain(
         );
         super::explain::text(es, c"Cold SQL", &scan.query.sql);
         if (*es).analyze {
+            let ran =
+                !(*node).ss.ps.instrument.is_null() && (*(*node).ss.ps.instrument).nloops > 0.0;
+            if ran && !scan.started {
+                // its counters died with the worker
+                super::explain::text(es, c"Read By", "parallel worker");
+                return;
+            }
             let stats = scan.reader.as_ref().map(|r| r.stats).unwrap_or_default();
             super::explain::integer(es, c"Rows Read", scan.rows_read);
             super::explain::integer(es, c"GETs", stats.gets as i64);
