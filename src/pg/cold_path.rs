@@ -341,7 +341,7 @@ unsafe extern "C-unwind" fn plan_path(
     }
 }
 
-/// Attribute numbers that the target list or a condition mentions; a whole-row reference needs all.
+/// Attribute numbers that the target list or a condition mentions, or a node above; a whole-row reference needs all.
 unsafe fn needed_columns(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
@@ -351,6 +351,10 @@ unsafe fn needed_columns(
     // SAFETY: the planner's own structures; the relation is locked
     unsafe {
         let mut set = std::ptr::null_mut();
+        // The planner passes an empty list where it sets another one afterwards (CP_IGNORE_TLIST);
+        // that one is made of the relation's target.
+        let target = (*(*rel).reltarget).exprs;
+        pg_sys::pull_varattnos(target.cast(), (*rel).relid, &mut set);
         pg_sys::pull_varattnos(tlist.cast(), (*rel).relid, &mut set);
         pg_sys::pull_varattnos(quals.cast(), (*rel).relid, &mut set);
         let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
