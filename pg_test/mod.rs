@@ -9,3 +9,5 @@ pub fn postgresql_conf_options() -> Vec<&'static str> {
 
 #[cfg(feature = "s3")]
 mod cold_store;
+
+mod hypertable;

@@ -2,6 +2,16 @@
 //!
 //! Nouns are folders; `pg` is the only place with `unsafe`. Start with `hypertable`, then `cold`.
 
+#![cfg_attr(
+    any(test, feature = "pg_test"),
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test that cannot go on must fail"
+    )
+)]
+
 pub mod error;
 
 pub mod hypertable;
@@ -55,6 +65,7 @@ pgrx::extension_sql_file!("../sql/grants.sql", name = "grants", finalize);
 #[allow(non_snake_case)]
 pub extern "C-unwind" fn _PG_init() {
     pg::init();
+    cold::init();
     worker::register_step("premake", || hypertable::premake_all().map(|_| ()));
     worker::register_step("export", cold::start_if_pending);
     worker::register_job(cold::EXPORT_JOB, cold::run_queued);

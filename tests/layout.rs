@@ -29,12 +29,16 @@ const EDGES: [(&str, &str); 7] = [
 ];
 
 /// The same for single modules (empty: all of the noun), with the reason.
-const MODULE_EDGES: [(&str, &str, &str); 3] = [
+const MODULE_EDGES: [(&str, &str, &str); 6] = [
     // exports run in workers of their own; goes when jobs run on the project's queue
     ("cold", "worker", ""),
     // the VFS reads through the store's trait, and values travel as the mapping's cells
     ("pg", "cold", "store"),
     ("pg", "cold", "mapping"),
+    // the PostgreSQL half of the cold tier uses its pure half: plain data, SQL text, hashes
+    ("pg", "cold", "manifest"),
+    ("pg", "cold", "pushdown"),
+    ("pg", "cold", "content"),
 ];
 
 const LINES: usize = 400;

@@ -1,1 +1,48 @@
--- cold/comments
+-- What each object of the cold tier is, for \d+ and friends.
+
+COMMENT ON TABLE strata.cold_setting IS 'Server that the chunks of a hypertable go to';
+COMMENT ON TABLE strata.cold_file IS 'Manifest: one row per chunk that is being tiered (frozen) or cold (live)';
+COMMENT ON TABLE strata.cold_column IS 'Columns of cold files, and values of columns added after the export';
+COMMENT ON TABLE strata.cold_key IS 'Unique keys whose index a cold file carries';
+COMMENT ON TABLE strata.cold_touch IS 'Marks of writers to chunks that are being tiered; the export gives way to them';
+COMMENT ON TABLE strata.cold_export IS 'Export jobs: queued, running, done, failed';
+COMMENT ON TABLE strata.cold_upload IS 'Objects that an interrupted upload may have left behind';
+COMMENT ON TABLE strata.cold_delete_queue IS 'Objects that no chunk needs any more; nothing is deleted inline';
+COMMENT ON TABLE strata.cold_owner IS 'Identity of this installation: marks the files that it owns; not dumped';
+COMMENT ON INDEX strata.cold_touch_chunk IS 'Finds the marks of one attempt';
+COMMENT ON INDEX strata.cold_export_chunk IS 'At most one open job per chunk';
+
+COMMENT ON ACCESS METHOD strata_cold IS 'Heap, but for cold chunks, whose rows are in a file of the cold tier';
+COMMENT ON FOREIGN DATA WRAPPER strata_sqlite IS 'Stores for SQLite files: local directories and S3';
+COMMENT ON SERVER strata_local IS 'Built-in store: the directory strata.cold_directory';
+
+COMMENT ON FUNCTION strata._cold_handler(internal) IS 'Internal: access method strata_cold';
+COMMENT ON FUNCTION strata._sqlite_validator(text[], oid) IS 'Internal: checks options of servers and user mappings';
+COMMENT ON FUNCTION strata.set_cold_storage(regclass, name, text, name[], name[], text, text) IS
+    'Chooses the server that a hypertable''s chunks are tiered to';
+COMMENT ON FUNCTION strata.remove_cold_storage(regclass) IS
+    'Forgets the server of a hypertable; refused while chunks are cold';
+COMMENT ON FUNCTION strata.tier_chunk(regclass) IS
+    'Queues one chunk for the cold tier and returns the job''s id; a background worker does it after COMMIT';
+COMMENT ON PROCEDURE strata.tier_chunks(regclass, "any", "any", bigint, integer, boolean) IS
+    'Tiers the chunks that lie before or after a point, oldest first, and waits for it';
+COMMENT ON PROCEDURE strata.untier_chunk(regclass) IS
+    'Brings a cold chunk''s rows back into its heap, in the caller''s transaction';
+COMMENT ON PROCEDURE strata.untier_chunks(regclass, "any", "any") IS
+    'Brings cold chunks back, one transaction each unless a transaction block is open';
+COMMENT ON FUNCTION strata.cold_check(regclass, boolean) IS
+    'Looks at every live file of the caller''s hypertables: ok, missing, changed, forbidden, unreachable; deep reads all rows';
+COMMENT ON FUNCTION strata.cold_cache_reset() IS 'Closes the cold files that this session keeps open';
+COMMENT ON FUNCTION strata.cold_owner_token() IS 'What marks the files that this database owns';
+COMMENT ON FUNCTION strata._cold_on_drop() IS 'Internal: dropped chunks leave the manifest, their files join the delete queue';
+COMMENT ON FUNCTION strata._cold_guard() IS 'Internal: refuses commands that would take cold chunks along';
+COMMENT ON FUNCTION strata._cold_before_alter() IS 'Internal: finds columns of restored files by name';
+COMMENT ON FUNCTION strata._cold_after_alter() IS 'Internal: keeps column names of cold files current';
+
+COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold chunk of hypertables that you may SELECT';
+COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';
+
+COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest';
+COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION and DROP SERVER while chunks are cold';
+COMMENT ON EVENT TRIGGER strata_cold_before_alter IS 'Finds columns of restored files by name';
+COMMENT ON EVENT TRIGGER strata_cold_after_alter IS 'Keeps column names of cold files current';

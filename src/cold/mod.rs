@@ -12,6 +12,7 @@ pub mod column_stats;
 pub mod content;
 pub mod credentials;
 pub mod export;
+mod export_file;
 pub mod file;
 mod file_check;
 pub mod file_schema;
@@ -31,3 +32,17 @@ mod tier;
 mod untier;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
+
+use crate::pg::cold_state::{Catalog, set_catalog};
+
+/// Tells `pg` where the manifest is; once, when the library is loaded.
+pub fn init() {
+    set_catalog(Catalog {
+        state_of: catalog::state_of,
+        forget: catalog::forget_file,
+        store: servers::store_for,
+        drop_extensions: catalog::guard::drop_extensions,
+        drop_servers: catalog::guard::drop_servers,
+        drop_owned: catalog::guard::drop_owned,
+    });
+}

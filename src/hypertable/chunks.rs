@@ -256,7 +256,8 @@ fn newest_data(h: &Hypertable, chunks: &[Chunk]) -> Result<Option<i64>> {
 }
 
 fn has_rows(c: &Chunk) -> Result<bool> {
-    if c.relkind != 'r' || catalog::is_cold(c.oid)? {
+    // rows that lie elsewhere are rows: a remote or cold chunk is not asked
+    if c.relkind != 'r' || !catalog::is_heap(c.oid)? {
         return Ok(true);
     }
     let _settings = ddl_settings();

@@ -76,11 +76,15 @@ pub fn create(request: &Request) -> Result<Outcome> {
         pg_sys::AccessExclusiveLock
     };
     lock_relation(table.oid, mode as pg_sys::LOCKMODE);
+    // a transaction that has an id reads with fresh snapshots: what others committed while we waited counts
+    one::<i32>("SELECT 1")?;
     let original_path =
         spi::read_one(SEARCH_PATH, &[], |r| r.need::<String>(1))?.unwrap_or_default();
     let _settings = ddl_settings();
     // once more, now that nobody can change it
-    let table = catalog::table(request.relation)?.ok_or_else(missing)?;
+    let Some(table) = catalog::table(request.relation)? else {
+        return again(request, &table);
+    };
     refuse::check_kind(&table)?;
     if let Some(h) = catalog::hypertable(table.oid)? {
         return already(request, &h);
@@ -113,6 +117,26 @@ pub fn create(request: &Request) -> Result<Outcome> {
     match partitioning {
         Some(p) => register(request, &subject, &p),
         None => remake(request, &subject, &original_path),
+    }
+}
+
+/// The table was dropped or made again (by another `create_hypertable`) while we waited for its lock.
+fn again(request: &Request, gone: &Table) -> Result<Outcome> {
+    let name = quote_qualified(&gone.schema, &gone.name);
+    let now = spi::write_one(
+        "SELECT to_regclass($1)::oid",
+        &[name.as_str().into()],
+        |r| r.get::<pg_sys::Oid>(1),
+    )?;
+    match now.flatten() {
+        Some(relation) => create(&Request {
+            relation,
+            ..request.clone()
+        }),
+        None => Err(Error::new(
+            Kind::UndefinedTable,
+            format!("table \"{}\" was dropped by another session", gone.name),
+        )),
     }
 }
 

@@ -1,8 +1,7 @@
 //! Event trigger that refuses commands which would take cold chunks, or the way to them, along.
 
-use super::cold_state::raise;
+use super::cold_state::{catalog, raise};
 use super::list;
-use crate::cold::catalog::guard;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::CStr;
 
@@ -38,8 +37,8 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                 let drop = tree.cast::<pg_sys::DropStmt>();
                 let names = names((*drop).objects);
                 match (*drop).removeType {
-                    pg_sys::ObjectType::OBJECT_EXTENSION => guard::drop_extensions(&names),
-                    pg_sys::ObjectType::OBJECT_FOREIGN_SERVER => guard::drop_servers(&names),
+                    pg_sys::ObjectType::OBJECT_EXTENSION => (catalog().drop_extensions)(&names),
+                    pg_sys::ObjectType::OBJECT_FOREIGN_SERVER => (catalog().drop_servers)(&names),
                     _ => Ok(()),
                 }
             }
@@ -49,7 +48,7 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                 )
                 .map(|role| pg_sys::get_rolespec_oid(role, true))
                 .collect::<Vec<_>>();
-                guard::drop_owned(&roles)
+                (catalog().drop_owned)(&roles)
             }
             _ => Ok(()),
         }

@@ -283,7 +283,8 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
         if pg_sys::contain_var_clause(value) || pg_sys::contain_volatile_functions(value) {
             return None;
         }
-        let op = strategy((*expr).opno, btree_family((*var).vartype)?)?;
+        let family = btree_family((*var).vartype)?;
+        let op = Op::from_strategy(super::compat::btree_strategy((*expr).opno, family)?)?;
         let op = if commuted { op.commuted() } else { op };
         let encoding = super::cold_datum::encoding_of((*var).vartype);
         let other = super::cold_datum::encoding_of(pg_sys::exprType(value));
@@ -299,18 +300,6 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
             op,
             value,
         })
-    }
-}
-
-/// Meaning of an operator in the default btree family of the column's type.
-unsafe fn strategy(operator: pg_sys::Oid, family: pg_sys::Oid) -> Option<Op> {
-    // SAFETY: the result is a list of palloc'd structs
-    unsafe {
-        list::pointers::<pg_sys::OpBtreeInterpretation>(pg_sys::get_op_btree_interpretation(
-            operator,
-        ))
-        .find(|i| (**i).opfamily_id == family)
-        .and_then(|i| Op::from_strategy((*i).strategy))
     }
 }
 

@@ -31,8 +31,10 @@ pub fn open(manifest: &Manifest) -> Result<(Rc<ColdDb>, ReadStats)> {
         let before = db.stats();
         return Ok((db, before));
     }
-    let store =
-        crate::cold::servers::store_for(&manifest.server, pg_sys::Oid::from(manifest.hypertable))?;
+    let store = (super::cold_state::catalog().store)(
+        &manifest.server,
+        pg_sys::Oid::from(manifest.hypertable),
+    )?;
     let source = store
         .open(&manifest.key, &manifest.etag, manifest.bytes)
         .map_err(|e| unreadable(manifest, &e.kind(), &e.to_string()))?;

@@ -1,16 +1,13 @@
 //! ColdScan: the executor node that reads a chunk from its file, then the stub's own rows.
 
-use super::cold_am::cold_tid;
 use super::cold_datum::Codec;
-use super::cold_reader::Reader;
+use super::cold_run::{Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
 use super::list;
-use crate::cold::manifest::{ChunkState, Manifest};
-use crate::cold::mapping::Cell;
-use crate::cold::pushdown::{self, Condition, Op, Order, Query};
-use crate::error::{Error, Result};
+use crate::cold::manifest::ChunkState;
+use crate::cold::pushdown::{self, Condition, Op, Order};
+use crate::error::Error;
 use pgrx::{pg_guard, pg_sys};
-use std::rc::Rc;
 
 struct ScanMethods(pg_sys::CustomScanMethods);
 // SAFETY: constants: a name and a function pointer
@@ -56,30 +53,6 @@ struct ColdScanState {
     css: pg_sys::CustomScanState,
     /// owned by the query's memory context through a reset callback
     scan: *mut Scan,
-}
-
-/// Where the scan is.
-enum Phase {
-    NotStarted,
-    File,
-    Stub(pg_sys::TableScanDesc),
-    Done,
-}
-
-struct Scan {
-    manifest: Rc<Manifest>,
-    needed: Vec<i16>,
-    conditions: Vec<Condition>,
-    order: Option<Order>,
-    /// value expressions and codecs for their types
-    params: Vec<(*mut pg_sys::ExprState, Codec)>,
-    missing: Vec<(usize, Option<pg_sys::Datum>)>,
-    query: Query,
-    reader: Option<Reader>,
-    phase: Phase,
-    stub_slot: *mut pg_sys::TupleTableSlot,
-    owner: pg_sys::Oid,
-    rows_read: i64,
 }
 
 #[pg_guard]
@@ -146,6 +119,7 @@ unsafe extern "C-unwind" fn begin(
             stub_slot: pg_sys::table_slot_create(rel, &mut (*estate).es_tupleTable),
             owner: (*(*rel).rd_rel).relowner,
             rows_read: 0,
+            started: false,
             conditions: pushed.to_vec(),
             manifest,
         }));
@@ -189,162 +163,6 @@ unsafe fn read_conditions(numbers: &[i32], desc: pg_sys::TupleDesc) -> Vec<Condi
             })
         })
         .collect()
-}
-
-/// Values of needed columns that the file does not have: added after the export.
-pub(super) unsafe fn missing_values(
-    manifest: &Manifest,
-    desc: pg_sys::TupleDesc,
-    needed: &[i16],
-) -> Result<Vec<(usize, Option<pg_sys::Datum>)>> {
-    let mut out = Vec::new();
-    for attnum in needed {
-        let known = manifest.column(*attnum);
-        if known.is_some_and(|c| c.physical.is_some()) {
-            continue;
-        }
-        let i = (*attnum - 1) as usize;
-        let value = match known {
-            Some(column) => match &column.missing {
-                // SAFETY: attnum is a column of this relation
-                Some(text) => unsafe {
-                    let _settings = super::cold_datum::pin_settings();
-                    let att = super::compat::attribute(desc, i);
-                    let mut codec = Codec::new((*att).atttypid, (*att).atttypmod);
-                    Some(codec.read_text(text)?)
-                },
-                None => None,
-            },
-            None => {
-                let mut null = true;
-                // SAFETY: attnum is a column of this relation; the value lives in its descriptor,
-                // which the open relation pins
-                let datum = unsafe { pg_sys::getmissingattr(desc, i32::from(*attnum), &mut null) };
-                (!null).then_some(datum)
-            }
-        };
-        out.push((i, value));
-    }
-    Ok(out)
-}
-
-impl Scan {
-    /// Evaluates the parameters and starts reading the file from its beginning.
-    ///
-    /// # Safety
-    /// `node` must be the state that owns this scan.
-    unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
-        // SAFETY: promised by the caller
-        let (context, desc) = unsafe {
-            (
-                (*node).ss.ps.ps_ExprContext,
-                (*(*node).ss.ss_currentRelation).rd_att,
-            )
-        };
-        let mut values: Vec<Option<Cell>> = Vec::with_capacity(self.params.len());
-        for (expr, codec) in &mut self.params {
-            // SAFETY: the expression was initialised for this node
-            values.push(unsafe { evaluate(*expr, codec, context) });
-        }
-        // a value without native form cannot be compared inside the file
-        let usable: Vec<Condition> = self
-            .conditions
-            .iter()
-            .filter(|c| {
-                c.param
-                    .is_none_or(|p| values.get(p).is_some_and(Option::is_some))
-            })
-            .copied()
-            .collect();
-        let query = pushdown::select(&self.manifest, &self.needed, &usable, self.order);
-        if self.reader.is_none() || query != self.query {
-            // SAFETY: the descriptor is the chunk's
-            let mut reader =
-                unsafe { Reader::new(Rc::clone(&self.manifest), &query, desc, self.owner)? };
-            if let Some(old) = &self.reader {
-                reader.add_stats(old.stats);
-            }
-            self.reader = Some(reader);
-            self.query = query;
-        }
-        let binds: Vec<Cell> = self
-            .query
-            .binds
-            .iter()
-            .map(|p| values[*p].clone().unwrap_or(Cell::Null))
-            .collect();
-        if let Some(reader) = &mut self.reader {
-            reader.restart(&binds)?;
-        }
-        self.phase = Phase::File;
-        Ok(())
-    }
-
-    /// Stores the next file row in `slot`; false at the end of the file.
-    ///
-    /// # Safety
-    /// `slot` must be the (cleared) scan slot of the node.
-    unsafe fn next_file_row(
-        &mut self,
-        slot: *mut pg_sys::TupleTableSlot,
-        relation: pg_sys::Oid,
-    ) -> Result<bool> {
-        let Some(reader) = &mut self.reader else {
-            return Ok(false);
-        };
-        // SAFETY: a slot has room for all attributes of its descriptor
-        let (values, nulls) = unsafe {
-            let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
-            (
-                std::slice::from_raw_parts_mut((*slot).tts_values, natts),
-                std::slice::from_raw_parts_mut((*slot).tts_isnull, natts),
-            )
-        };
-        nulls.fill(true);
-        let Some(rowid) = reader.next(values, nulls)? else {
-            return Ok(false);
-        };
-        for (i, value) in &self.missing {
-            nulls[*i] = value.is_none();
-            values[*i] = value.unwrap_or(pg_sys::Datum::null());
-        }
-        self.rows_read += 1;
-        // SAFETY: values and nulls are filled
-        unsafe {
-            (*slot).tts_tid = cold_tid(rowid);
-            (*slot).tts_tableOid = relation;
-            pg_sys::ExecStoreVirtualTuple(slot);
-        }
-        Ok(true)
-    }
-
-    fn end_stub(&mut self) {
-        if let Phase::Stub(desc) = std::mem::replace(&mut self.phase, Phase::Done) {
-            // SAFETY: the scan that next() began, ended once
-            unsafe { pg_sys::table_endscan(desc) };
-        }
-    }
-}
-
-/// The value of an expression as a cell; `None` when it has no native form.
-unsafe fn evaluate(
-    expr: *mut pg_sys::ExprState,
-    codec: &mut Codec,
-    context: *mut pg_sys::ExprContext,
-) -> Option<Cell> {
-    // SAFETY: promised by the caller; by-reference values are copied into the cell
-    unsafe {
-        let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
-        let mut null = false;
-        let datum = pg_sys::ExecEvalExpr(expr, context, &mut null);
-        let cell = if null {
-            Cell::Null
-        } else {
-            codec.encode(datum)
-        };
-        pg_sys::MemoryContextSwitchTo(old);
-        (!codec.encoding.is_fallback(cell.as_ref())).then_some(cell)
-    }
 }
 
 #[pg_guard]
@@ -444,10 +262,21 @@ unsafe extern "C-unwind" fn explain(
         super::explain::text(
             es,
             c"Cold File",
-            &format!("{name} on {} ({})", m.server, human_bytes(m.bytes)),
+            &format!(
+                "{name} on {} ({})",
+                m.server,
+                super::explain::human_bytes(m.bytes)
+            ),
         );
         super::explain::text(es, c"Cold SQL", &scan.query.sql);
         if (*es).analyze {
+            let ran =
+                !(*node).ss.ps.instrument.is_null() && (*(*node).ss.ps.instrument).nloops > 0.0;
+            if ran && !scan.started {
+                // its counters died with the worker
+                super::explain::text(es, c"Read By", "parallel worker");
+                return;
+            }
             let stats = scan.reader.as_ref().map(|r| r.stats).unwrap_or_default();
             super::explain::integer(es, c"Rows Read", scan.rows_read);
             super::explain::integer(es, c"GETs", stats.gets as i64);
@@ -457,66 +286,5 @@ unsafe extern "C-unwind" fn explain(
                 super::explain::millis(es, c"Store Wait", stats.wait_us as f64 / 1000.0);
             }
         }
-    }
-}
-
-/// 1536 as "1.5 kB": for people.
-pub fn human_bytes(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["bytes", "kB", "MB", "GB"] {
-        if value < 1024.0 {
-            return if unit == "bytes" {
-                format!("{bytes} bytes")
-            } else {
-                format!("{value:.1} {unit}")
-            };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TB")
-}
-
-/// Reads the row with this rowid into a heap slot: EvalPlanQual, row locks, UPDATE and DELETE.
-/// False when the file has no such row.
-pub fn fetch_row(rel: pg_sys::Relation, rowid: i64, slot: *mut pg_sys::TupleTableSlot) -> bool {
-    match try_fetch(rel, rowid, slot) {
-        Ok(found) => found,
-        Err(e) => raise(e),
-    }
-}
-
-fn try_fetch(rel: pg_sys::Relation, rowid: i64, slot: *mut pg_sys::TupleTableSlot) -> Result<bool> {
-    // SAFETY: the access method's caller passes an open relation and a slot of its shape
-    unsafe {
-        let ChunkState::Cold(manifest) = cold_state::of((*rel).rd_id) else {
-            return Ok(false);
-        };
-        let desc = (*rel).rd_att;
-        let natts = (*desc).natts as usize;
-        let needed: Vec<i16> = (0..natts)
-            .filter(|i| !(*super::compat::attribute(desc, *i)).attisdropped)
-            .map(|i| i as i16 + 1)
-            .collect();
-        let query = pushdown::by_rowid(&manifest, &needed);
-        let owner = (*(*rel).rd_rel).relowner;
-        let missing = missing_values(&manifest, desc, &needed)?;
-        let mut reader = Reader::new(manifest, &query, desc, owner)?;
-        reader.restart(&[Cell::Int(rowid)])?;
-        let mut values = vec![pg_sys::Datum::null(); natts];
-        let mut nulls = vec![true; natts];
-        if reader.next(&mut values, &mut nulls)?.is_none() {
-            return Ok(false);
-        }
-        for (i, value) in missing {
-            nulls[i] = value.is_none();
-            values[i] = value.unwrap_or(pg_sys::Datum::null());
-        }
-        let tuple = pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), nulls.as_mut_ptr());
-        (*tuple).t_tableOid = (*rel).rd_id;
-        (*tuple).t_self = cold_tid(rowid);
-        pg_sys::ExecForceStoreHeapTuple(tuple, slot, false);
-        (*slot).tts_tid = cold_tid(rowid);
-        (*slot).tts_tableOid = (*rel).rd_id;
-        Ok(true)
     }
 }

@@ -1,12 +1,45 @@
 //! What this backend knows about chunks: the manifest cache, the mark of a writer, refusals.
 
-use crate::cold::catalog as cold_catalog;
 use crate::cold::manifest::ChunkState;
-use crate::error::{Error, Kind};
+use crate::cold::store::ObjectStore;
+use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, pg_guard, pg_sys};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+/// What the noun `cold` does for this folder, which does not know its catalog.
+pub struct Catalog {
+    /// state of a chunk by the latest snapshot
+    pub state_of: fn(pg_sys::Oid) -> Result<ChunkState>,
+    /// takes the manifest row of a chunk away and queues its file; with a reason
+    pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
+    /// the store behind a server, for the chunks of a hypertable
+    pub store: fn(&str, pg_sys::Oid) -> Result<Rc<dyn ObjectStore>>,
+    /// refuses DROP EXTENSION of these names
+    pub drop_extensions: fn(&[String]) -> Result<()>,
+    /// refuses DROP SERVER of these names
+    pub drop_servers: fn(&[String]) -> Result<()>,
+    /// refuses DROP OWNED BY these roles
+    pub drop_owned: fn(&[pg_sys::Oid]) -> Result<()>,
+}
+
+static CATALOG: OnceLock<Catalog> = OnceLock::new();
+
+/// Registers the catalog, once, when the library is loaded.
+pub fn set_catalog(catalog: Catalog) {
+    CATALOG.get_or_init(|| catalog);
+}
+
+/// What was registered.
+pub(super) fn catalog() -> &'static Catalog {
+    match CATALOG.get() {
+        Some(catalog) => catalog,
+        None => raise(Error::internal("the cold catalog is not registered")),
+    }
+}
 
 thread_local! {
     static CACHE: RefCell<HashMap<u32, ChunkState>> = RefCell::new(HashMap::new());
@@ -49,7 +82,7 @@ pub fn of(relation: pg_sys::Oid) -> ChunkState {
             pg_sys::CacheRegisterRelcacheCallback(Some(on_relcache_inval), pg_sys::Datum::null())
         };
     }
-    let state = match cold_catalog::state_of(relation) {
+    let state = match (catalog().state_of)(relation) {
         Ok(state) => state,
         Err(e) => raise(e),
     };
@@ -116,7 +149,7 @@ fn xid_number(xid: pg_sys::TransactionId) -> u32 {
 
 /// The chunk was truncated or dropped: no file belongs to it any more.
 pub fn forget(relation: pg_sys::Oid, reason: &str) {
-    if let Err(e) = cold_catalog::forget_file(relation, reason) {
+    if let Err(e) = (catalog().forget)(relation, reason) {
         raise(e);
     }
     invalidate(relation);

@@ -26,3 +26,19 @@ pub unsafe fn millis(es: *mut pg_sys::ExplainState, label: &CStr, value: f64) {
     // SAFETY: promised by the caller
     unsafe { pg_sys::ExplainPropertyFloat(label.as_ptr(), c"ms".as_ptr(), value, 3, es) }
 }
+
+/// 1536 as "1.5 kB": for people.
+pub fn human_bytes(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if value < 1024.0 {
+            return if unit == "bytes" {
+                format!("{bytes} bytes")
+            } else {
+                format!("{value:.1} {unit}")
+            };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TB")
+}

@@ -2,6 +2,12 @@
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
+SET DateStyle = ISO;
+SET IntervalStyle = postgres;
+DROP EXTENSION IF EXISTS pg_strata;
+CREATE EXTENSION pg_strata;
+CREATE SCHEMA hyper_test;
+SET search_path = hyper_test, public;
 SET TimeZone = 'America/Caracas';
 
 -- 1. Register a partitioned table: partitions are adopted where they are
@@ -107,13 +113,14 @@ SELECT strata.create_hypertable('t', strata.by_range('ts', 7));
 SELECT strata.create_hypertable('t', strata.by_range('ts', 'a week'::text));
 SELECT strata.create_hypertable('t', strata.by_range('id', INTERVAL '1 day'));
 SELECT strata.create_hypertable('t', strata.by_range('id', -5));
-SELECT strata.create_hypertable('t', '{"column": "ts"}');
+SELECT strata.create_hypertable('t', '{"column": "ts"}'::jsonb);
+SELECT strata.create_hypertable('t', '{"type": "hash", "column": "ts"}'::strata.dimension_info);
 SELECT strata.create_hypertable('t', '7'::jsonb);
 
 -- 6. arguments of later versions, and NULLs
 SELECT strata.create_hypertable('t', strata.by_hash('id', 4));
 SELECT strata.create_hypertable('t', strata.by_id('id', 'ts'));
-SELECT strata.create_hypertable('t', strata.by_range('ts', partition_func => 'lower'::regproc));
+SELECT strata.create_hypertable('t', strata.by_range('ts', partition_func => 'pg_catalog.lower(text)'::regprocedure::oid::regproc));
 SELECT strata.create_hypertable('t', strata.by_range('ts'), end_column => 'id');
 SELECT strata.create_hypertable('t', strata.by_range('ts'), logical_key => 'id');
 SELECT strata.create_hypertable('t', strata.by_range('ts'), on_conflicting_unique => 'widen');
@@ -169,7 +176,6 @@ CREATE UNLOGGED TABLE mess (id int PRIMARY KEY, code text UNIQUE, ts timestamptz
 CREATE UNIQUE INDEX mess_expr ON mess (lower(code));
 ALTER TABLE mess ADD CONSTRAINT later CHECK (n < 100) NOT VALID;
 CREATE FUNCTION nop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-CREATE TRIGGER trans AFTER INSERT ON mess REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION nop();
 CREATE MATERIALIZED VIEW mess_mv AS SELECT * FROM mess;
 CREATE FUNCTION uses_row(mess) RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION atomic() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM mess; END;
@@ -181,7 +187,13 @@ SELECT report->'blockers'->>0 AS first_blocker, jsonb_array_length(report->'bloc
 SELECT strata.create_hypertable('typed', strata.by_range('ts'));
 CREATE TABLE gen (a int, k int GENERATED ALWAYS AS (a) STORED);
 SELECT strata.create_hypertable('gen', strata.by_range('k'));
-CREATE TABLE excl (k int, EXCLUDE USING btree (k WITH =));
+CREATE TABLE row_trans (ts timestamptz);
+CREATE TRIGGER trans AFTER INSERT ON row_trans REFERENCING NEW TABLE AS new_rows FOR EACH ROW EXECUTE FUNCTION nop();
+SELECT strata.create_hypertable('row_trans', strata.by_range('ts'));
+CREATE TABLE guarded (x int);
+CREATE POLICY uses_row_trans ON guarded USING (EXISTS (SELECT FROM row_trans));
+DROP TRIGGER trans ON row_trans;
+SELECT strata.create_hypertable('row_trans', strata.by_range('ts'));
 CREATE TABLE uniq (id int PRIMARY KEY, ts timestamptz);
 SELECT strata.create_hypertable('uniq', strata.by_range('ts'));
 DROP TABLE mess, mess_child CASCADE;
@@ -197,7 +209,7 @@ SELECT strata.create_hypertable('filled', strata.by_range('ts'), migrate_data =>
 UPDATE filled SET ts = 'infinity' WHERE ts IS NULL;
 SELECT strata.create_hypertable('filled', strata.by_range('ts'), migrate_data => true);
 UPDATE filled SET ts = '1024-01-01' WHERE x = 2;
-SELECT strata.create_hypertable('filled', strata.by_range('ts', INTERVAL '1 second'), migrate_data => true, dry_run => true) IS NOT NULL AS planned;
+SELECT hypertable_id, created, report FROM strata.create_hypertable('filled', strata.by_range('ts', INTERVAL '1 second'), dry_run => true);
 SET strata.move_limit = 0;
 SELECT strata.create_hypertable('filled', strata.by_range('ts'), migrate_data => true);
 RESET strata.move_limit;
@@ -212,13 +224,17 @@ SELECT count(*), count(DISTINCT tableoid) FROM filled;
 -- 10. rights: the owner may all of it, others nothing
 CREATE ROLE hyper_owner NOLOGIN;
 CREATE ROLE hyper_other NOLOGIN;
-CREATE TABLE mine (ts timestamptz NOT NULL, x int);
+-- the owner has no right to create anything in the schema of the table
+GRANT USAGE ON SCHEMA hyper_test TO hyper_owner, hyper_other;
+CREATE TABLE mine (ts timestamptz, x int);
 ALTER TABLE mine OWNER TO hyper_owner;
+INSERT INTO mine VALUES ('2020-01-01 11:00+00', 0);
 SET ROLE hyper_other;
 SELECT strata.create_hypertable('mine', strata.by_range('ts'));
 SET ROLE hyper_owner;
-SELECT created FROM strata.create_hypertable('mine', strata.by_range('ts', INTERVAL '1 day'));
+SELECT created, rows_moved FROM strata.create_hypertable('mine', strata.by_range('ts', INTERVAL '1 day'), migrate_data => true);
 SELECT strata.premake_chunks('mine', '2020-01-01 00:00+00', '2020-01-03 00:00+00');
+CREATE TABLE not_allowed (x int);
 INSERT INTO mine VALUES ('2020-01-01 12:00+00', 1);
 SELECT count(*) FROM strata.hypertables;
 SELECT count(*) FROM strata.hypertable;
@@ -250,23 +266,68 @@ SELECT created FROM strata.create_hypertable('"Odd Schema".mine', 'ts');
 SELECT hypertable_schema, count(*) FROM strata.hypertables WHERE hypertable_name = 'mine' GROUP BY 1 ORDER BY 1;
 ALTER TABLE "Odd Schema".mine RENAME COLUMN ts TO "At";
 ALTER TABLE "Odd Schema".mine RENAME TO "Not mine";
-ALTER TABLE "Odd Schema"."Not mine" SET SCHEMA public;
+CREATE SCHEMA other;
+ALTER TABLE "Odd Schema"."Not mine" SET SCHEMA other;
 SELECT hypertable_schema, hypertable_name, primary_dimension FROM strata.hypertables WHERE hypertable_name = 'Not mine';
 -- a detached chunk keeps its name: the next one gets a suffix
 ALTER TABLE big DETACH PARTITION strata_chunks.big_h4_0;
 SELECT strata.premake_chunks('big', 0, 1);
 SELECT strata.show_chunks('strata_chunks.big_h4_0');
-DROP TABLE "Not mine";
+DROP TABLE other."Not mine";
+DROP SCHEMA other;
 DROP SCHEMA "Odd Schema" CASCADE;
 DROP TABLE mine, strata_chunks.big_h4_0;
 SELECT count(*) FROM strata.hypertable WHERE relation NOT IN (SELECT oid FROM pg_class);
 SELECT count(*) FROM strata.chunk WHERE chunk NOT IN (SELECT oid FROM pg_class);
+DROP OWNED BY hyper_owner, hyper_other;
 DROP ROLE hyper_owner, hyper_other;
 
--- 12. without the extension the tables stay
+-- 12. foreign keys and views of other owners, a partitioned table that refers to it, and one to itself
+CREATE ROLE fk_owner NOLOGIN;
+CREATE ROLE fk_other NOLOGIN;
+GRANT USAGE, CREATE ON SCHEMA hyper_test TO fk_owner, fk_other;
+SET ROLE fk_owner;
+CREATE TABLE fk_base (id int, ts timestamptz, up int, up_ts timestamptz, PRIMARY KEY (id, ts), CONSTRAINT up_fk FOREIGN KEY (up, up_ts) REFERENCES fk_base);
+INSERT INTO fk_base SELECT i, timestamptz '2024-01-01 00:00+00' + i * interval '10 days', 1, timestamptz '2024-01-11 00:00+00' FROM generate_series(1, 10) i;
+GRANT SELECT, REFERENCES ON fk_base TO fk_other;
+SET ROLE fk_other;
+CREATE TABLE fk_ref (id int, ts timestamptz, CONSTRAINT ref_fk FOREIGN KEY (id, ts) REFERENCES fk_base) PARTITION BY LIST (id);
+CREATE TABLE fk_ref1 PARTITION OF fk_ref FOR VALUES IN (1, 2);
+INSERT INTO fk_ref SELECT id, ts FROM fk_base WHERE id < 3;
+CREATE VIEW fk_view AS SELECT id, ts FROM fk_base WHERE id > 2;
+CREATE RULE fk_rule AS ON INSERT TO fk_view DO INSTEAD INSERT INTO fk_base (id, ts) VALUES (NEW.id, NEW.ts);
+SET ROLE fk_owner;
+SELECT created, rows_moved, report->'carried' AS carried FROM strata.create_hypertable('fk_base', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);
+RESET ROLE;
+SELECT conname, conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname IN ('ref_fk', 'up_fk') AND conparentid = 0 AND conrelid::regclass::text IN ('fk_ref', 'fk_base') ORDER BY 1;
+SELECT c.relname, c.relowner::regrole, pg_get_ruledef(r.oid) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE rulename = 'fk_rule';
+SELECT count(*) FROM fk_view;
+INSERT INTO fk_ref VALUES (2, '2024-01-01');
+DELETE FROM fk_base WHERE id = 2;
+DELETE FROM fk_base WHERE id = 1;
+DELETE FROM fk_base WHERE id = 5 RETURNING id;
+-- a chunk whose rows are referenced stays, the hypertable with it
+SELECT strata.drop_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+SELECT count(*) FROM strata.show_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+-- the owner changes: chunks of both owners are made and dropped
+ALTER TABLE fk_base OWNER TO fk_other;
+SET ROLE fk_other;
+SELECT strata.premake_chunks('fk_base', '2023-01-01 00:00+00', '2023-02-01 00:00+00');
+DROP TABLE fk_ref;
+ALTER TABLE fk_base DROP CONSTRAINT up_fk;
+SELECT count(*) FROM strata.drop_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+RESET ROLE;
+DROP TABLE fk_base CASCADE;
+DROP OWNED BY fk_owner, fk_other;
+DROP ROLE fk_owner, fk_other;
+
+-- 13. without the extension the tables stay
 SELECT count(*) FROM reg;
 DROP EXTENSION pg_strata;
 SELECT count(*) FROM reg;
 SELECT count(*) FROM pg_inherits WHERE inhparent = 'big'::regclass;
 CREATE EXTENSION pg_strata;
 SELECT created, report->'adopted_partitions' AS adopted FROM strata.create_hypertable('big', strata.by_range('k', 10));
+DROP SCHEMA hyper_test CASCADE;
+DROP FOREIGN DATA WRAPPER nowhere CASCADE;
+SELECT count(*) FROM strata.hypertables;

@@ -1,5 +1,8 @@
 -- A plain table with everything on it becomes a hypertable: nothing may be lost on the way.
 SET client_min_messages = warning;
+SET DateStyle = ISO;
+DROP EXTENSION IF EXISTS pg_strata;
+CREATE EXTENSION pg_strata;
 SET TimeZone = 'Pacific/Kiritimati';
 CREATE ROLE carry_owner NOLOGIN;
 CREATE ROLE carry_reader NOLOGIN;
@@ -8,7 +11,7 @@ CREATE SCHEMA "Carry It";
 CREATE SCHEMA carry_stats;
 GRANT USAGE, CREATE ON SCHEMA "Carry It" TO carry_owner;
 GRANT USAGE ON SCHEMA "Carry It" TO carry_reader, carry_friend;
-GRANT CREATE ON SCHEMA carry_stats TO carry_owner;
+GRANT USAGE, CREATE ON SCHEMA carry_stats TO carry_owner;
 -- nothing of these may end up on the hypertable or its chunks
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO carry_friend;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO carry_friend;

@@ -1,0 +1,194 @@
+//! A running scan of a cold chunk: parameters, the file's rows, columns that the file lacks.
+
+use super::cold_am::cold_tid;
+use super::cold_datum::Codec;
+use super::cold_reader::Reader;
+use crate::cold::manifest::Manifest;
+use crate::cold::mapping::Cell;
+use crate::cold::pushdown::{self, Condition, Order, Query};
+use crate::error::Result;
+use pgrx::pg_sys;
+use std::rc::Rc;
+
+/// Where the scan is.
+pub(super) enum Phase {
+    NotStarted,
+    File,
+    Stub(pg_sys::TableScanDesc),
+    Done,
+}
+
+pub(super) struct Scan {
+    pub(super) manifest: Rc<Manifest>,
+    pub(super) needed: Vec<i16>,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) order: Option<Order>,
+    /// value expressions and codecs for their types
+    pub(super) params: Vec<(*mut pg_sys::ExprState, Codec)>,
+    pub(super) missing: Vec<(usize, Option<pg_sys::Datum>)>,
+    pub(super) query: Query,
+    pub(super) reader: Option<Reader>,
+    pub(super) phase: Phase,
+    pub(super) stub_slot: *mut pg_sys::TupleTableSlot,
+    pub(super) owner: pg_sys::Oid,
+    pub(super) rows_read: i64,
+    /// this process has read, not a parallel worker
+    pub(super) started: bool,
+}
+
+/// Values of needed columns that the file does not have: added after the export.
+pub(super) unsafe fn missing_values(
+    manifest: &Manifest,
+    desc: pg_sys::TupleDesc,
+    needed: &[i16],
+) -> Result<Vec<(usize, Option<pg_sys::Datum>)>> {
+    let mut out = Vec::new();
+    for attnum in needed {
+        let known = manifest.column(*attnum);
+        if known.is_some_and(|c| c.physical.is_some()) {
+            continue;
+        }
+        let i = (*attnum - 1) as usize;
+        let value = match known {
+            Some(column) => match &column.missing {
+                // SAFETY: attnum is a column of this relation
+                Some(text) => unsafe {
+                    let _settings = super::cold_datum::pin_settings();
+                    let att = super::compat::attribute(desc, i);
+                    let mut codec = Codec::new((*att).atttypid, (*att).atttypmod);
+                    Some(codec.read_text(text)?)
+                },
+                None => None,
+            },
+            None => {
+                let mut null = true;
+                // SAFETY: attnum is a column of this relation; the value lives in its descriptor,
+                // which the open relation pins
+                let datum = unsafe { pg_sys::getmissingattr(desc, i32::from(*attnum), &mut null) };
+                (!null).then_some(datum)
+            }
+        };
+        out.push((i, value));
+    }
+    Ok(out)
+}
+
+impl Scan {
+    /// Evaluates the parameters and starts reading the file from its beginning.
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
+        // SAFETY: promised by the caller
+        let (context, desc) = unsafe {
+            (
+                (*node).ss.ps.ps_ExprContext,
+                (*(*node).ss.ss_currentRelation).rd_att,
+            )
+        };
+        let mut values: Vec<Option<Cell>> = Vec::with_capacity(self.params.len());
+        for (expr, codec) in &mut self.params {
+            // SAFETY: the expression was initialised for this node
+            values.push(unsafe { evaluate(*expr, codec, context) });
+        }
+        // a value without native form cannot be compared inside the file
+        let usable: Vec<Condition> = self
+            .conditions
+            .iter()
+            .filter(|c| {
+                c.param
+                    .is_none_or(|p| values.get(p).is_some_and(Option::is_some))
+            })
+            .copied()
+            .collect();
+        let query = pushdown::select(&self.manifest, &self.needed, &usable, self.order);
+        if self.reader.is_none() || query != self.query {
+            // SAFETY: the descriptor is the chunk's
+            let mut reader =
+                unsafe { Reader::new(Rc::clone(&self.manifest), &query, desc, self.owner)? };
+            if let Some(old) = &self.reader {
+                reader.add_stats(old.stats);
+            }
+            self.reader = Some(reader);
+            self.query = query;
+        }
+        let binds: Vec<Cell> = self
+            .query
+            .binds
+            .iter()
+            .map(|p| values[*p].clone().unwrap_or(Cell::Null))
+            .collect();
+        if let Some(reader) = &mut self.reader {
+            reader.restart(&binds)?;
+        }
+        self.phase = Phase::File;
+        self.started = true;
+        Ok(())
+    }
+
+    /// Stores the next file row in `slot`; false at the end of the file.
+    ///
+    /// # Safety
+    /// `slot` must be the (cleared) scan slot of the node.
+    pub(super) unsafe fn next_file_row(
+        &mut self,
+        slot: *mut pg_sys::TupleTableSlot,
+        relation: pg_sys::Oid,
+    ) -> Result<bool> {
+        let Some(reader) = &mut self.reader else {
+            return Ok(false);
+        };
+        // SAFETY: a slot has room for all attributes of its descriptor
+        let (values, nulls) = unsafe {
+            let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
+            (
+                std::slice::from_raw_parts_mut((*slot).tts_values, natts),
+                std::slice::from_raw_parts_mut((*slot).tts_isnull, natts),
+            )
+        };
+        nulls.fill(true);
+        let Some(rowid) = reader.next(values, nulls)? else {
+            return Ok(false);
+        };
+        for (i, value) in &self.missing {
+            nulls[*i] = value.is_none();
+            values[*i] = value.unwrap_or(pg_sys::Datum::null());
+        }
+        self.rows_read += 1;
+        // SAFETY: values and nulls are filled
+        unsafe {
+            (*slot).tts_tid = cold_tid(rowid);
+            (*slot).tts_tableOid = relation;
+            pg_sys::ExecStoreVirtualTuple(slot);
+        }
+        Ok(true)
+    }
+
+    pub(super) fn end_stub(&mut self) {
+        if let Phase::Stub(desc) = std::mem::replace(&mut self.phase, Phase::Done) {
+            // SAFETY: the scan that next() began, ended once
+            unsafe { pg_sys::table_endscan(desc) };
+        }
+    }
+}
+
+/// The value of an expression as a cell; `None` when it has no native form.
+unsafe fn evaluate(
+    expr: *mut pg_sys::ExprState,
+    codec: &mut Codec,
+    context: *mut pg_sys::ExprContext,
+) -> Option<Cell> {
+    // SAFETY: promised by the caller; by-reference values are copied into the cell
+    unsafe {
+        let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
+        let mut null = false;
+        let datum = pg_sys::ExecEvalExpr(expr, context, &mut null);
+        let cell = if null {
+            Cell::Null
+        } else {
+            codec.encode(datum)
+        };
+        pg_sys::MemoryContextSwitchTo(old);
+        (!codec.encoding.is_fallback(cell.as_ref())).then_some(cell)
+    }
+}
