@@ -303,11 +303,11 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
     }
 }
 
-/// Plan node: `custom_private` = (order, needed attnums, conditions as attnum/op/param triples),
+/// Plan node: `custom_private` = (order, conditions as attnum/op/param triples),
 /// `custom_exprs` = the values. Only copyable nodes: plans are cached and sent to workers.
 #[pg_guard]
 unsafe extern "C-unwind" fn plan_path(
-    root: *mut pg_sys::PlannerInfo,
+    _root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     best: *mut pg_sys::CustomPath,
     tlist: *mut pg_sys::List,
@@ -339,10 +339,6 @@ unsafe extern "C-unwind" fn plan_path(
             }
             conditions.extend(&[i32::from(pushed.attnum), pushed.op.to_number(), param]);
         }
-        let mut needed = IntList::new();
-        for attnum in needed_columns(root, rel, tlist, quals) {
-            needed.push(attnum);
-        }
         let scan = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
         (*scan).scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
         (*scan).scan.plan.targetlist = tlist;
@@ -356,42 +352,9 @@ unsafe extern "C-unwind" fn plan_path(
             (*best).custom_private
         };
         let mut private = pg_sys::lappend(std::ptr::null_mut(), order.cast());
-        private = pg_sys::lappend(private, needed.into_list().cast());
         private = pg_sys::lappend(private, conditions.into_list().cast());
         (*scan).custom_private = private;
         (*scan).methods = super::cold_scan::scan_methods();
         scan.cast()
-    }
-}
-
-/// Attribute numbers that the target list or a condition mentions; a whole-row reference needs all.
-unsafe fn needed_columns(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    tlist: *mut pg_sys::List,
-    quals: *mut pg_sys::List,
-) -> Vec<i32> {
-    // SAFETY: the planner's own structures; the relation is locked
-    unsafe {
-        let mut set = std::ptr::null_mut();
-        pg_sys::pull_varattnos(tlist.cast(), (*rel).relid, &mut set);
-        pg_sys::pull_varattnos(quals.cast(), (*rel).relid, &mut set);
-        let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
-        let relation = pg_sys::RelationIdGetRelation((*rte).relid);
-        if relation.is_null() {
-            raise(Error::internal(
-                "a cold chunk vanished while it was planned",
-            ));
-        }
-        let desc = (*relation).rd_att;
-        let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
-        let whole = pg_sys::bms_is_member(-first, set);
-        let needed = (0..(*desc).natts)
-            .filter(|i| !(*super::compat::attribute(desc, *i as usize)).attisdropped)
-            .map(|i| i + 1)
-            .filter(|attnum| whole || pg_sys::bms_is_member(attnum - first, set))
-            .collect();
-        pg_sys::RelationClose(relation);
-        needed
     }
 }

@@ -51,8 +51,9 @@ fn main() {
     load(&show, &mut client);
     let before = digest(&mut client);
     make_hypertable(&show, &cluster, &mut client);
+    let answers = questions::answers(&cluster);
     tier(&show, &mut client);
-    questions::ask(&show, &cluster, &mut client);
+    questions::ask(&show, &cluster, &mut client, &answers);
     let key = open_a_file(&show, &cluster, &mut client);
     bring_back(&show, &mut client);
     compare(&show, &before, &digest(&mut client));
@@ -82,7 +83,9 @@ fn load(show: &Show, client: &mut Client) {
 
 fn make_hypertable(show: &Show, cluster: &Cluster, client: &mut Client) {
     show.step("A hypertable: one chunk per month");
-    show.text("The table keeps its name, its rows and its primary key. Each month becomes a partition.");
+    show.text(
+        "The table keeps its name, its rows and its primary key. Each month becomes a partition.",
+    );
     let sql = "SELECT created, chunks, rows_moved FROM strata.create_hypertable('weather',\n    \
                strata.by_range('time_hour', interval '1 month'), migrate_data => true);";
     show.sql(sql);
@@ -98,7 +101,9 @@ fn tier(show: &Show, client: &mut Client) {
     let sql = format!("CALL strata.tier_chunks('weather', older_than => timestamptz '{CUTOFF}');");
     show.sql(&sql);
     let start = Instant::now();
-    client.batch_execute(&sql).unwrap_or_else(|error| fail(&error));
+    client
+        .batch_execute(&sql)
+        .unwrap_or_else(|error| fail(&error));
     let map = ChunkMap::read(client).after(&hot);
     show.result(&format!(
         "{} chunks became SQLite files in {:.1} s: {} of table and indexes are now {} of files",
@@ -123,7 +128,10 @@ fn open_a_file(show: &Show, cluster: &Cluster, client: &mut Client) -> String {
     let (chunk, key, folder, rows): (String, String, String, i64) =
         (row.get(0), row.get(1), row.get(2), row.get(3));
     let file = cluster.data().join(folder).join(&key);
-    show.text(&format!("{chunk}, {} rows, is this file:", show::number(rows as u64)));
+    show.text(&format!(
+        "{chunk}, {} rows, is this file:",
+        show::number(rows as u64)
+    ));
     show.text(&file.display().to_string());
     let sql = "SELECT origin, time_hour, temp, wind_speed FROM weather ORDER BY temp LIMIT 3;";
     show.command(&format!("sqlite3 -readonly -box {key} \"{sql}\""));
@@ -165,8 +173,12 @@ fn digest(client: &mut Client) -> String {
 
 fn compare(show: &Show, before: &str, after: &str) {
     show.step("Nothing was lost on the way");
-    show.text(&format!("md5 of all rows in the plain table at the start:     {before}"));
-    show.text(&format!("md5 of all rows now, hot, cold and brought back: {after}"));
+    show.text(&format!(
+        "md5 of all rows of the plain table, at the start:       {before}"
+    ));
+    show.text(&format!(
+        "md5 of all rows now, hot, cold and brought back again: {after}"
+    ));
     assert_eq!(before, after, "the rows have changed");
     show.result("the same");
 }
@@ -186,10 +198,14 @@ fn say_where(show: &Show, cluster: &Cluster, file: &str, keep: bool) {
             cluster.postmaster()
         ));
     } else {
-        show.text(&format!("This demo's server lay in {folder}; it is stopped and removed now."));
+        show.text(&format!(
+            "This demo's server lay in {folder}; it is stopped and removed now."
+        ));
         show.text("`.ci/demo --keep` leaves it running and says how to connect.");
     }
-    show.text("Cold files go to the folder strata.cold_directory, or to any S3 bucket: see README.md.");
+    show.text(
+        "Cold files go to the folder strata.cold_directory, or to any S3 bucket: see README.md.",
+    );
 }
 
 /// Ends the demo with the server's own words.

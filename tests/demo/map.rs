@@ -72,7 +72,10 @@ impl ChunkMap {
 
     /// One line per chunk that has rows; the bar's length is its size.
     pub fn draw(&self, show: &Show) {
-        let longest = self.chunks.iter().map(|chunk| chunk.bytes.max(chunk.hot_bytes));
+        let longest = self
+            .chunks
+            .iter()
+            .map(|chunk| chunk.bytes.max(chunk.hot_bytes));
         let longest = longest.max().unwrap_or(1).max(1);
         println!();
         for chunk in self.chunks.iter().filter(|chunk| chunk.rows > 0) {
@@ -89,12 +92,18 @@ impl ChunkMap {
                 old if chunk.cold && old > 0 => format!("  (was {})", bytes(old)),
                 _ => String::new(),
             };
-            println!("     {}  {word}  {bar}{space} {rows:>6} rows {size:>7}{before}", chunk.month);
+            println!(
+                "     {}  {word}  {bar}{space} {rows:>6} rows {size:>7}{before}",
+                chunk.month
+            );
         }
         let mut empty = self.chunks.iter().filter(|chunk| chunk.rows == 0);
         if let Some(first) = empty.next() {
             let last = empty.next_back().unwrap_or(first);
-            println!("     and empty chunks for rows to come, {} to {}", first.month, last.month);
+            println!(
+                "     and empty chunks for rows to come, {} to {}",
+                first.month, last.month
+            );
         }
         println!();
     }

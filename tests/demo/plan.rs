@@ -18,7 +18,9 @@ pub struct Read {
 impl Read {
     pub fn of(client: &mut Client, sql: &str) -> Read {
         let sql = format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}");
-        let row = client.query_one(&sql, &[]).unwrap_or_else(|error| fail(&error));
+        let row = client
+            .query_one(&sql, &[])
+            .unwrap_or_else(|error| fail(&error));
         let Json(plan) = row.get(0);
         let mut read = Read {
             milliseconds: plan[0]["Execution Time"].as_f64().unwrap_or(0.0),

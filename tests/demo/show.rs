@@ -68,7 +68,9 @@ impl Show {
     /// Shows and runs a statement.
     pub fn run(&self, client: &mut Client, sql: &str) {
         self.sql(sql);
-        client.batch_execute(sql).unwrap_or_else(|error| fail(&error));
+        client
+            .batch_execute(sql)
+            .unwrap_or_else(|error| fail(&error));
     }
 
     /// Runs a query in psql and shows its table.
