@@ -3,7 +3,6 @@ SET timezone = 'UTC';
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS pg_strata;
 CREATE EXTENSION pg_strata;
-RESET client_min_messages;
 
 -- EXPLAIN without what differs from run to run
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
