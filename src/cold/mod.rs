@@ -44,6 +44,7 @@ pub fn init() {
         drop_extensions: catalog::guard::drop_extensions,
         drop_schemas: catalog::guard::drop_schemas,
         drop_servers: catalog::guard::drop_servers,
+        alter_type: catalog::guard::alter_type,
         drop_owned: catalog::guard::drop_owned,
     });
 }

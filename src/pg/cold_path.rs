@@ -86,14 +86,14 @@ pub unsafe fn rel_pathlist(
                 ),
             ));
         }
-        if pg_sys::is_dummy_rel(rel) {
+        if pg_sys::is_dummy_rel(rel) || is_current_of(rel) {
             return;
         }
         (*rel).pathlist = std::ptr::null_mut();
         (*rel).partial_pathlist = std::ptr::null_mut();
-        pg_sys::add_path(rel, make_path(rel, &manifest).cast());
+        pg_sys::add_path(rel, make_path(root, rel, &manifest).cast());
         if let Some((keys, order)) = wanted_order(root, rel, &manifest) {
-            let path = make_path(rel, &manifest);
+            let path = make_path(root, rel, &manifest);
             (*path).path.pathkeys = keys;
             // a file is read in the order of an index or sorted by SQLite: slightly dearer
             (*path).path.total_cost *= 1.05;
@@ -107,9 +107,24 @@ pub unsafe fn rel_pathlist(
     }
 }
 
+/// WHERE CURRENT OF works through a TID scan only, which the planner prefers by cost. It finds
+/// nothing here unless the cursor stands on a row of this chunk, and that row cannot change.
+unsafe fn is_current_of(rel: *mut pg_sys::RelOptInfo) -> bool {
+    // SAFETY: nodes of the planner are valid and tagged
+    unsafe {
+        list::pointers::<pg_sys::RestrictInfo>((*rel).baserestrictinfo).any(|info| {
+            (*(*info).clause.cast::<pg_sys::Node>()).type_ == pg_sys::NodeTag::T_CurrentOfExpr
+        })
+    }
+}
+
 /// Startup is free on purpose: an ordered Append sums its children's startup costs, and a file
 /// that is never asked for a row is never opened.
-unsafe fn make_path(rel: *mut pg_sys::RelOptInfo, manifest: &Manifest) -> *mut pg_sys::CustomPath {
+unsafe fn make_path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    manifest: &Manifest,
+) -> *mut pg_sys::CustomPath {
     // SAFETY: a fresh node; rel is the planner's valid struct
     unsafe {
         let path = pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
@@ -117,14 +132,22 @@ unsafe fn make_path(rel: *mut pg_sys::RelOptInfo, manifest: &Manifest) -> *mut p
         (*path).path.pathtype = pg_sys::NodeTag::T_CustomScan;
         (*path).path.parent = rel;
         (*path).path.pathtarget = (*rel).reltarget;
-        (*path).path.rows = (*rel).rows;
+        // the target list may hold LATERAL references, also where no qual does
+        let parameters = pg_sys::get_baserel_parampathinfo(root, rel, (*rel).lateral_relids);
+        (*path).path.param_info = parameters;
+        let rows = if parameters.is_null() {
+            (*rel).rows
+        } else {
+            (*parameters).ppi_rows
+        };
+        (*path).path.rows = rows;
         (*path).path.parallel_safe = (*rel).consider_parallel;
         (*path).path.startup_cost = 0.0;
-        let fraction = ((*rel).rows / (manifest.rows.max(1) as f64)).clamp(0.0, 1.0);
+        let fraction = (rows / (manifest.rows.max(1) as f64)).clamp(0.0, 1.0);
         let bytes = manifest.bytes as f64;
         (*path).path.total_cost = OPEN_COST
             + bytes * fraction * BYTE_COST
-            + (*rel).rows * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
+            + rows * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
         (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
         (*path).methods = &PATH_METHODS.0;
         path

@@ -3,7 +3,7 @@
 use super::cold_datum::Codec;
 use super::cold_run::{Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
-use super::list;
+use super::{cold_dump, list};
 use crate::cold::manifest::ChunkState;
 use crate::cold::pushdown::{self, Condition, Op, Order};
 use crate::error::Error;
@@ -92,15 +92,15 @@ unsafe extern "C-unwind" fn begin(
         let mut private = list::pointers::<pg_sys::List>((*plan).custom_private);
         let mut next = || list::integers(private.next().unwrap_or(std::ptr::null_mut()));
         let order = read_order(&next());
-        let needed = needed_columns(&raw const (*plan).scan, (*rel).rd_att);
         let conditions = read_conditions(&next(), (*rel).rd_att);
+        let needed = needed_columns(plan, (*rel).rd_att);
         let params = list::pointers::<pg_sys::Expr>((*plan).custom_exprs)
             .map(|expr| {
                 let codec = Codec::new(pg_sys::exprType(expr.cast()), -1);
                 (pg_sys::ExecInitExpr(expr, &mut (*node).ss.ps), codec)
             })
             .collect();
-        let missing = missing_values(&manifest, (*rel).rd_att, &needed);
+        let missing = missing_values(&manifest, (*rel).rd_att, (*(*rel).rd_rel).relowner, &needed);
         let missing = missing.unwrap_or_else(|e| raise(e));
         let pushed = if super::guc::COLD_PUSHDOWN.get() {
             conditions.as_slice()
@@ -136,21 +136,22 @@ unsafe extern "C-unwind" fn begin(
     }
 }
 
-/// Columns that the node must fill. Looked up here, because the planner may exchange the target
-/// list after the node was made (it puts a projection into the node itself).
-unsafe fn needed_columns(scan: *const pg_sys::Scan, desc: pg_sys::TupleDesc) -> Vec<i16> {
-    // SAFETY: the finished plan node of this scan, and the descriptor of its relation
+/// Attribute numbers that the target list or a condition mentions; a whole-row reference needs all.
+///
+/// Read off the finished plan: the planner may give the node another target list after making it.
+unsafe fn needed_columns(plan: *const pg_sys::CustomScan, desc: pg_sys::TupleDesc) -> Vec<i16> {
+    // SAFETY: a finished plan node and the descriptor of its relation
     unsafe {
         let mut set = std::ptr::null_mut();
-        pg_sys::pull_varattnos((*scan).plan.targetlist.cast(), (*scan).scanrelid, &mut set);
-        pg_sys::pull_varattnos((*scan).plan.qual.cast(), (*scan).scanrelid, &mut set);
+        let relid = (*plan).scan.scanrelid;
+        pg_sys::pull_varattnos((*plan).scan.plan.targetlist.cast(), relid, &mut set);
+        pg_sys::pull_varattnos((*plan).scan.plan.qual.cast(), relid, &mut set);
         let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
         let whole = pg_sys::bms_is_member(-first, set);
-        (0..(*desc).natts)
-            .filter(|i| !(*super::compat::attribute(desc, *i as usize)).attisdropped)
-            .map(|i| i + 1)
-            .filter(|attnum| whole || pg_sys::bms_is_member(attnum - first, set))
-            .map(|attnum| attnum as i16)
+        (1..=(*desc).natts)
+            .filter(|n| !(*super::compat::attribute(desc, (*n - 1) as usize)).attisdropped)
+            .filter(|n| whole || pg_sys::bms_is_member(*n - first, set))
+            .map(|n| n as i16)
             .collect()
     }
 }
@@ -193,10 +194,12 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
         let slot = (*node).ss_ScanTupleSlot;
         let rel = (*node).ss_currentRelation;
         pg_sys::ExecClearTuple(slot);
-        if matches!(scan.phase, Phase::NotStarted)
-            && let Err(e) = scan.start(css)
-        {
-            raise(e);
+        if matches!(scan.phase, Phase::NotStarted) {
+            if cold_dump::leaves_file_out((*rel).rd_id) {
+                scan.phase = Phase::Stub(begin_stub(node));
+            } else if let Err(e) = scan.start(css) {
+                raise(e);
+            }
         }
         if matches!(scan.phase, Phase::File) {
             // values live until the next row is asked for
@@ -206,12 +209,7 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
             pg_sys::MemoryContextSwitchTo(old);
             match found {
                 Ok(true) => return slot,
-                Ok(false) => {
-                    let _own = StubScan::begin();
-                    let snapshot = (*(*node).ps.state).es_snapshot;
-                    let desc = pg_sys::table_beginscan(rel, snapshot, 0, std::ptr::null_mut());
-                    scan.phase = Phase::Stub(desc);
-                }
+                Ok(false) => scan.phase = Phase::Stub(begin_stub(node)),
                 Err(e) => raise(e),
             }
         }
@@ -226,6 +224,20 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
             scan.end_stub();
         }
         std::ptr::null_mut()
+    }
+}
+
+unsafe fn begin_stub(node: *mut pg_sys::ScanState) -> pg_sys::TableScanDesc {
+    let _own = StubScan::begin();
+    // SAFETY: the executor's own node, with its relation open
+    unsafe {
+        let snapshot = (*(*node).ps.state).es_snapshot;
+        pg_sys::table_beginscan(
+            (*node).ss_currentRelation,
+            snapshot,
+            0,
+            std::ptr::null_mut(),
+        )
     }
 }
 

@@ -51,8 +51,9 @@ fn main() {
     load(&show, &mut client);
     let before = digest(&mut client);
     make_hypertable(&show, &cluster, &mut client);
+    let answers = questions::answers(&cluster);
     tier(&show, &mut client);
-    questions::ask(&show, &cluster, &mut client);
+    questions::ask(&show, &cluster, &mut client, &answers);
     let key = open_a_file(&show, &cluster, &mut client);
     bring_back(&show, &mut client);
     compare(&show, &before, &digest(&mut client));
@@ -173,10 +174,10 @@ fn digest(client: &mut Client) -> String {
 fn compare(show: &Show, before: &str, after: &str) {
     show.step("Nothing was lost on the way");
     show.text(&format!(
-        "md5 of all rows in the plain table at the start:     {before}"
+        "md5 of all rows of the plain table, at the start:       {before}"
     ));
     show.text(&format!(
-        "md5 of all rows now, hot, cold and brought back: {after}"
+        "md5 of all rows now, hot, cold and brought back again: {after}"
     ));
     assert_eq!(before, after, "the rows have changed");
     show.result("the same");

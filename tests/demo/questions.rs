@@ -37,7 +37,14 @@ FROM weather WHERE time_hour >= '2013-12-01 00:00+00' ORDER BY temp DESC NULLS L
     ),
 ];
 
-pub fn ask(show: &Show, cluster: &Cluster, client: &mut Client) {
+/// The answers as psql prints them.
+pub fn answers(cluster: &Cluster) -> Vec<String> {
+    let ask = |(_, sql): &(&str, &str)| cluster.psql(DATABASE, sql);
+    QUESTIONS.iter().map(ask).collect()
+}
+
+/// Asks them aloud. `before`: the answers of the time when every row was hot.
+pub fn ask(show: &Show, cluster: &Cluster, client: &mut Client, before: &[String]) {
     show.step("Questions, asked as if nothing had happened");
     let cold = ChunkMap::read(client).cold();
     for (question, sql) in QUESTIONS {
@@ -46,4 +53,6 @@ pub fn ask(show: &Show, cluster: &Cluster, client: &mut Client) {
         show.table(cluster, DATABASE, sql);
         show.result(&format!("{}\n", Read::of(client, sql).sentence(cold)));
     }
+    assert_eq!(before, answers(cluster), "an answer has changed");
+    show.text("All five answers are the same as before the move.");
 }
