@@ -183,6 +183,10 @@ fn missing_or_damaged_object_on_s3() {
     reads_fail(&db, "XX001");
     damage(&file, |now| *now = bytes.clone());
     assert_eq!(db.hash(), hash);
+    damage(&file, |bytes| bytes[100_000] ^= 4);
+    reads_fail(&db, "XX001");
+    assert_eq!(check_status(&db), "changed ok");
+    damage(&file, |now| *now = bytes.clone());
     // another object under the same name: the store tells by its entity tag
     proxy.inject("GET", &key, Fault::ETag("other".to_owned()));
     reads_fail(&db, "XX001");

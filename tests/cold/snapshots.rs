@@ -2,7 +2,8 @@
 
 use crate::common::{Cluster, wait_until};
 use crate::support::{
-    Armed, Db, FEBRUARY, HASH, JANUARY, arm, chunk_state, exec, one, wait_at, wait_cold,
+    Armed, Db, FEBRUARY, HASH, JANUARY, arm, chunk_state, exec, one, unknown_objects, wait_at,
+    wait_cold,
 };
 use postgres::Client;
 use std::sync::OnceLock;
@@ -184,37 +185,9 @@ fn export_gives_way_to_writers() {
             .expect("a number");
         assert!(attempts >= 2, "{point}: {attempts} attempts");
         // objects of attempts that gave way wait to be deleted; nothing else lies there
-        assert_eq!(unowned(&db), "", "{point}");
+        let unknown = unknown_objects(&db);
+        assert!(unknown.is_empty(), "{point}: {unknown:?}");
     }
-}
-
-/// Objects in the built-in store of the database's tag that the catalog does not know.
-fn unowned(db: &Db) -> String {
-    let root = db.cluster.data().join("strata_cold");
-    let known = db.one(
-        "SELECT string_agg(key, ' ') FROM (SELECT key FROM strata.cold_file WHERE key IS NOT NULL \
-         UNION ALL SELECT key FROM strata.cold_upload UNION ALL SELECT key FROM strata.cold_delete_queue) k",
-    );
-    let mut folders = vec![root.clone()];
-    let mut unknown = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let key = path
-                .strip_prefix(&root)
-                .expect("a key")
-                .to_string_lossy()
-                .into_owned();
-            if path.is_dir() {
-                folders.push(path);
-            } else if key.contains(&db.name.replace('_', "_"))
-                && !known.split(' ').any(|k| k == key)
-            {
-                unknown.push(key);
-            }
-        }
-    }
-    unknown.join(" ")
 }
 
 /// A writer that has not ended when the swap comes: the export names it and takes its rows along.
