@@ -180,6 +180,12 @@ fn detached_chunk_keeps_its_rows() {
     fails(&mut session, &attach, "55000", &["m_h1_20250201"]);
     let alone = format!("SELECT count(*) FROM {FEBRUARY}");
     assert_eq!(one(&mut session, &alone), "672");
+    exec(
+        &mut session,
+        &format!("CALL strata.untier_chunk('{FEBRUARY}')"),
+    );
+    exec(&mut session, &attach);
+    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2160");
 }
 
 #[test]
