@@ -99,7 +99,7 @@ fn count_crashes(cluster: &Cluster) -> usize {
     cluster.log().matches("was terminated by signal 9").count()
 }
 
-fn make<'a>(cluster: &'a Cluster) -> (Db<'a>, String) {
+fn make(cluster: &Cluster) -> (Db<'_>, String) {
     let db = Db::new(cluster, "crash");
     db.metrics();
     db.run("DELETE FROM m WHERE id % 3 > 0");

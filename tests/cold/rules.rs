@@ -2,7 +2,7 @@
 
 use crate::support::{Db, FEBRUARY, JANUARY, chunk_state, exec, fails, one, rows, server};
 
-fn cold<'a>(name: &'a str) -> Db<'a> {
+fn cold(name: &str) -> Db<'_> {
     let db = Db::new(server(), name);
     db.metrics();
     db.tier("2025-03-01");

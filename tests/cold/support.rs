@@ -31,7 +31,6 @@ pub struct Armed(Mutex<Cluster>);
 impl Armed {
     pub fn new() -> Armed {
         let builder = Cluster::builder().set("max_worker_processes", "24");
-        // an orphan of a crash is not to be waited for
         Armed(Mutex::new(builder.start()))
     }
 
