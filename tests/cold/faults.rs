@@ -183,10 +183,16 @@ fn missing_or_damaged_object_on_s3() {
     reads_fail(&db, "XX001");
     damage(&file, |now| *now = bytes.clone());
     assert_eq!(db.hash(), hash);
-    damage(&file, |bytes| bytes[100_000] ^= 4);
-    reads_fail(&db, "XX001");
+    // this store does not notice what happens to its files: then a deep check does, and untiering
+    damage(&file, |bytes| {
+        let at = bytes.windows(4).position(|window| window == b"n123");
+        bytes[at.expect("a stored text")] ^= 4;
+    });
     assert_eq!(check_status(&db), "changed ok");
+    let untier = "CALL strata.untier_chunk('strata_chunks.m_h1_20250101')";
+    fails(&mut db.session(), untier, "XX001", &[&key]);
     damage(&file, |now| *now = bytes.clone());
+    assert_eq!(check_status(&db), "ok ok");
     // another object under the same name: the store tells by its entity tag
     proxy.inject("GET", &key, Fault::ETag("other".to_owned()));
     reads_fail(&db, "XX001");
