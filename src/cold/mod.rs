@@ -41,7 +41,7 @@ pub fn init() {
         state_of: catalog::state_of,
         forget: catalog::forget_file,
         store: servers::store_for,
-        drop_extensions: catalog::guard::drop_extensions,
+        drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
         alter_type: catalog::guard::alter_type,
         drop_owned: catalog::guard::drop_owned,

@@ -18,8 +18,8 @@ pub struct Catalog {
     pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
     /// the store behind a server, for the chunks of a hypertable
     pub store: fn(&str, pg_sys::Oid) -> Result<Rc<dyn ObjectStore>>,
-    /// refuses DROP EXTENSION of these names
-    pub drop_extensions: fn(&[String]) -> Result<()>,
+    /// refuses a command that drops the extension
+    pub drop_extension: fn() -> Result<()>,
     /// refuses DROP SERVER of these names
     pub drop_servers: fn(&[String]) -> Result<()>,
     /// refuses DROP OWNED BY these roles

@@ -36,9 +36,9 @@ fn count(sql: &str, args: &[pgrx::datum::DatumWithOid<'_>]) -> Result<Vec<(i64, 
     as_extension_owner(|| spi::read_latest(sql, args, |row| Ok((row.need(1)?, row.get(2)?))))
 }
 
-/// 55000 when the extension is among `names` and a chunk is cold.
-pub fn drop_extensions(names: &[String]) -> Result<()> {
-    if !names.iter().any(|n| n == "pg_strata") || pg_catalog::extension().is_none() {
+/// 55000 when a chunk is cold: it would be dropped with the extension's access method.
+pub fn drop_extension() -> Result<()> {
+    if pg_catalog::extension().is_none() {
         return Ok(());
     }
     refuse_if_any("extension \"pg_strata\"", count(COLD, &[])?)
