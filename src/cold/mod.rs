@@ -39,6 +39,7 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 pub fn init() {
     set_catalog(Catalog {
         state_of: catalog::state_of,
+        file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
         store: servers::store_for,
         drop_extension: catalog::guard::drop_extension,

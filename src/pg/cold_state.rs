@@ -14,6 +14,8 @@ use std::sync::OnceLock;
 pub struct Catalog {
     /// state of a chunk by the latest snapshot
     pub state_of: fn(pg_sys::Oid) -> Result<ChunkState>,
+    /// id of the chunk's live file by the snapshot of the running query
+    pub file_in_snapshot: fn(pg_sys::Oid) -> Result<Option<String>>,
     /// takes the manifest row of a chunk away and queues its file; with a reason
     pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
     /// the store behind a server, for the chunks of a hypertable
