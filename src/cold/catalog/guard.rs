@@ -9,6 +9,9 @@ const COLD: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHER
 const ON_SERVER: &str =
     "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' AND server = $1";
 
+// frozen chunks, and those that were emptied while they were cold, hold their rows themselves
+const OF_METHOD: &str = "SELECT count(*), min(c.oid::regclass::text) FROM pg_class c JOIN pg_am a ON a.oid = c.relam \
+    WHERE a.amname = 'strata_cold'";
 const ON_SERVERS_OF: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' \
     AND server IN (SELECT srvname FROM pg_foreign_server WHERE srvowner = ANY ($1::oid[]))";
 // columns may use a type through arrays, domains, ranges and composites
@@ -41,7 +44,20 @@ pub fn drop_extension() -> Result<()> {
     if pg_catalog::extension().is_none() {
         return Ok(());
     }
-    refuse_if_any("extension \"pg_strata\"", count(COLD, &[])?)
+    refuse_if_any("extension \"pg_strata\"", count(COLD, &[])?)?;
+    match count(OF_METHOD, &[])?.into_iter().next() {
+        Some((count, Some(first))) if count > 0 => Err(Error::new(
+            Kind::NotInState,
+            format!(
+                "cannot drop extension \"pg_strata\" while {count} tables use its access method"
+            ),
+        )
+        .detail(format!(
+            "They would be dropped with it; the first is {first}."
+        ))
+        .hint(format!("ALTER TABLE {first} SET ACCESS METHOD heap;"))),
+        _ => Ok(()),
+    }
 }
 
 /// 55000 when a cold chunk's file lies on one of these servers.
