@@ -68,12 +68,13 @@ fn run(job: &Job) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(guc::COLD_MAX_WAIT_S.get().max(1) as u64);
     let mut pause = Duration::from_millis(200);
     for number in 1.. {
-        let outcome = Attempt {
+        let attempt = Attempt {
             job,
             number,
             deadline,
-        }
-        .run();
+        };
+        // an error may also be raised between two transactions
+        let outcome = bgworker::contain(|| Ok(attempt.run())).unwrap_or_else(|e| Err(e.into()));
         let (message, caught) = match outcome {
             Ok(()) => {
                 bgworker::transaction(|| jobs::finish(job.id, "done", None))?;

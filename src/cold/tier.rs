@@ -12,6 +12,9 @@ use crate::worker;
 use pgrx::pg_sys;
 use std::time::{Duration, Instant};
 
+/// How long to try to start an exporter.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Queues one export job for a chunk and returns its id.
 ///
 /// 55000 when the chunk is cold already or its range has not ended. Takes no lock on the chunk.
@@ -90,14 +93,12 @@ pub fn wait_for(jobs_waiting: Vec<Waiting>) -> Result<()> {
     let mut open = jobs_waiting;
     let mut failed = Vec::new();
     let mut done = 0;
-    let mut last_start = Instant::now();
     let mut told = String::new();
-    worker::start_dynamic(bgworker::my_database(), JOB);
+    let mut exporter = Exporter::start();
     while !open.is_empty() {
         nonatomic::commit()?;
         bgworker::pause(Duration::from_millis(50));
         let mut still = Vec::new();
-        let mut running = false;
         for job in open {
             let state = nonatomic::with_snapshot(|| jobs::job_state(job.id))?;
             match state {
@@ -113,7 +114,6 @@ pub fn wait_for(jobs_waiting: Vec<Waiting>) -> Result<()> {
                     failed.push((job.name, s.last_error.unwrap_or_default()))
                 }
                 Some(s) => {
-                    running |= s.state == "running";
                     tell_blocked(&job.name, &s, &mut told);
                     still.push(job);
                 }
@@ -121,25 +121,50 @@ pub fn wait_for(jobs_waiting: Vec<Waiting>) -> Result<()> {
             }
         }
         open = still;
-        if !open.is_empty() && !running && last_start.elapsed() > Duration::from_secs(1) {
-            start_again(&mut last_start)?;
+        if !open.is_empty() {
+            exporter.keep_alive()?;
         }
     }
     report(failed, total)
 }
 
-/// A worker slot may have been free only for somebody else, or the exporter was killed.
-fn start_again(last_start: &mut Instant) -> Result<()> {
-    *last_start = Instant::now();
-    if worker::start_dynamic(bgworker::my_database(), JOB) {
-        return Ok(());
+/// The process that does the work, seen from the one that waits for it.
+struct Exporter {
+    looked: Instant,
+    seen: Instant,
+}
+
+impl Exporter {
+    fn start() -> Self {
+        worker::start_dynamic(bgworker::my_database(), JOB);
+        Exporter {
+            looked: Instant::now(),
+            seen: Instant::now(),
+        }
     }
-    Err(Error::new(
-        Kind::NoWorkerSlot,
-        "no free background worker to tier chunks",
-    )
-    .detail("The chunks stay queued.")
-    .hint("Raise max_worker_processes, then call strata.tier_chunks again."))
+
+    /// Starts another one when none is at work: it ended between two jobs, was killed, or found no
+    /// free slot. 53000 when none could be started for a while.
+    fn keep_alive(&mut self) -> Result<()> {
+        if self.looked.elapsed() < Duration::from_secs(1) {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        if nonatomic::with_snapshot(jobs::exporter_alive)?
+            || worker::start_dynamic(bgworker::my_database(), JOB)
+        {
+            self.seen = Instant::now();
+        }
+        if self.seen.elapsed() < PATIENCE {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::NoWorkerSlot,
+            "no free background worker to tier chunks",
+        )
+        .detail("The chunks stay queued.")
+        .hint("Raise max_worker_processes, then call strata.tier_chunks again."))
+    }
 }
 
 fn tell_blocked(name: &str, state: &JobState, told: &mut String) {

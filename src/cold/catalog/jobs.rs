@@ -51,6 +51,10 @@ const GENERATION: &str =
     "SELECT 1 + coalesce(max(generation), 0) FROM strata.cold_delete_queue WHERE chunk = $1::oid";
 const EXPORTER_LOCK: &str = "SELECT pg_try_advisory_lock(1398034004, 1)";
 
+const EXPORTER_ALIVE: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted \
+    AND classid = 1398034004 AND objid = 1 AND objsubid = 2 \
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+
 /// A claimed job.
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
@@ -219,4 +223,11 @@ pub fn next_generation(chunk: pg_sys::Oid) -> Result<i32> {
     let found =
         as_extension_owner(|| spi::read_latest(GENERATION, &[chunk.into()], |row| row.need(1)))?;
     Ok(found.into_iter().next().unwrap_or(1))
+}
+
+/// True while an exporter of this database is at work.
+pub fn exporter_alive() -> Result<bool> {
+    as_extension_owner(|| {
+        Ok(spi::read_latest(EXPORTER_ALIVE, &[], |row| row.need(1))?.first() == Some(&true))
+    })
 }
