@@ -32,7 +32,7 @@ COMMENT ON PROCEDURE strata.untier_chunks(regclass, "any", "any") IS
     'Brings cold chunks back, one transaction each unless a transaction block is open';
 COMMENT ON FUNCTION strata.cold_check(regclass, boolean) IS
     'Looks at every live file of the caller''s hypertables: ok, missing, changed, forbidden, unreachable; deep reads all rows';
-COMMENT ON FUNCTION strata.cold_cache_reset() IS 'Closes the cold files that this session keeps open';
+COMMENT ON FUNCTION strata.cold_cache_reset() IS 'Forgets what this session keeps of cold files: open files and blocks in memory';
 COMMENT ON FUNCTION strata.cold_owner_token() IS 'What marks the files that this database owns';
 COMMENT ON FUNCTION strata._cold_on_drop() IS 'Internal: dropped chunks leave the manifest, their files join the delete queue';
 COMMENT ON FUNCTION strata._cold_guard() IS 'Internal: refuses commands that would take cold chunks along';
@@ -43,7 +43,7 @@ COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold c
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';
 
 COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest';
-COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION and DROP SERVER while chunks are cold';
+COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION, DROP SCHEMA strata and DROP SERVER while chunks are cold';
 COMMENT ON EVENT TRIGGER strata_cold_before_alter IS 'Finds columns of restored files by name';
 COMMENT ON EVENT TRIGGER strata_cold_after_alter IS 'Keeps column names of cold files current';
 COMMENT ON SEQUENCE strata.cold_export_id_seq IS 'Numbers of export jobs';

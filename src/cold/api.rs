@@ -6,7 +6,7 @@
 
 use crate::cold::catalog::{settings, spec};
 use crate::cold::tier::{self, Waiting};
-use crate::cold::{inspect, servers, untier};
+use crate::cold::{inspect, servers, store, untier};
 use crate::error::{Error, Kind, Result};
 use crate::hypertable;
 use crate::pg::anyvalue::{AnyValue, any_value};
@@ -191,6 +191,7 @@ fn untier_chunks(
 #[pg_extern(sql = false)]
 fn cold_cache_reset() {
     cold_reader::close_all();
+    store::reset_cache();
 }
 
 #[pg_extern(sql = false)]

@@ -81,7 +81,7 @@ fn run(job: &Job) -> Result<()> {
                 return Ok(());
             }
             Err(Stop::GiveWay(what)) if Instant::now() < deadline => {
-                bgworker::transaction(|| jobs::set_blocked(job.id, &what))?;
+                bgworker::transaction(|| jobs::set_blocked_by_somebody(job.id, &what))?;
                 bgworker::pause(pause);
                 pause = (pause * 2).min(Duration::from_secs(10));
                 continue;

@@ -3,7 +3,7 @@
 use crate::cold::catalog::{self, settings};
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::cold::servers;
-use crate::cold::store::StoreError;
+use crate::cold::store::{self, StoreError};
 use crate::error::Result;
 use crate::pg::{self, cold_copy, cold_reader};
 use pgrx::pg_sys;
@@ -57,7 +57,9 @@ fn status_of(e: &StoreError) -> &'static str {
 }
 
 fn compare(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<(&'static str, Option<String>)> {
+    // what is checked is the store, not this session's memory of it
     cold_reader::close_all();
+    store::reset_cache();
     let found = match cold_copy::read_file(chunk, manifest) {
         Ok(found) => found,
         Err(e) => return Ok(("changed", Some(e.message))),

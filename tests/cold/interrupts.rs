@@ -160,15 +160,7 @@ fn control_c_in_psql_returns_at_once() {
     let psql = db
         .cluster
         .tool("psql")
-        .args([
-            "-X",
-            "-d",
-            db.name,
-            "-c",
-            "SELECT count(*) FROM m",
-            "-c",
-            "SELECT 'still here'",
-        ])
+        .args(["-X", "-d", db.name, "-c", "SELECT count(*) FROM m"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -179,15 +171,11 @@ fn control_c_in_psql_returns_at_once() {
     let output = psql.wait_with_output().expect("psql");
     let took = start.elapsed();
     proxy.clear();
-    let (text, errors) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         errors.contains("canceling statement due to user request"),
         "{errors}"
     );
-    assert!(text.contains("still here"), "{text}{errors}");
     assert!(took < LIMIT, "{took:?}");
 }
 

@@ -231,7 +231,7 @@ fn new_session_answers_completely() {
         SET max_parallel_workers_per_gather = 2; SET force_parallel_mode = on; ";
     assert_eq!(
         db.run(&format!("{parallel} SELECT count(*), sum(id) FROM m")),
-        "2160|2330640"
+        "2160|2331720"
     );
     assert_eq!(db.hash(), hash);
 }

@@ -12,6 +12,7 @@ mod crash;
 mod dump;
 mod faults;
 mod fuzz;
+mod fuzz_columns;
 mod interrupts;
 mod keys;
 mod plans;

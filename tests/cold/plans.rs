@@ -5,7 +5,7 @@ use postgres::Client;
 
 const EXPLAIN: &str = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)";
 
-fn cold<'a>(name: &'a str) -> Db<'a> {
+fn cold(name: &str) -> Db<'_> {
     let db = Db::new(server(), name);
     db.metrics();
     db.tier("2025-03-01");

@@ -2,7 +2,7 @@
 
 use crate::support::{Db, FEBRUARY, JANUARY, chunk_state, exec, fails, one, rows, server};
 
-fn cold<'a>(name: &'a str) -> Db<'a> {
+fn cold(name: &str) -> Db<'_> {
     let db = Db::new(server(), name);
     db.metrics();
     db.tier("2025-03-01");
@@ -159,21 +159,32 @@ fn dropped_chunks_leave_the_manifest_and_queue_their_files() {
 fn detached_chunk_keeps_its_rows() {
     let db = cold("rules_detach");
     let mut session = db.session();
-    exec(
-        &mut session,
-        &format!("ALTER TABLE m DETACH PARTITION {JANUARY}"),
-    );
+    let detach = format!("ALTER TABLE m DETACH PARTITION {JANUARY} CONCURRENTLY");
+    exec(&mut session, &detach);
     assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "1416");
-    assert_eq!(
-        one(&mut session, &format!("SELECT count(*) FROM {JANUARY}")),
-        "744"
+    let alone = format!("SELECT count(*) FROM {JANUARY}");
+    assert_eq!(one(&mut session, &alone), "744");
+    let attach = format!(
+        "ALTER TABLE m ATTACH PARTITION {JANUARY} \
+         FOR VALUES FROM ('2025-01-01 00:00+00') TO ('2025-02-01 00:00+00')"
     );
+    exec(&mut session, &attach);
+    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2160");
+    // without the constraint that CONCURRENTLY leaves, the rows would have to be looked at
+    let february = format!("ALTER TABLE m DETACH PARTITION {FEBRUARY}");
+    exec(&mut session, &february);
+    let attach = format!(
+        "ALTER TABLE m ATTACH PARTITION {FEBRUARY} \
+         FOR VALUES FROM ('2025-02-01 00:00+00') TO ('2025-03-01 00:00+00')"
+    );
+    fails(&mut session, &attach, "55000", &["m_h1_20250201"]);
+    let alone = format!("SELECT count(*) FROM {FEBRUARY}");
+    assert_eq!(one(&mut session, &alone), "672");
     exec(
         &mut session,
-        &format!(
-            "ALTER TABLE m ATTACH PARTITION {JANUARY} FOR VALUES FROM ('2025-01-01 00:00+00') TO ('2025-02-01 00:00+00')"
-        ),
+        &format!("CALL strata.untier_chunk('{FEBRUARY}')"),
     );
+    exec(&mut session, &attach);
     assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2160");
 }
 
@@ -186,7 +197,7 @@ fn row_security_and_column_privileges_hold_for_cold_rows() {
          GRANT SELECT ON m TO rules_reader; GRANT SELECT (id, ts) ON m TO rules_columns;
          ALTER TABLE m ENABLE ROW LEVEL SECURITY;
          CREATE POLICY own ON m TO rules_reader USING (dev = 3);
-         CREATE POLICY some ON m TO rules_columns USING (dev IN (1, 2));
+         CREATE POLICY few ON m TO rules_columns USING (dev IN (1, 2));
          CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN
              RAISE NOTICE 'saw %', $1; RETURN true; END $$;
          GRANT EXECUTE ON FUNCTION leak TO PUBLIC",

@@ -31,7 +31,6 @@ pub struct Armed(Mutex<Cluster>);
 impl Armed {
     pub fn new() -> Armed {
         let builder = Cluster::builder().set("max_worker_processes", "24");
-        // an orphan of a crash is not to be waited for
         Armed(Mutex::new(builder.start()))
     }
 
@@ -216,8 +215,8 @@ pub fn sqlite3(file: &std::path::Path, sql: &str) -> String {
         .expect("sqlite3, installed by .ci/setup");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{sql}: {errors}");
-    String::from_utf8(output.stdout)
-        .expect("UTF-8")
+    // bytea comes out as it is
+    String::from_utf8_lossy(&output.stdout)
         .trim_end()
         .to_owned()
 }
@@ -270,4 +269,31 @@ pub fn wait_at(session: &mut Client, step: &str) {
         };
         seen >= 3
     });
+}
+
+/// Files of this database in the built-in store that neither the manifest nor an intent nor the
+/// delete queue names.
+pub fn unknown_objects(db: &Db) -> Vec<String> {
+    let root = db.cluster.data().join("strata_cold");
+    let known = db.one(
+        "SELECT string_agg(key, ' ') FROM (SELECT key FROM strata.cold_file WHERE key IS NOT NULL \
+         UNION ALL SELECT key FROM strata.cold_upload UNION ALL SELECT key FROM strata.cold_delete_queue) k",
+    );
+    let mut folders = vec![root.clone()];
+    let mut unknown = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let key = path.strip_prefix(&root).expect("a key").to_string_lossy();
+            let ours = key.starts_with(&format!("{}-", db.name));
+            if ours && !known.split(' ').any(|k| k == key) {
+                unknown.push(key.into_owned());
+            }
+        }
+    }
+    unknown
 }

@@ -56,7 +56,7 @@ fn check_files(db: &Db, folder: &Path) {
         // all columns of all rows of the view: its expressions must hold for each value
         let view = sqlite3(
             &file,
-            ".mode quote\nSELECT count(*) FROM (SELECT * FROM every_type ORDER BY 1, 2)",
+            "SELECT count(*) FROM (SELECT * FROM every_type ORDER BY 1, 2)",
         );
         assert_eq!(view, words[1]);
         assert!(!sqlite3(&file, "SELECT * FROM every_type").is_empty());

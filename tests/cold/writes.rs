@@ -3,7 +3,7 @@
 use crate::support::{Db, HASH, exec, fails, one, server};
 use postgres::Client;
 
-fn cold<'a>(name: &'a str) -> Db<'a> {
+fn cold(name: &str) -> Db<'_> {
     let db = Db::new(server(), name);
     db.metrics();
     db.tier("2025-03-01");

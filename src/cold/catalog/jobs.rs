@@ -16,6 +16,8 @@ const STEP: &str =
 const PROGRESS: &str =
     "UPDATE strata.cold_export SET rows_total = $2, rows_done = $3 WHERE id = $1";
 const BLOCKED: &str = "UPDATE strata.cold_export SET blocked_by = $2 WHERE id = $1 AND blocked_by IS DISTINCT FROM $2";
+const BLOCKED_BY_SOMEBODY: &str =
+    "UPDATE strata.cold_export SET blocked_by = $2 WHERE id = $1 AND blocked_by IS NULL";
 const FINISH: &str = "UPDATE strata.cold_export SET state = $2, last_error = $3, finished_at = clock_timestamp(), \
     blocked_by = NULL WHERE id = $1";
 const PENDING: &str =
@@ -122,6 +124,11 @@ pub fn set_progress(job: i64, total: i64, done: i64) -> Result<()> {
 
 pub fn set_blocked(job: i64, by: &str) -> Result<()> {
     as_extension_owner(|| spi::execute(BLOCKED, &[job.into(), by.into()])).map(|_| ())
+}
+
+/// Like [`set_blocked`], unless it is known who it is.
+pub fn set_blocked_by_somebody(job: i64, by: &str) -> Result<()> {
+    as_extension_owner(|| spi::execute(BLOCKED_BY_SOMEBODY, &[job.into(), by.into()])).map(|_| ())
 }
 
 /// Ends a job as `done` or `failed`.
