@@ -9,9 +9,11 @@ mod cluster;
 mod install;
 mod psql;
 mod sandbox;
+mod suite;
 mod wait;
 
 pub use cluster::{Builder, Cluster, Stop};
 pub use install::{PgConfig, require_fresh_install};
-pub use sandbox::{Sandbox, ServerUser, is_alive, signal};
+pub use sandbox::{Sandbox, ServerUser, is_alive, is_root, signal};
+pub use suite::Suite;
 pub use wait::{DEADLINE, wait_until, wait_until_within};

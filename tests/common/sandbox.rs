@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 const WATCHER: &str = r#"
 trap '' INT TERM HUP QUIT
 cat >/dev/null
-for file in "$1"/*/postmaster.pid; do
+for file in "$1"/*/postmaster.pid "$1"/*/*/postmaster.pid; do
     [ -f "$file" ] || continue
     pid=$(head -n 1 "$file")
     segment=$(sed -n 7p "$file" | tr -s ' ' | cut -d ' ' -f 2)
@@ -100,7 +100,7 @@ pub struct ServerUser {
 
 impl ServerUser {
     pub fn current() -> ServerUser {
-        let ids = (id(&["-u"]) == Some(0)).then(|| {
+        let ids = is_root().then(|| {
             let uid = id(&["-u", "postgres"]).expect("user postgres, made by .ci/setup");
             let gid = id(&["-g", "postgres"]).expect("group of user postgres");
             (uid, gid)
@@ -127,6 +127,10 @@ impl ServerUser {
             chown(path, Some(uid), Some(gid)).expect("chown");
         }
     }
+}
+
+pub fn is_root() -> bool {
+    id(&["-u"]) == Some(0)
 }
 
 fn id(args: &[&str]) -> Option<u32> {

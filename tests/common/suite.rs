@@ -1,0 +1,101 @@
+//! PostgreSQL's regression drivers on a server of ours.
+
+use super::{Cluster, PgConfig};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A folder of scripts with their expected output.
+pub struct Suite {
+    /// The driver, below the server's test programs.
+    pub program: &'static str,
+    pub folder: &'static str,
+    /// Folder of the scripts and their file name extension.
+    pub sources: (&'static str, &'static str),
+}
+
+impl Suite {
+    /// Runs all scripts, by name, in one database that has the extension. The driver runs as the
+    /// server's user, on a copy that this user may read and write.
+    pub fn run(&self, preload: bool) {
+        let cluster = Cluster::builder().preload(preload).start();
+        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.folder);
+        let copy = cluster.sandbox().folder("suite", 0o755);
+        let names = self.copy(&home, &copy);
+        assert!(!names.is_empty(), "no scripts in {}", home.display());
+        cluster.user().own(&copy.join("expected"));
+        let output = cluster
+            .user()
+            .command(&PgConfig::get().test.join(self.program))
+            .arg("--bindir")
+            .arg(&PgConfig::get().bin)
+            .arg("--host")
+            .arg(cluster.socket())
+            .args([
+                "--user=postgres",
+                "--dbname=suite",
+                "--load-extension=pg_strata",
+            ])
+            .arg("--inputdir")
+            .arg(&copy)
+            .arg("--outputdir")
+            .arg(&copy)
+            .args(&names)
+            .output()
+            .expect("the driver of the suite");
+        println!("{}", String::from_utf8_lossy(&output.stdout));
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            update(&names, &copy.join("results"), &home.join("expected"));
+        } else if !output.status.success() {
+            let differences = fs::read_to_string(copy.join("regression.diffs"));
+            panic!(
+                "{}\n{}\nto accept: UPDATE_EXPECTED=1",
+                String::from_utf8_lossy(&output.stderr),
+                differences.unwrap_or_default()
+            );
+        }
+    }
+
+    /// Copies scripts and expected output; returns the scripts' names in order.
+    fn copy(&self, home: &Path, copy: &Path) -> Vec<String> {
+        let (folder, extension) = self.sources;
+        let mut names = Vec::new();
+        for file in files(&home.join(folder)) {
+            if file.extension().is_some_and(|found| found == extension) {
+                let name = file.file_stem().expect("a name").to_string_lossy();
+                names.push(name.into_owned());
+            }
+        }
+        for part in [folder, "expected"] {
+            fs::create_dir_all(copy.join(part)).expect("a folder");
+            for file in files(&home.join(part)) {
+                let target = copy.join(part).join(file.file_name().expect("a name"));
+                fs::copy(&file, target).expect("a copy");
+            }
+        }
+        for name in &names {
+            // The driver gives up at a missing file instead of reporting a difference.
+            let expected = copy.join("expected").join(format!("{name}.out"));
+            if !expected.exists() {
+                fs::write(expected, "").expect("an empty file");
+            }
+        }
+        names.sort();
+        names
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.expect("a folder entry").path());
+    paths.filter(|path| path.is_file()).collect()
+}
+
+fn update(names: &[String], results: &Path, expected: &Path) {
+    fs::create_dir_all(expected).expect("a folder");
+    for name in names {
+        let file = format!("{name}.out");
+        fs::copy(results.join(&file), expected.join(&file)).expect("a result");
+    }
+}
