@@ -328,7 +328,14 @@ unsafe extern "C-unwind" fn plan_path(
             conditions.extend(&[i32::from(pushed.attnum), pushed.op.to_number(), param]);
         }
         let mut needed = IntList::new();
-        for attnum in needed_columns(root, rel, tlist, quals) {
+        // where the planner replaces the target list afterwards (CP_IGNORE_TLIST), `tlist` is empty:
+        // the targets of the path and of the relation say what is read
+        let targets = [
+            tlist,
+            (*(*best).path.pathtarget).exprs,
+            (*(*rel).reltarget).exprs,
+        ];
+        for attnum in needed_columns(root, rel, targets, quals) {
             needed.push(attnum);
         }
         let scan = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
@@ -352,17 +359,19 @@ unsafe extern "C-unwind" fn plan_path(
     }
 }
 
-/// Attribute numbers that the target list or a condition mentions; a whole-row reference needs all.
+/// Attribute numbers that a target or a condition mentions; a whole-row reference needs all.
 unsafe fn needed_columns(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
-    tlist: *mut pg_sys::List,
+    targets: [*mut pg_sys::List; 3],
     quals: *mut pg_sys::List,
 ) -> Vec<i32> {
     // SAFETY: the planner's own structures; the relation is locked
     unsafe {
         let mut set = std::ptr::null_mut();
-        pg_sys::pull_varattnos(tlist.cast(), (*rel).relid, &mut set);
+        for target in targets {
+            pg_sys::pull_varattnos(target.cast(), (*rel).relid, &mut set);
+        }
         pg_sys::pull_varattnos(quals.cast(), (*rel).relid, &mut set);
         let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
         let relation = pg_sys::RelationIdGetRelation((*rte).relid);
