@@ -287,15 +287,23 @@ fn finish(demo: Demo, keep: bool) {
         store.display()
     ));
     if keep {
-        let folder = cluster.sandbox().path().display();
+        let bin = &common::PgConfig::get().bin;
+        // pg_ctl, too, refuses root
+        let user = if common::is_root() {
+            "runuser -u postgres -- "
+        } else {
+            ""
+        };
         screen.say(
             "The server goes on running (--keep). Look around, then stop it and remove its folder:",
         );
         screen.statement(&format!(
-            "{} -h {} -U postgres {DATABASE}\nkill -INT {} && rm -r {folder}",
-            common::PgConfig::get().bin.join("psql").display(),
+            "{} -h {} -U postgres {DATABASE}\n{user}{} -D {} -m fast stop\nrm -r {}",
+            bin.join("psql").display(),
             cluster.socket().display(),
-            cluster.postmaster(),
+            bin.join("pg_ctl").display(),
+            cluster.data().display(),
+            cluster.sandbox().path().display(),
         ));
         cluster.keep();
     } else {
