@@ -2,6 +2,16 @@
 //!
 //! Nouns are folders; `pg` is the only place with `unsafe`. Start with `hypertable`, then `cold`.
 
+#![cfg_attr(
+    any(test, feature = "pg_test"),
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test that cannot go on must fail"
+    )
+)]
+
 pub mod error;
 
 pub mod hypertable;

@@ -46,3 +46,4 @@ COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest'
 COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION and DROP SERVER while chunks are cold';
 COMMENT ON EVENT TRIGGER strata_cold_before_alter IS 'Finds columns of restored files by name';
 COMMENT ON EVENT TRIGGER strata_cold_after_alter IS 'Keeps column names of cold files current';
+COMMENT ON SEQUENCE strata.cold_export_id_seq IS 'Numbers of export jobs';

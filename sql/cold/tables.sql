@@ -67,6 +67,8 @@ CREATE TABLE strata.cold_touch (
     attempt bigint NOT NULL
 );
 CREATE INDEX cold_touch_chunk ON strata.cold_touch (chunk, attempt);
+-- without a key, a publication FOR ALL TABLES would refuse the exporter's DELETE
+ALTER TABLE strata.cold_touch REPLICA IDENTITY FULL;
 
 -- Export jobs, queued, running and ended.
 CREATE TABLE strata.cold_export (

@@ -145,7 +145,6 @@ END
 $$;
 
 CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
-  WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE')
   EXECUTE FUNCTION strata._hypertable_dropped();
 
 REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;

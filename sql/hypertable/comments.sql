@@ -9,7 +9,12 @@ COMMENT ON COLUMN strata.hypertable.chunk_interval IS 'width of new chunks of a 
 COMMENT ON COLUMN strata.hypertable.integer_interval IS 'width of new chunks of an integer key';
 COMMENT ON COLUMN strata.hypertable.premake IS 'number of chunks kept ready ahead of now() and of the newest data';
 COMMENT ON COLUMN strata.hypertable.chunk_options IS 'storage parameters of new chunks';
+COMMENT ON SEQUENCE strata.hypertable_id_seq IS 'numbers hypertables; the number is part of the names of chunks';
+COMMENT ON COLUMN strata.hypertable.id IS 'number of the hypertable, part of the names of its chunks';
+COMMENT ON COLUMN strata.hypertable.created_at IS 'when the table became a hypertable';
 COMMENT ON TABLE strata.chunk IS 'annotations of chunks; pg_inherits says which chunks exist';
+COMMENT ON COLUMN strata.chunk.chunk IS 'the partition';
+COMMENT ON COLUMN strata.chunk.created_at IS 'when it was made or adopted';
 COMMENT ON COLUMN strata.chunk.origin IS 'premake, on_demand, attach or user';
 
 COMMENT ON FUNCTION strata.by_range(name, anyelement, regproc) IS 'describes a range dimension for create_hypertable';

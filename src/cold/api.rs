@@ -1,4 +1,8 @@
 //! SQL surface of the cold tier (declared in sql/cold/code.sql).
+#![allow(
+    clippy::result_large_err,
+    reason = "ErrorReport is pgrx's and keeps the SQLSTATE"
+)]
 
 use crate::cold::catalog::{settings, spec};
 use crate::cold::tier::{self, Waiting};
@@ -195,6 +199,10 @@ fn cold_owner_token() -> Report<String> {
 }
 
 #[pg_extern(sql = false)]
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns off the type"
+)]
 fn cold_check(
     hypertable: Option<pg_sys::Oid>,
     deep: Option<bool>,
@@ -213,7 +221,8 @@ fn cold_check(
     if let Some(table) = hypertable {
         catalog::check_owner(table)?;
     }
-    Ok(TableIterator::new(
-        inspect::check_files(hypertable, deep.unwrap_or(false))?.into_iter(),
-    ))
+    Ok(TableIterator::new(inspect::check_files(
+        hypertable,
+        deep.unwrap_or(false),
+    )?))
 }

@@ -62,16 +62,17 @@ const SOURCES: &[Source] = &[
     (
         "foreign keys to it",
         sql::REFERENCES_IN,
-        Phase::References,
+        Phase::Incoming,
         Role::Extension,
     ),
     ("triggers", sql::TRIGGERS, Phase::Attach, Role::Extension),
     ("rules", sql::RULES, Phase::Attach, Role::Extension),
     ("policies", sql::POLICIES, Phase::Attach, Role::Extension),
     (
+        // after the foreign keys in: their check reads the table as an owner whom FORCE would stop
         "forced row security",
         sql::FORCE_ROW_SECURITY,
-        Phase::Attach,
+        Phase::Dependents,
         Role::Extension,
     ),
     (

@@ -57,8 +57,9 @@ SELECT pg_catalog.max(k.created_at) FROM strata.chunk k WHERE k.chunk OPERATOR(p
 
 const ALL: &str = "SELECT h.relation::oid FROM strata.hypertable h ORDER BY h.id";
 
-const IS_COLD: &str =
-    "SELECT EXISTS (SELECT FROM strata.cold_file f WHERE f.chunk OPERATOR(pg_catalog.=) $1)";
+const IS_HEAP: &str = "
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid OPERATOR(pg_catalog.=) c.relam
+               WHERE c.oid OPERATOR(pg_catalog.=) $1 AND a.amname OPERATOR(pg_catalog.=) 'heap')";
 
 const ADD: &str = "
 INSERT INTO strata.hypertable (relation, chunk_interval, integer_interval, chunk_options)
@@ -295,10 +296,10 @@ pub fn all_hypertables() -> Result<Vec<pg_sys::Oid>> {
     as_extension_owner(|| spi::read(ALL, &[], |r| r.need(1)))
 }
 
-/// True while the cold tier has a file for the chunk.
-pub fn is_cold(chunk: pg_sys::Oid) -> Result<bool> {
-    let cold = as_extension_owner(|| spi::read_one(IS_COLD, &[chunk.into()], |r| r.need(1)))?;
-    Ok(cold.unwrap_or(false))
+/// True for an ordinary heap table: its rows lie in its own file.
+pub fn is_heap(chunk: pg_sys::Oid) -> Result<bool> {
+    let heap = spi::read_one(IS_HEAP, &[chunk.into()], |r| r.need(1))?;
+    Ok(heap.unwrap_or(false))
 }
 
 fn interval_columns(key: KeyType, width: Width) -> (Option<String>, Option<i64>) {

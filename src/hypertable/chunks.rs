@@ -256,19 +256,15 @@ fn newest_data(h: &Hypertable, chunks: &[Chunk]) -> Result<Option<i64>> {
 }
 
 fn has_rows(c: &Chunk) -> Result<bool> {
-    if c.relkind != 'r' || catalog::is_cold(c.oid)? {
+    // rows that lie elsewhere are rows: a remote or cold chunk is not asked
+    if c.relkind != 'r' || !catalog::is_heap(c.oid)? {
         return Ok(true);
     }
     let _settings = ddl_settings();
     let chunk = qualified_name(c.oid)?;
     // no expression of a user, and no policy or missing right that could hide rows
-    let found = as_extension_owner(|| {
-        spi::read_one(
-            &format!("SELECT EXISTS (SELECT FROM ONLY {chunk})"),
-            &[],
-            |r| r.need(1),
-        )
-    })?;
+    let sql = format!("SELECT EXISTS (SELECT FROM ONLY {chunk})");
+    let found = as_extension_owner(|| spi::read_one(&sql, &[], |r| r.need(1)))?;
     Ok(found.unwrap_or(true))
 }
 

@@ -23,18 +23,20 @@ pub enum Phase {
     Create,
     /// after the rows have moved: keys and indexes
     Keys,
-    /// foreign keys in and out
+    /// foreign keys out; those in are dropped
     References,
     /// what depends on keys or must not act on the moving of rows
     Attach,
+    /// privileges: from here on the owner has only what it had
+    Grant,
+    /// foreign keys in: their owners need the privilege REFERENCES
+    Incoming,
     /// views and publications, which point at the new table from now on
     Dependents,
     /// comments and labels, when everything has its name
     Describe,
     /// the old table goes
     Drop,
-    /// privileges last: until then the owner needs all of them
-    Grant,
 }
 
 /// One statement of a conversion.
@@ -243,7 +245,8 @@ mod tests {
     fn order_of_a_conversion() {
         let carried = vec![
             run(Phase::Grant, "GRANT x"),
-            run(Phase::References, "FK"),
+            run(Phase::Incoming, "FK IN"),
+            run(Phase::References, "FK OUT"),
             run(Phase::Keys, "INDEX b"),
             run(Phase::Keys, "INDEX a"),
             run(Phase::Rename, "ALTER INDEX"),
@@ -269,10 +272,10 @@ mod tests {
             at("INDEX b") < at("INDEX a"),
             "order inside a phase is kept"
         );
-        assert!(at("INDEX a") < at("FK") && at("FK") < at("VIEW"));
+        assert!(at("INDEX a") < at("FK OUT") && at("FK OUT") < at("GRANT x"));
+        assert!(at("GRANT x") < at("FK IN") && at("FK IN") < at("VIEW"));
         assert!(at("VIEW") < is(&Step::FinishChunks));
         assert!(is(&Step::FinishChunks) < at("DROP TABLE"));
-        assert!(at("DROP TABLE") < at("GRANT x"));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::catalog::relation_name;
 use crate::pg::owner::SettingScope;
+use crate::pg::session::has_written;
+use crate::pg::spi;
 use crate::pg::subxact::attempt;
 use pgrx::pg_sys;
 
@@ -82,9 +84,15 @@ pub fn premake_all() -> Result<i32> {
     settings.set("lock_timeout", "200ms");
     let mut made = 0;
     for relation in catalog::all_hypertables()? {
-        let one = attempt(|| match catalog::hypertable(relation)? {
-            Some(h) if h.table.relkind == 'p' => chunks::premake(&h),
-            _ => Ok(0),
+        let one = attempt(|| {
+            if has_written() {
+                // with an id of its own the subtransaction reads afresh, not through the statement's snapshot
+                spi::execute("SELECT 1", &[])?;
+            }
+            match catalog::hypertable(relation)? {
+                Some(h) if h.table.relkind == 'p' => chunks::premake(&h),
+                _ => Ok(0),
+            }
         });
         let error = match one {
             Ok(Ok(n)) => {

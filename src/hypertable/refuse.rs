@@ -164,6 +164,12 @@ pub fn check_partitioning(t: &Table, p: &Partitioning, key: &str) -> Result<()> 
             ),
         ));
     }
+    if t.persistence == 'u' {
+        return Err(no(
+            Kind::NotSupported,
+            format!("unlogged table \"{name}\" cannot become a hypertable"),
+        ));
+    }
     if p.column != key {
         return Err(no(
             Kind::InvalidParameter,

@@ -233,8 +233,11 @@ fn exit() -> ! {
     // SAFETY: MyBgworkerEntry is set in every worker; proc_exit runs all exit callbacks
     unsafe {
         let once = (*pg_sys::MyBgworkerEntry).bgw_restart_time == pg_sys::BGW_NEVER_RESTART;
-        pg_sys::proc_exit(i32::from(!once))
+        pg_sys::proc_exit(i32::from(!once));
     }
+    // pgrx declares proc_exit as returning for PostgreSQL 18
+    #[allow(unreachable_code)]
+    std::process::abort()
 }
 
 /// Runs `f`, which may raise errors of PostgreSQL; afterwards no transaction is open if it failed.

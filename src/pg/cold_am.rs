@@ -112,7 +112,7 @@ pub extern "C" fn pg_finfo_strata_cold_handler() -> &'static pg_sys::Pg_finfo_re
 }
 
 /// True when the relation uses this access method. The library may have been loaded to find out.
-pub fn is_ours(rel: pg_sys::Relation) -> bool {
+pub(super) fn is_ours(rel: pg_sys::Relation) -> bool {
     // SAFETY: callers pass an open relation; the routine pointer is unique to this library
     ROUTINE
         .get()
@@ -180,7 +180,13 @@ unsafe extern "C-unwind" fn scan_begin(
     flags: u32,
 ) -> pg_sys::TableScanDesc {
     let walks = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_TYPE_SAMPLESCAN;
-    if flags & walks != 0 && is_cold(rel) && !cold_state::scanning_stub() && !is_pg_dump() {
+    // queries get ColdScan: a parallel scan can only be part of an index build, which wants the stub
+    if flags & walks != 0
+        && pscan.is_null()
+        && is_cold(rel)
+        && !cold_state::scanning_stub()
+        && !is_pg_dump()
+    {
         refuse(rel, "scan {} row by row");
     }
     heap!(scan_begin(rel, snapshot, nkeys, key, pscan, flags))

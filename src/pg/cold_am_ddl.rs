@@ -155,7 +155,7 @@ pub(super) unsafe extern "C-unwind" fn copy_for_cluster(
 /// The TOAST table stays plain heap: with our own method VACUUM FULL fails over its dependency.
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn toast_am(_rel: pg_sys::Relation) -> pg_sys::Oid {
-    pg_sys::Oid::from(pg_sys::HEAP_TABLE_AM_OID)
+    pg_sys::HEAP_TABLE_AM_OID
 }
 
 #[pg_guard]
@@ -169,6 +169,9 @@ pub(super) unsafe extern "C-unwind" fn estimate_size(
     heap!(relation_estimate_size(
         rel, widths, pages, tuples, allvisfrac
     ));
+    if moving() {
+        return;
+    }
     if let ChunkState::Cold(manifest) = state(rel) {
         // SAFETY: the server passes valid out pointers
         unsafe {

@@ -217,7 +217,10 @@ fn each_file_row(
 pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
     let _moving = Moving::begin();
     let rel = OpenRelation::locked(chunk);
-    let options = (pg_sys::TABLE_INSERT_SKIP_FSM | pg_sys::TABLE_INSERT_FROZEN) as i32;
+    // subscribers have these rows already
+    let options = (pg_sys::TABLE_INSERT_SKIP_FSM
+        | pg_sys::TABLE_INSERT_FROZEN
+        | pg_sys::TABLE_INSERT_NO_LOGICAL) as i32;
     // SAFETY: the relation is open and locked exclusively; the bulk state is freed below
     unsafe {
         let bulk = pg_sys::GetBulkInsertState();

@@ -86,14 +86,14 @@ pub unsafe fn rel_pathlist(
                 ),
             ));
         }
-        if pg_sys::is_dummy_rel(rel) {
+        if pg_sys::is_dummy_rel(rel) || is_current_of(rel) {
             return;
         }
         (*rel).pathlist = std::ptr::null_mut();
         (*rel).partial_pathlist = std::ptr::null_mut();
-        pg_sys::add_path(rel, make_path(rel, &manifest).cast());
+        pg_sys::add_path(rel, make_path(root, rel, &manifest).cast());
         if let Some((keys, order)) = wanted_order(root, rel, &manifest) {
-            let path = make_path(rel, &manifest);
+            let path = make_path(root, rel, &manifest);
             (*path).path.pathkeys = keys;
             // a file is read in the order of an index or sorted by SQLite: slightly dearer
             (*path).path.total_cost *= 1.05;
@@ -107,9 +107,24 @@ pub unsafe fn rel_pathlist(
     }
 }
 
+/// WHERE CURRENT OF works through a TID scan only, which the planner prefers by cost. It finds
+/// nothing here unless the cursor stands on a row of this chunk, and that row cannot change.
+unsafe fn is_current_of(rel: *mut pg_sys::RelOptInfo) -> bool {
+    // SAFETY: nodes of the planner are valid and tagged
+    unsafe {
+        list::pointers::<pg_sys::RestrictInfo>((*rel).baserestrictinfo).any(|info| {
+            (*(*info).clause.cast::<pg_sys::Node>()).type_ == pg_sys::NodeTag::T_CurrentOfExpr
+        })
+    }
+}
+
 /// Startup is free on purpose: an ordered Append sums its children's startup costs, and a file
 /// that is never asked for a row is never opened.
-unsafe fn make_path(rel: *mut pg_sys::RelOptInfo, manifest: &Manifest) -> *mut pg_sys::CustomPath {
+unsafe fn make_path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    manifest: &Manifest,
+) -> *mut pg_sys::CustomPath {
     // SAFETY: a fresh node; rel is the planner's valid struct
     unsafe {
         let path = pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
@@ -117,14 +132,22 @@ unsafe fn make_path(rel: *mut pg_sys::RelOptInfo, manifest: &Manifest) -> *mut p
         (*path).path.pathtype = pg_sys::NodeTag::T_CustomScan;
         (*path).path.parent = rel;
         (*path).path.pathtarget = (*rel).reltarget;
-        (*path).path.rows = (*rel).rows;
+        // the target list may hold LATERAL references, also where no qual does
+        let parameters = pg_sys::get_baserel_parampathinfo(root, rel, (*rel).lateral_relids);
+        (*path).path.param_info = parameters;
+        let rows = if parameters.is_null() {
+            (*rel).rows
+        } else {
+            (*parameters).ppi_rows
+        };
+        (*path).path.rows = rows;
         (*path).path.parallel_safe = (*rel).consider_parallel;
         (*path).path.startup_cost = 0.0;
-        let fraction = ((*rel).rows / (manifest.rows.max(1) as f64)).clamp(0.0, 1.0);
+        let fraction = (rows / (manifest.rows.max(1) as f64)).clamp(0.0, 1.0);
         let bytes = manifest.bytes as f64;
         (*path).path.total_cost = OPEN_COST
             + bytes * fraction * BYTE_COST
-            + (*rel).rows * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
+            + rows * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
         (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
         (*path).methods = &PATH_METHODS.0;
         path
@@ -260,7 +283,8 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
         if pg_sys::contain_var_clause(value) || pg_sys::contain_volatile_functions(value) {
             return None;
         }
-        let op = strategy((*expr).opno, btree_family((*var).vartype)?)?;
+        let family = btree_family((*var).vartype)?;
+        let op = Op::from_strategy(super::compat::btree_strategy((*expr).opno, family)?)?;
         let op = if commuted { op.commuted() } else { op };
         let encoding = super::cold_datum::encoding_of((*var).vartype);
         let other = super::cold_datum::encoding_of(pg_sys::exprType(value));
@@ -279,23 +303,11 @@ unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<
     }
 }
 
-/// Meaning of an operator in the default btree family of the column's type.
-unsafe fn strategy(operator: pg_sys::Oid, family: pg_sys::Oid) -> Option<Op> {
-    // SAFETY: the result is a list of palloc'd structs
-    unsafe {
-        list::pointers::<pg_sys::OpBtreeInterpretation>(pg_sys::get_op_btree_interpretation(
-            operator,
-        ))
-        .find(|i| (**i).opfamily_id == family)
-        .and_then(|i| Op::from_strategy((*i).strategy))
-    }
-}
-
-/// Plan node: `custom_private` = (order, needed attnums, conditions as attnum/op/param triples),
+/// Plan node: `custom_private` = (order, conditions as attnum/op/param triples),
 /// `custom_exprs` = the values. Only copyable nodes: plans are cached and sent to workers.
 #[pg_guard]
 unsafe extern "C-unwind" fn plan_path(
-    root: *mut pg_sys::PlannerInfo,
+    _root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     best: *mut pg_sys::CustomPath,
     tlist: *mut pg_sys::List,
@@ -327,17 +339,6 @@ unsafe extern "C-unwind" fn plan_path(
             }
             conditions.extend(&[i32::from(pushed.attnum), pushed.op.to_number(), param]);
         }
-        let mut needed = IntList::new();
-        // where the planner replaces the target list afterwards (CP_IGNORE_TLIST), `tlist` is empty:
-        // the targets of the path and of the relation say what is read
-        let targets = [
-            tlist,
-            (*(*best).path.pathtarget).exprs,
-            (*(*rel).reltarget).exprs,
-        ];
-        for attnum in needed_columns(root, rel, targets, quals) {
-            needed.push(attnum);
-        }
         let scan = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
         (*scan).scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
         (*scan).scan.plan.targetlist = tlist;
@@ -351,44 +352,9 @@ unsafe extern "C-unwind" fn plan_path(
             (*best).custom_private
         };
         let mut private = pg_sys::lappend(std::ptr::null_mut(), order.cast());
-        private = pg_sys::lappend(private, needed.into_list().cast());
         private = pg_sys::lappend(private, conditions.into_list().cast());
         (*scan).custom_private = private;
         (*scan).methods = super::cold_scan::scan_methods();
         scan.cast()
-    }
-}
-
-/// Attribute numbers that a target or a condition mentions; a whole-row reference needs all.
-unsafe fn needed_columns(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    targets: [*mut pg_sys::List; 3],
-    quals: *mut pg_sys::List,
-) -> Vec<i32> {
-    // SAFETY: the planner's own structures; the relation is locked
-    unsafe {
-        let mut set = std::ptr::null_mut();
-        for target in targets {
-            pg_sys::pull_varattnos(target.cast(), (*rel).relid, &mut set);
-        }
-        pg_sys::pull_varattnos(quals.cast(), (*rel).relid, &mut set);
-        let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
-        let relation = pg_sys::RelationIdGetRelation((*rte).relid);
-        if relation.is_null() {
-            raise(Error::internal(
-                "a cold chunk vanished while it was planned",
-            ));
-        }
-        let desc = (*relation).rd_att;
-        let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
-        let whole = pg_sys::bms_is_member(-first, set);
-        let needed = (0..(*desc).natts)
-            .filter(|i| !(*super::compat::attribute(desc, *i as usize)).attisdropped)
-            .map(|i| i + 1)
-            .filter(|attnum| whole || pg_sys::bms_is_member(attnum - first, set))
-            .collect();
-        pg_sys::RelationClose(relation);
-        needed
     }
 }

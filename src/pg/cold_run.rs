@@ -32,6 +32,8 @@ pub(super) struct Scan {
     pub(super) stub_slot: *mut pg_sys::TupleTableSlot,
     pub(super) owner: pg_sys::Oid,
     pub(super) rows_read: i64,
+    /// this process has read, not a parallel worker
+    pub(super) started: bool,
 }
 
 /// Values of needed columns that the file does not have: added after the export.
@@ -120,6 +122,7 @@ impl Scan {
             reader.restart(&binds)?;
         }
         self.phase = Phase::File;
+        self.started = true;
         Ok(())
     }
 

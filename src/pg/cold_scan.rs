@@ -92,8 +92,8 @@ unsafe extern "C-unwind" fn begin(
         let mut private = list::pointers::<pg_sys::List>((*plan).custom_private);
         let mut next = || list::integers(private.next().unwrap_or(std::ptr::null_mut()));
         let order = read_order(&next());
-        let needed: Vec<i16> = next().iter().map(|n| *n as i16).collect();
         let conditions = read_conditions(&next(), (*rel).rd_att);
+        let needed = needed_columns(plan, (*rel).rd_att);
         let params = list::pointers::<pg_sys::Expr>((*plan).custom_exprs)
             .map(|expr| {
                 let codec = Codec::new(pg_sys::exprType(expr.cast()), -1);
@@ -119,6 +119,7 @@ unsafe extern "C-unwind" fn begin(
             stub_slot: pg_sys::table_slot_create(rel, &mut (*estate).es_tupleTable),
             owner: (*(*rel).rd_rel).relowner,
             rows_read: 0,
+            started: false,
             conditions: pushed.to_vec(),
             manifest,
         }));
@@ -132,6 +133,26 @@ unsafe extern "C-unwind" fn begin(
         (*callback).func = Some(drop_scan);
         (*callback).arg = scan.cast();
         pg_sys::MemoryContextRegisterResetCallback((*estate).es_query_cxt, callback);
+    }
+}
+
+/// Attribute numbers that the target list or a condition mentions; a whole-row reference needs all.
+///
+/// Read off the finished plan: the planner may give the node another target list after making it.
+unsafe fn needed_columns(plan: *const pg_sys::CustomScan, desc: pg_sys::TupleDesc) -> Vec<i16> {
+    // SAFETY: a finished plan node and the descriptor of its relation
+    unsafe {
+        let mut set = std::ptr::null_mut();
+        let relid = (*plan).scan.scanrelid;
+        pg_sys::pull_varattnos((*plan).scan.plan.targetlist.cast(), relid, &mut set);
+        pg_sys::pull_varattnos((*plan).scan.plan.qual.cast(), relid, &mut set);
+        let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
+        let whole = pg_sys::bms_is_member(-first, set);
+        (1..=(*desc).natts)
+            .filter(|n| !(*super::compat::attribute(desc, (*n - 1) as usize)).attisdropped)
+            .filter(|n| whole || pg_sys::bms_is_member(*n - first, set))
+            .map(|n| n as i16)
+            .collect()
     }
 }
 
@@ -269,6 +290,13 @@ unsafe extern "C-unwind" fn explain(
         );
         super::explain::text(es, c"Cold SQL", &scan.query.sql);
         if (*es).analyze {
+            let ran =
+                !(*node).ss.ps.instrument.is_null() && (*(*node).ss.ps.instrument).nloops > 0.0;
+            if ran && !scan.started {
+                // its counters died with the worker
+                super::explain::text(es, c"Read By", "parallel worker");
+                return;
+            }
             let stats = scan.reader.as_ref().map(|r| r.stats).unwrap_or_default();
             super::explain::integer(es, c"Rows Read", scan.rows_read);
             super::explain::integer(es, c"GETs", stats.gets as i64);

@@ -191,7 +191,7 @@ pub unsafe fn pqsignal(signal: i32, handler: pg_sys::pqsigfunc) {
 }
 
 /// Number of a relation's main file.
-pub fn file_number(rel: pg_sys::Relation) -> u32 {
+pub(super) fn file_number(rel: pg_sys::Relation) -> u32 {
     // SAFETY: callers pass an open relation
     unsafe {
         #[cfg(feature = "pg15")]
@@ -202,5 +202,27 @@ pub fn file_number(rel: pg_sys::Relation) -> u32 {
         {
             (*rel).rd_locator.relNumber.to_u32()
         }
+    }
+}
+
+/// Strategy number of an operator in a btree family, 6 for the negator of equality.
+///
+/// # Safety
+/// Must run inside a transaction.
+pub unsafe fn btree_strategy(operator: pg_sys::Oid, family: pg_sys::Oid) -> Option<i32> {
+    use super::list::pointers;
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: the result is a list of palloc'd structs
+    unsafe {
+        pointers::<pg_sys::OpBtreeInterpretation>(pg_sys::get_op_btree_interpretation(operator))
+            .find(|i| (**i).opfamily_id == family)
+            .map(|i| (*i).strategy)
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: as above; the comparison types have the numbers of the btree strategies
+    unsafe {
+        pointers::<pg_sys::OpIndexInterpretation>(pg_sys::get_op_index_interpretation(operator))
+            .find(|i| (**i).opfamily_id == family)
+            .map(|i| (*i).cmptype as i32)
     }
 }

@@ -16,6 +16,13 @@ pub fn transaction_snapshot_is_fixed() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
+/// True when this transaction has changed something, at any level. Then a plain read inside a new
+/// subtransaction would look through the old snapshot of the running statement.
+pub fn has_written() -> bool {
+    // SAFETY: reads the transaction state of this backend
+    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
 /// True between BEGIN and COMMIT of the client.
 pub fn in_transaction_block() -> bool {
     // SAFETY: reads the transaction state of this backend

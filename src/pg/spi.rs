@@ -129,7 +129,9 @@ pub fn read_latest<T>(
     // SAFETY: connect and finish are paired on the normal way; on error the (sub)transaction
     // ends both SPI and snapshot. Values are copied by `f` before finish.
     unsafe {
-        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+        // not GetLatestSnapshot, which parallel workers must not call
+        let now = pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid);
+        pg_sys::PushActiveSnapshot(now);
         if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(Error::internal("SPI_connect failed"));
         }

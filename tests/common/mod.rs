@@ -6,14 +6,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failing harness is a failing test
 
 mod cluster;
+mod http;
 mod install;
+mod proxy;
 mod psql;
+mod s3;
 mod sandbox;
 mod suite;
 mod wait;
 
 pub use cluster::{Builder, Cluster, Stop};
 pub use install::{PgConfig, require_fresh_install};
+pub use proxy::{Counts, Fault, FaultProxy};
+pub use s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
 pub use sandbox::{Sandbox, ServerUser, is_alive, is_root, signal};
 pub use suite::Suite;
 pub use wait::{DEADLINE, wait_until, wait_until_within};

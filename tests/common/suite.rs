@@ -17,7 +17,11 @@ impl Suite {
     /// Runs all scripts, by name, in one database that has the extension. The driver runs as the
     /// server's user, on a copy that this user may read and write.
     pub fn run(&self, preload: bool) {
-        let cluster = Cluster::builder().preload(preload).start();
+        // A publication in a test would warn about the default.
+        let cluster = Cluster::builder()
+            .preload(preload)
+            .set("wal_level", "logical")
+            .start();
         let home = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.folder);
         let copy = cluster.sandbox().folder("suite", 0o755);
         let names = self.copy(&home, &copy);

@@ -119,9 +119,10 @@ fn main() -> ExitCode {
     let mut demo = start();
     load(&mut demo);
     make_hypertable(&mut demo);
+    let answers = questions::answers(&demo);
     tier(&mut demo);
     let chunks = usize::try_from(demo.number("SELECT count(*) FROM strata.chunks")).unwrap();
-    questions::ask_all(&demo, chunks);
+    questions::ask_all(&demo, chunks, &answers);
     open_file(&mut demo);
     write_to_it(&demo);
     bring_back(&mut demo, chunks);

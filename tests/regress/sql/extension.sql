@@ -10,7 +10,7 @@ WHERE d.refclassid = 'pg_extension'::regclass
     AND shobj_description(d.objid, d.classid::regclass::name) IS NULL
 ORDER BY 1;
 
--- Internal functions that everybody may call: only what the server itself looks up by name.
+-- Internal functions that everybody may call: those that views and SQL functions call with the caller's rights.
 SELECT p.oid::regprocedure AS internal_but_public
 FROM pg_proc p
 JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
@@ -29,9 +29,17 @@ WHERE d.refclassid = 'pg_extension'::regclass
     AND p.pronamespace <> 'strata'::regnamespace
 ORDER BY 1;
 
--- Catalog tables are nobody's to write, and dumps carry them or leave them out on purpose.
+-- Catalog tables are nobody's to write.
 SELECT c.oid::regclass AS writable_by_all
 FROM pg_class c
 WHERE c.relnamespace = 'strata'::regnamespace AND c.relkind IN ('r', 'v')
     AND has_table_privilege('public', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+ORDER BY 1;
+
+-- Not in dumps, on purpose: what belongs to this server alone.
+SELECT c.oid::regclass AS not_dumped
+FROM pg_class c
+CROSS JOIN pg_extension e
+WHERE e.extname = 'pg_strata' AND c.relnamespace = 'strata'::regnamespace AND c.relkind IN ('r', 'S')
+    AND (c.oid = ANY (e.extconfig)) IS NOT TRUE
 ORDER BY 1;

