@@ -46,18 +46,35 @@ fn on_conflict_works_on_hot_rows() {
     let mut session = db.session();
     let upsert = "INSERT INTO m VALUES (5000, '2025-03-25 08:00+00', 1, 1, 'first') \
         ON CONFLICT (id, ts) DO UPDATE SET note = excluded.note || '!', val = m.val + 1 RETURNING note || ' ' || val";
-    assert_eq!(one(&mut session, "SELECT note || ' ' || val FROM m WHERE id = 5000"), "");
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT note || ' ' || val FROM m WHERE id = 5000"
+        ),
+        ""
+    );
     let before = one(&mut session, "SELECT count(*) FROM m");
     assert_eq!(one(&mut session, upsert), "first 1");
     assert_eq!(one(&mut session, upsert), "first! 2");
-    exec(&mut session, "INSERT INTO m VALUES (5000, '2025-03-25 08:00+00', 1, 1, 'third') ON CONFLICT DO NOTHING");
+    exec(
+        &mut session,
+        "INSERT INTO m VALUES (5000, '2025-03-25 08:00+00', 1, 1, 'third') ON CONFLICT DO NOTHING",
+    );
     let after: i64 = one(&mut session, "SELECT count(*) FROM m").parse().unwrap();
     assert_eq!(after, before.parse::<i64>().unwrap() + 1);
-    fails(&mut session, "INSERT INTO m VALUES (5000, '2025-03-25 08:00+00', 1, 1, 'x')", "23505", &["m_h1_20250301_pkey"]);
+    fails(
+        &mut session,
+        "INSERT INTO m VALUES (5000, '2025-03-25 08:00+00', 1, 1, 'x')",
+        "23505",
+        &["m_h1_20250301_pkey"],
+    );
     // a cold key: never a second row
     let hash = db.hash();
     for action in ["DO NOTHING", "(id, ts) DO UPDATE SET note = 'x'"] {
-        let sql = format!("INSERT INTO m VALUES (5, '2025-01-01 05:00+00', 1, 1, 'x') ON CONFLICT {}", action);
+        let sql = format!(
+            "INSERT INTO m VALUES (5, '2025-01-01 05:00+00', 1, 1, 'x') ON CONFLICT {}",
+            action
+        );
         fails(&mut session, &sql, "55000", &["m_h1_20250101"]);
     }
     assert_eq!(db.hash(), hash);
@@ -67,25 +84,60 @@ fn on_conflict_works_on_hot_rows() {
 fn foreign_keys_into_cold_rows_hold_both_ways() {
     let db = two_of_three(server(), "keys_into");
     let mut session = db.session();
-    exec(&mut session, "CREATE TABLE child (n int PRIMARY KEY, id bigint, ts timestamptz, \
-        FOREIGN KEY (id, ts) REFERENCES m (id, ts) ON DELETE CASCADE)");
-    exec(&mut session, "INSERT INTO child VALUES (1, 5, '2025-01-01 05:00+00'); \
-        INSERT INTO child SELECT 2, id, ts FROM m WHERE id = 2000");
+    exec(
+        &mut session,
+        "CREATE TABLE child (n int PRIMARY KEY, id bigint, ts timestamptz, \
+        FOREIGN KEY (id, ts) REFERENCES m (id, ts) ON DELETE CASCADE)",
+    );
+    exec(
+        &mut session,
+        "INSERT INTO child VALUES (1, 5, '2025-01-01 05:00+00'); \
+        INSERT INTO child SELECT 2, id, ts FROM m WHERE id = 2000",
+    );
     // a missing row in a cold range, and one beside a row that is there
-    for row in ["(3, 5, '2025-01-01 06:00+00')", "(3, 999999, '2025-02-02 00:00+00')"] {
-        fails(&mut session, &format!("INSERT INTO child VALUES {row}"), "23503", &["child_id_ts_fkey"]);
+    for row in [
+        "(3, 5, '2025-01-01 06:00+00')",
+        "(3, 999999, '2025-02-02 00:00+00')",
+    ] {
+        fails(
+            &mut session,
+            &format!("INSERT INTO child VALUES {row}"),
+            "23503",
+            &["child_id_ts_fkey"],
+        );
     }
-    fails(&mut session, "DELETE FROM m WHERE id = 5", "55000", &["m_h1_20250101"]);
+    fails(
+        &mut session,
+        "DELETE FROM m WHERE id = 5",
+        "55000",
+        &["m_h1_20250101"],
+    );
     // hot rows may go, and take their children along
     exec(&mut session, "DELETE FROM m WHERE id = 2000");
     assert_eq!(rows(&mut session, "SELECT n FROM child"), "1");
     // a constraint that is added later looks into the files too
-    exec(&mut session, "CREATE TABLE late (id bigint, ts timestamptz); \
+    exec(
+        &mut session,
+        "CREATE TABLE late (id bigint, ts timestamptz); \
         INSERT INTO late SELECT id, ts FROM m WHERE id < 10; \
-        ALTER TABLE late ADD FOREIGN KEY (id, ts) REFERENCES m (id, ts)");
-    exec(&mut session, "CREATE TABLE wrong (id bigint, ts timestamptz); INSERT INTO wrong VALUES (5, '2025-01-01 06:00+00')");
-    fails(&mut session, "ALTER TABLE wrong ADD FOREIGN KEY (id, ts) REFERENCES m (id, ts)", "23503", &["wrong_id_ts_fkey"]);
-    fails(&mut session, &format!("ALTER TABLE m DETACH PARTITION {JANUARY}"), "23503", &[]);
+        ALTER TABLE late ADD FOREIGN KEY (id, ts) REFERENCES m (id, ts)",
+    );
+    exec(
+        &mut session,
+        "CREATE TABLE wrong (id bigint, ts timestamptz); INSERT INTO wrong VALUES (5, '2025-01-01 06:00+00')",
+    );
+    fails(
+        &mut session,
+        "ALTER TABLE wrong ADD FOREIGN KEY (id, ts) REFERENCES m (id, ts)",
+        "23503",
+        &["wrong_id_ts_fkey"],
+    );
+    fails(
+        &mut session,
+        &format!("ALTER TABLE m DETACH PARTITION {JANUARY}"),
+        "23503",
+        &[],
+    );
 }
 
 #[test]
@@ -97,21 +149,58 @@ fn foreign_keys_out_of_cold_rows_hold() {
         ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES device");
     db.tier("2025-03-01");
     let mut session = db.session();
-    fails(&mut session, "DELETE FROM device WHERE dev = 50", "23503", &["m_dev_fkey"]);
-    fails(&mut session, "DELETE FROM device WHERE dev = 51", "23503", &["m_dev_fkey"]);
-    fails(&mut session, "UPDATE device SET dev = 500 WHERE dev = 50", "23503", &["m_dev_fkey"]);
+    fails(
+        &mut session,
+        "DELETE FROM device WHERE dev = 50",
+        "23503",
+        &["m_dev_fkey"],
+    );
+    fails(
+        &mut session,
+        "DELETE FROM device WHERE dev = 51",
+        "23503",
+        &["m_dev_fkey"],
+    );
+    fails(
+        &mut session,
+        "UPDATE device SET dev = 500 WHERE dev = 50",
+        "23503",
+        &["m_dev_fkey"],
+    );
     exec(&mut session, "DELETE FROM device WHERE dev = 99");
     // a new constraint is checked against cold rows: only one of them breaks it
-    exec(&mut session, "ALTER TABLE m DROP CONSTRAINT m_dev_fkey; DELETE FROM device WHERE dev = 50");
-    let error = fails(&mut session, "ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES device", "23503", &[]);
-    assert!(error.detail().unwrap_or_default().contains("(50)"), "{error:?}");
-    exec(&mut session, "INSERT INTO device VALUES (50, 'again'); ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES device");
+    exec(
+        &mut session,
+        "ALTER TABLE m DROP CONSTRAINT m_dev_fkey; DELETE FROM device WHERE dev = 50",
+    );
+    let error = fails(
+        &mut session,
+        "ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES device",
+        "23503",
+        &[],
+    );
+    assert!(
+        error.detail().unwrap_or_default().contains("(50)"),
+        "{error:?}"
+    );
+    exec(
+        &mut session,
+        "INSERT INTO device VALUES (50, 'again'); ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES device",
+    );
     // cascades reach a cold row only when it is there
-    exec(&mut session, "ALTER TABLE m DROP CONSTRAINT m_dev_fkey; \
-        ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES device ON DELETE CASCADE");
+    exec(
+        &mut session,
+        "ALTER TABLE m DROP CONSTRAINT m_dev_fkey; \
+        ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES device ON DELETE CASCADE",
+    );
     exec(&mut session, "DELETE FROM device WHERE dev = 51");
     assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2159");
-    fails(&mut session, "DELETE FROM device WHERE dev = 50", "55000", &["m_h1_20250101"]);
+    fails(
+        &mut session,
+        "DELETE FROM device WHERE dev = 50",
+        "55000",
+        &["m_h1_20250101"],
+    );
 }
 
 #[test]
@@ -122,14 +211,28 @@ fn new_session_answers_completely() {
         // nothing preloaded, nothing said before
         assert_eq!(one(&mut db.session(), "SELECT count(*) FROM m"), "2160");
     }
-    assert_eq!(one(&mut db.session(), "SELECT note FROM m WHERE id = 5"), "n5");
-    assert_eq!(one(&mut db.session(), &format!("SELECT count(*) FROM {JANUARY}")), "744");
-    assert_eq!(db.run("SET strata.cold_pushdown = off; SELECT count(*) FROM m WHERE dev = 1"),
-        db.run("SELECT count(*) FROM m WHERE dev = 1"));
+    assert_eq!(
+        one(&mut db.session(), "SELECT note FROM m WHERE id = 5"),
+        "n5"
+    );
+    assert_eq!(
+        one(
+            &mut db.session(),
+            &format!("SELECT count(*) FROM {JANUARY}")
+        ),
+        "744"
+    );
+    assert_eq!(
+        db.run("SET strata.cold_pushdown = off; SELECT count(*) FROM m WHERE dev = 1"),
+        db.run("SELECT count(*) FROM m WHERE dev = 1")
+    );
     // parallel workers load the library by themselves
     let parallel = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; \
         SET max_parallel_workers_per_gather = 2; SET force_parallel_mode = on; ";
-    assert_eq!(db.run(&format!("{parallel} SELECT count(*), sum(id) FROM m")), "2160|2330640");
+    assert_eq!(
+        db.run(&format!("{parallel} SELECT count(*), sum(id) FROM m")),
+        "2160|2330640"
+    );
     assert_eq!(db.hash(), hash);
 }
 
@@ -145,7 +248,12 @@ fn with_preload_it_is_the_same() {
     assert_eq!(db.hash(), hash);
     db.tier("2025-03-01");
     let mut session = db.session();
-    fails(&mut session, "INSERT INTO m VALUES (1, '2025-01-20 00:00+00', 1)", "55000", &["m_h1_20250101"]);
+    fails(
+        &mut session,
+        "INSERT INTO m VALUES (1, '2025-01-20 00:00+00', 1)",
+        "55000",
+        &["m_h1_20250101"],
+    );
     assert_eq!(db.hash(), hash);
 }
 

@@ -25,7 +25,10 @@ fn hashes(session: &mut Client) -> Vec<String> {
     let found = SETTINGS.iter().map(|settings| {
         exec(session, "RESET ALL");
         exec(session, settings);
-        one(session, &HASH.replace("every_type t", "public.every_type t"))
+        one(
+            session,
+            &HASH.replace("every_type t", "public.every_type t"),
+        )
     });
     let found = found.collect();
     exec(session, "RESET ALL");
@@ -79,9 +82,14 @@ fn every_type_survives_the_round_trip() {
         "the settings change nothing"
     );
 
-    db.run("CALL strata.tier_chunks('every_type', older_than => timestamptz '2025-04-01 00:00+00')");
+    db.run(
+        "CALL strata.tier_chunks('every_type', older_than => timestamptz '2025-04-01 00:00+00')",
+    );
     assert_eq!(
-        rows(&mut session, "SELECT count(*), min(generation), max(generation), bool_and(owned) FROM strata.cold_files"),
+        rows(
+            &mut session,
+            "SELECT count(*), min(generation), max(generation), bool_and(owned) FROM strata.cold_files"
+        ),
         "3|1|1|t"
     );
     assert_eq!(hashes(&mut session), hot, "cold in the directory");
@@ -103,9 +111,14 @@ fn every_type_survives_the_round_trip() {
 
     db.archive(&s3().endpoint(), "");
     db.run("SELECT strata.set_cold_storage('every_type', server => 'archive')");
-    db.run("CALL strata.tier_chunks('every_type', older_than => timestamptz '2025-04-01 00:00+00')");
+    db.run(
+        "CALL strata.tier_chunks('every_type', older_than => timestamptz '2025-04-01 00:00+00')",
+    );
     assert_eq!(
-        rows(&mut session, "SELECT count(*), min(generation), max(generation), min(server), max(server) FROM strata.cold_files"),
+        rows(
+            &mut session,
+            "SELECT count(*), min(generation), max(generation), min(server), max(server) FROM strata.cold_files"
+        ),
         "3|2|2|archive|archive"
     );
     assert_eq!(hashes(&mut session), hot, "cold on S3");
@@ -117,7 +130,13 @@ fn every_type_survives_the_round_trip() {
 
     db.run("CALL strata.untier_chunks('every_type')");
     assert_eq!(hashes(&mut session), hot, "hot after S3");
-    assert_eq!(one(&mut session, "SELECT count(*) FROM strata.cold_delete_queue"), "6");
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM strata.cold_delete_queue"
+        ),
+        "6"
+    );
 }
 
 /// What stands in a file is what PostgreSQL says, also when it was computed and not read.

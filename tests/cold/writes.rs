@@ -17,7 +17,9 @@ fn ten_times(session: &mut Client, sql: &str, parameters: &[i64]) {
         for parameter in parameters {
             session
                 .execute(&statement, &[parameter])
-                .unwrap_or_else(|error| panic!("execution {n} of {sql} with {parameter}: {error:?}"));
+                .unwrap_or_else(|error| {
+                    panic!("execution {n} of {sql} with {parameter}: {error:?}")
+                });
         }
     }
 }
@@ -34,7 +36,10 @@ fn updates_and_deletes_fail_only_on_a_hit() {
         // hot rows, and ids that nobody has
         ten_times(&mut session, sql, &[2000, 2159, 123_456]);
     }
-    assert_eq!(one(&mut session, "SELECT note FROM m WHERE id = 2159"), "merged");
+    assert_eq!(
+        one(&mut session, "SELECT note FROM m WHERE id = 2159"),
+        "merged"
+    );
     let hash = one(&mut session, HASH);
     for sql in [
         "UPDATE m SET note = 'x' WHERE id = 5",
@@ -50,11 +55,19 @@ fn updates_and_deletes_fail_only_on_a_hit() {
     }
     exec(&mut session, "SELECT * FROM m WHERE id = 5 FOR KEY SHARE");
     // a prepared statement that misses nine times still fails when it hits
-    exec(&mut session, "PREPARE change AS UPDATE m SET note = note WHERE id = $1");
+    exec(
+        &mut session,
+        "PREPARE change AS UPDATE m SET note = note WHERE id = $1",
+    );
     for _ in 0..9 {
         exec(&mut session, "EXECUTE change(2000)");
     }
-    fails(&mut session, "EXECUTE change(5)", "55000", &["m_h1_20250101"]);
+    fails(
+        &mut session,
+        "EXECUTE change(5)",
+        "55000",
+        &["m_h1_20250101"],
+    );
     exec(&mut session, "EXECUTE change(2000)");
     assert_eq!(one(&mut session, HASH), hash);
 }
@@ -64,14 +77,26 @@ fn updates_and_deletes_fail_only_on_a_hit() {
 fn copies_of_cold_rows_are_complete() {
     let db = cold("writes_copies");
     let mut session = db.session();
-    exec(&mut session, "CREATE TABLE copy AS SELECT id + 10000 AS id, ts, note FROM m");
-    exec(&mut session, "CREATE TABLE target (id bigint, ts timestamptz, note text); \
+    exec(
+        &mut session,
+        "CREATE TABLE copy AS SELECT id + 10000 AS id, ts, note FROM m",
+    );
+    exec(
+        &mut session,
+        "CREATE TABLE target (id bigint, ts timestamptz, note text); \
         INSERT INTO target SELECT id + 10000, ts, note FROM m; \
-        INSERT INTO target SELECT id + 20000, ts, note FROM m WHERE val < 100 ORDER BY dev LIMIT 50");
+        INSERT INTO target SELECT id + 20000, ts, note FROM m WHERE val < 100 ORDER BY dev LIMIT 50",
+    );
     let bare = "SELECT md5(string_agg((id, ts, note)::text, ' ' ORDER BY id)) FROM ";
-    let whole = one(&mut session, &format!("{bare} (SELECT (m).id + 10000 AS id, (m).ts, (m).note FROM m) s"));
+    let whole = one(
+        &mut session,
+        &format!("{bare} (SELECT (m).id + 10000 AS id, (m).ts, (m).note FROM m) s"),
+    );
     assert_eq!(one(&mut session, &format!("{bare} copy")), whole);
-    assert_eq!(one(&mut session, &format!("{bare} target WHERE id < 20000")), whole);
+    assert_eq!(
+        one(&mut session, &format!("{bare} target WHERE id < 20000")),
+        whole
+    );
     let found = "SELECT count(*) FROM target t JOIN m ON m.id + 20000 = t.id AND m.ts = t.ts AND m.note IS NOT DISTINCT FROM t.note";
     assert_eq!(one(&mut session, found), "50");
 }
@@ -94,21 +119,34 @@ fn late_rows_are_refused() {
     }
     for rows in [
         "9000\t2025-01-20 00:30+00\t1\\N\n".replace("\\N", "\t\\N\t\\N"),
-        "9000\t2025-03-20 00:30+00\t1\t\\N\t\\N\n9001\t2025-02-20 00:30+00\t1\t\\N\t\\N\n".to_owned(),
+        "9000\t2025-03-20 00:30+00\t1\t\\N\t\\N\n9001\t2025-02-20 00:30+00\t1\t\\N\t\\N\n"
+            .to_owned(),
     ] {
         let error = db
             .cluster
-            .try_psql(db.name, &format!("\\set VERBOSITY verbose\nCOPY m FROM STDIN;\n{rows}\\.\n"))
+            .try_psql(
+                db.name,
+                &format!("\\set VERBOSITY verbose\nCOPY m FROM STDIN;\n{rows}\\.\n"),
+            )
             .expect_err("a late COPY");
-        assert!(error.contains("55000") && error.contains("m_h1_2025"), "{error}");
+        assert!(
+            error.contains("55000") && error.contains("m_h1_2025"),
+            "{error}"
+        );
     }
     assert_eq!(db.hash(), hash);
-    exec(&mut session, "INSERT INTO m VALUES (9000, '2025-03-20 00:30+00', 1)");
+    exec(
+        &mut session,
+        "INSERT INTO m VALUES (9000, '2025-03-20 00:30+00', 1)",
+    );
     db.run("COPY m FROM STDIN;\n9001\t2025-03-20 00:30+00\t1\t\\N\t\\N\n\\.\n");
     assert_eq!(db.one("SELECT count(*) FROM m"), "2162");
     // after untiering they are welcome
     db.run("CALL strata.untier_chunk('strata_chunks.m_h1_20250101')");
-    exec(&mut session, "INSERT INTO m VALUES (9002, '2025-01-20 00:30+00', 1)");
+    exec(
+        &mut session,
+        "INSERT INTO m VALUES (9002, '2025-01-20 00:30+00', 1)",
+    );
     exec(&mut session, "UPDATE m SET note = 'warm' WHERE id = 5");
     assert_eq!(db.one("SELECT count(*) FROM m"), "2163");
 }
@@ -138,7 +176,11 @@ fn ddl_on_cold_chunks_is_done_or_refused_clearly() {
     // an all-hot twin goes through the same changes
     db.run("CREATE TABLE twin AS SELECT * FROM m");
     let same = || {
-        let sql = |table: &str| format!("SELECT md5(string_agg(t::text, E'\\n' ORDER BY id, ts)) || ' ' || count(*) FROM {table} t");
+        let sql = |table: &str| {
+            format!(
+                "SELECT md5(string_agg(t::text, E'\\n' ORDER BY id, ts)) || ' ' || count(*) FROM {table} t"
+            )
+        };
         assert_eq!(db.one(&sql("m")), db.one(&sql("twin")));
     };
     for change in [
@@ -152,11 +194,15 @@ fn ddl_on_cold_chunks_is_done_or_refused_clearly() {
         "ALTER COLUMN extra SET DEFAULT 9",
         "DROP COLUMN stamp",
     ] {
-        db.run(&format!("ALTER TABLE m {change}; ALTER TABLE twin {change}"));
+        db.run(&format!(
+            "ALTER TABLE m {change}; ALTER TABLE twin {change}"
+        ));
         same();
     }
-    db.run("INSERT INTO m (id, ts, dev) VALUES (9000, '2025-03-20 00:30+00', 1); \
-        INSERT INTO twin (id, ts, dev) VALUES (9000, '2025-03-20 00:30+00', 1)");
+    db.run(
+        "INSERT INTO m (id, ts, dev) VALUES (9000, '2025-03-20 00:30+00', 1); \
+        INSERT INTO twin (id, ts, dev) VALUES (9000, '2025-03-20 00:30+00', 1)",
+    );
     same();
     let mut session = db.session();
     for sql in [
@@ -170,12 +216,27 @@ fn ddl_on_cold_chunks_is_done_or_refused_clearly() {
     ] {
         fails(&mut session, sql, "55000", &["m_h1_20250101"]);
     }
-    let copy = db.cluster.try_psql(db.name, "COPY strata_chunks.m_h1_20250101 TO STDOUT");
+    let copy = db
+        .cluster
+        .try_psql(db.name, "COPY strata_chunks.m_h1_20250101 TO STDOUT");
     let error = copy.expect_err("the rows are not in the chunk's heap");
     assert!(error.contains("m_h1_20250101"), "{error}");
-    assert_eq!(db.run("COPY (SELECT * FROM strata_chunks.m_h1_20250101) TO STDOUT").lines().count(), 744);
-    fails(&mut session, "SELECT * FROM m TABLESAMPLE SYSTEM (10)", "0A000", &["m_h1_20250101"]);
-    exec(&mut session, "CREATE INDEX ON m (\"Remark\"); REINDEX TABLE strata_chunks.m_h1_20250101; ANALYZE m");
+    assert_eq!(
+        db.run("COPY (SELECT * FROM strata_chunks.m_h1_20250101) TO STDOUT")
+            .lines()
+            .count(),
+        744
+    );
+    fails(
+        &mut session,
+        "SELECT * FROM m TABLESAMPLE SYSTEM (10)",
+        "0A000",
+        &["m_h1_20250101"],
+    );
+    exec(
+        &mut session,
+        "CREATE INDEX ON m (\"Remark\"); REINDEX TABLE strata_chunks.m_h1_20250101; ANALYZE m",
+    );
     exec(&mut session, "VACUUM m");
     same();
     db.run("CALL strata.untier_chunks('m')");

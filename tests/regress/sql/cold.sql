@@ -20,6 +20,8 @@ INSERT INTO device SELECT g, 'device ' || g FROM generate_series(1, 5) g;
 CREATE TABLE metric (
     id int8 NOT NULL, ts timestamptz NOT NULL, device int8 REFERENCES device, value float8, note text,
     PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);
+-- without preload a notice says what is missing
+SET client_min_messages = warning;
 SELECT created FROM strata.create_hypertable('metric', strata.by_range('ts', interval '1 month'));
 RESET client_min_messages;
 SELECT strata.premake_chunks('metric', timestamptz '2025-01-01', timestamptz '2025-04-01');
@@ -136,3 +138,4 @@ SELECT reason, generation FROM strata.cold_delete_queue ORDER BY queued_at, gene
 DROP TABLE metric, device;
 DROP FUNCTION plan(text);
 DROP EXTENSION pg_strata;
+CREATE EXTENSION pg_strata;
