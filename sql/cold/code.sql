@@ -94,36 +94,43 @@ BEGIN
 END
 $$;
 CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
-    WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'ALTER TABLE')
+    WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP TYPE', 'DROP EXTENSION', 'ALTER TABLE')
     EXECUTE FUNCTION strata._cold_on_drop();
 
 CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
 CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
-    WHEN TAG IN ('DROP EXTENSION', 'DROP SERVER', 'DROP OWNED')
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SERVER', 'DROP OWNED', 'ALTER TYPE')
     EXECUTE FUNCTION strata._cold_guard();
 
 -- Columns of files are matched by number. A dump has them renumbered (dropped ones are gone), so
--- numbers are looked up by name once more before the first ALTER TABLE there.
+-- numbers are looked up by name once more before the first ALTER TABLE there. Columns that are gone
+-- keep a row, under a negative number: that the file has more columns than the table is known by it.
 CREATE FUNCTION strata._cold_before_alter() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE chunk_oid <> chunk::oid) THEN
         RETURN;
     END IF;
-    DELETE FROM strata.cold_column c
-     USING strata.cold_file f
-     WHERE f.id = c.file AND f.chunk_oid <> f.chunk::oid
-       AND NOT EXISTS (SELECT FROM pg_attribute a
-                        WHERE a.attrelid = f.chunk AND a.attname = c.attname AND NOT a.attisdropped);
-    -- two steps, since the new numbers may be taken by old ones
-    UPDATE strata.cold_column c SET attnum = - c.attnum
-      FROM strata.cold_file f WHERE f.id = c.file AND f.chunk_oid <> f.chunk::oid;
+    -- a parallel restore may be loading the columns just now: all of a file's or none
+    LOCK TABLE strata.cold_column IN SHARE ROW EXCLUSIVE MODE;
+    -- three steps, since the new numbers may be taken by old ones
+    UPDATE strata.cold_column c SET attnum = - 10000 - c.attnum
+      FROM strata.cold_file f
+     WHERE f.id = c.file AND f.chunk_oid <> f.chunk::oid AND c.attnum > 0;
     UPDATE strata.cold_column c SET attnum = a.attnum
       FROM strata.cold_file f, pg_attribute a
-     WHERE f.id = c.file AND f.chunk_oid <> f.chunk::oid
-       AND a.attrelid = f.chunk AND a.attname = c.attname AND NOT a.attisdropped;
-    UPDATE strata.cold_file SET chunk_oid = chunk::oid WHERE chunk_oid <> chunk::oid;
+     WHERE f.id = c.file AND f.chunk_oid <> f.chunk::oid AND c.attnum < -10000
+       AND a.attrelid = f.chunk AND a.attname = c.attname AND a.attnum > 0 AND NOT a.attisdropped;
+    UPDATE strata.cold_column c SET attnum = gone.attnum
+      FROM (SELECT g.file, g.attnum AS old,
+                   (SELECT least(min(x.attnum), 0) FROM strata.cold_column x
+                     WHERE x.file = g.file AND x.attnum BETWEEN -10000 AND -1)
+                   - row_number() OVER (PARTITION BY g.file ORDER BY g.attnum) AS attnum
+              FROM strata.cold_column g WHERE g.attnum < -10000) gone
+     WHERE c.file = gone.file AND c.attnum = gone.old;
+    UPDATE strata.cold_file f SET chunk_oid = chunk::oid
+     WHERE chunk_oid <> chunk::oid AND EXISTS (SELECT FROM strata.cold_column c WHERE c.file = f.id);
 END
 $$;
 CREATE EVENT TRIGGER strata_cold_before_alter ON ddl_command_start
@@ -140,21 +147,22 @@ BEGIN
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE state = 'live') THEN
         RETURN;
     END IF;
-    UPDATE strata.cold_column c SET attname = a.attname
-      FROM strata.cold_file f, pg_attribute a
-     WHERE f.id = c.file AND f.state = 'live' AND f.chunk_oid = f.chunk::oid
-       AND a.attrelid = f.chunk AND a.attnum = c.attnum AND NOT a.attisdropped
-       AND c.attname <> a.attname;
+    -- names of a file's keys are those of its columns; a dropped column takes the name that
+    -- pg_attribute gives it, so that nobody finds it again by a name that is used once more
     UPDATE strata.cold_key k SET columns = renamed.columns
       FROM (SELECT k.file, k.index_name, array_agg(a.attname ORDER BY u.n) AS columns
               FROM strata.cold_key k
-              JOIN strata.cold_file f ON f.id = k.file AND f.state = 'live'
-              JOIN pg_class ic ON ic.relname = k.index_name
-              JOIN pg_index i ON i.indexrelid = ic.oid AND i.indrelid = f.chunk
-             CROSS JOIN unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY AS u(attnum, n)
-              JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum = u.attnum
+              JOIN strata.cold_file f ON f.id = k.file AND f.state = 'live' AND f.chunk_oid = f.chunk::oid
+             CROSS JOIN unnest(k.columns) WITH ORDINALITY AS u(name, n)
+              JOIN strata.cold_column c ON c.file = k.file AND c.attname = u.name AND c.attnum > 0
+              JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum = c.attnum
              GROUP BY k.file, k.index_name) renamed
-     WHERE k.file = renamed.file AND k.index_name = renamed.index_name AND k.columns <> renamed.columns;
+     WHERE k.file = renamed.file AND k.index_name = renamed.index_name AND k.columns <> renamed.columns
+       AND cardinality(k.columns) = cardinality(renamed.columns);
+    UPDATE strata.cold_column c SET attname = a.attname
+      FROM strata.cold_file f, pg_attribute a
+     WHERE f.id = c.file AND f.state = 'live' AND f.chunk_oid = f.chunk::oid
+       AND a.attrelid = f.chunk AND a.attnum = c.attnum AND c.attnum > 0 AND c.attname <> a.attname;
     INSERT INTO strata.cold_column (file, attnum, attname, type_name, encoding, missing)
     SELECT f.id, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), 'typetext',
            (a.attmissingval::text::text[])[1]

@@ -3,8 +3,9 @@
 use super::export::{Attempt, Attempted, Frozen, Stop, lock_to_read};
 use crate::cold::catalog::jobs;
 use crate::cold::catalog::{self, LiveFile, spec};
+use crate::cold::check::check_chunk;
 use crate::cold::content::ContentHash;
-use crate::cold::file::{Builder, Built, FileSpec, IndexSpec};
+use crate::cold::file::{Builder, Built, ColumnSpec, FileSpec, IndexSpec};
 use crate::cold::manifest::{FileColumn, Manifest};
 use crate::cold::name::{self, ObjectName};
 use crate::cold::servers;
@@ -23,11 +24,7 @@ impl Attempt<'_> {
         Ok(bgworker::transaction(|| {
             lock_to_read(chunk)?;
             let columns = spec::columns(chunk)?;
-            let indexes: Vec<IndexSpec> = spec::indexes(chunk, &columns)?
-                .into_iter()
-                .filter(|i| i.btree && !i.special && !i.exclusion)
-                .map(|i| i.spec)
-                .collect();
+            let indexes = carried_indexes(chunk, &columns)?;
             let identity = spec::identity()?;
             let spec = FileSpec {
                 table: crate::pg::catalog::relation_name(frozen.info.hypertable)?,
@@ -140,8 +137,11 @@ impl Attempt<'_> {
     /// Step 5. Every value is read back through the store and decoded.
     pub(super) fn verify(&self, frozen: &Frozen, uploaded: &Uploaded) -> Attempted<()> {
         let chunk = self.job.chunk;
-        Ok(bgworker::transaction(|| {
+        let fits = bgworker::transaction(|| {
             lock_to_read(chunk)?;
+            if !uploaded.content.fits(chunk)? {
+                return Ok(false);
+            }
             let m = &uploaded.manifest;
             let store = servers::store_for(&m.server, frozen.info.hypertable)?;
             let meta = store.head(&m.key).map_err(|e| at(m, &e))?;
@@ -163,8 +163,9 @@ impl Attempt<'_> {
                     ),
                 ));
             }
-            Ok(())
-        })?)
+            Ok(true)
+        })?;
+        fits.then_some(()).ok_or_else(altered)
     }
 
     /// Step 6. The commit is the single point: before it the heap is the truth, after it the file.
@@ -182,6 +183,15 @@ impl Attempt<'_> {
             let rewritten =
                 cold_move::OpenRelation::locked(chunk).file_number() != frozen.file_number;
             if rewritten || jobs::touched(chunk, frozen.attempt)? {
+                return Ok(false);
+            }
+            // ALTER TABLE leaves no mark when it touches no row
+            let info = check_chunk(chunk)?;
+            let range = |i: &ChunkInfo| (i.range_start.clone(), i.range_end.clone());
+            if info.hypertable != frozen.info.hypertable
+                || range(&info) != range(&frozen.info)
+                || !uploaded.content.fits(chunk)?
+            {
                 return Ok(false);
             }
             let live = LiveFile {
@@ -209,7 +219,7 @@ impl Attempt<'_> {
         self.note_lock_holders(&out)?;
         match out? {
             true => Ok(()),
-            false => Err(Stop::GiveWay(String::from("writers of the chunk"))),
+            false => Err(altered()),
         }
     }
 }
@@ -217,7 +227,7 @@ impl Attempt<'_> {
 /// What the file of step 3 holds.
 pub(super) struct FileContent {
     hash: ContentHash,
-    columns: Vec<crate::cold::file::ColumnSpec>,
+    columns: Vec<ColumnSpec>,
     indexes: Vec<IndexSpec>,
 }
 
@@ -228,7 +238,28 @@ pub(super) struct Uploaded {
     content: FileContent,
 }
 
+/// Somebody wrote to the chunk, or altered it, while it was exported.
+fn altered() -> Stop {
+    Stop::GiveWay(String::from("writers of the chunk"))
+}
+
+/// The indexes that a file carries.
+fn carried_indexes(chunk: pg_sys::Oid, columns: &[ColumnSpec]) -> Result<Vec<IndexSpec>> {
+    Ok(spec::indexes(chunk, columns)?
+        .into_iter()
+        .filter(|i| i.btree && !i.special && !i.exclusion)
+        .map(|i| i.spec)
+        .collect())
+}
+
 impl FileContent {
+    /// False when the chunk has other columns or indexes now than when the file was written: names,
+    /// types and values of added columns would be missing from the manifest.
+    fn fits(&self, chunk: pg_sys::Oid) -> Result<bool> {
+        let columns = spec::columns(chunk)?;
+        Ok(columns == self.columns && carried_indexes(chunk, &columns)? == self.indexes)
+    }
+
     fn file_columns(&self, built: &Built) -> Vec<FileColumn> {
         let columns = self
             .columns

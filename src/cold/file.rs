@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One column of the chunk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnSpec {
     pub attnum: i16,
     pub name: String,
@@ -30,7 +30,7 @@ pub struct ColumnSpec {
 }
 
 /// One index that the file carries.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexSpec {
     pub name: String,
     /// SQLite takes NULLs for different, and compares text bytewise

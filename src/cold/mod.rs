@@ -43,6 +43,7 @@ pub fn init() {
         store: servers::store_for,
         drop_extensions: catalog::guard::drop_extensions,
         drop_servers: catalog::guard::drop_servers,
+        alter_type: catalog::guard::alter_type,
         drop_owned: catalog::guard::drop_owned,
     });
 }

@@ -9,7 +9,7 @@
 
 use super::cold_heap::heap;
 use super::cold_state::{self, raise};
-use super::{cold_am_ddl, cold_heap, compat};
+use super::{cold_am_ddl, cold_dump, cold_heap, compat};
 use crate::cold::manifest::ChunkState;
 use pgrx::{pg_guard, pg_sys};
 use std::cell::Cell;
@@ -161,15 +161,6 @@ fn before_change(rel: pg_sys::Relation, tid: pg_sys::ItemPointer, what: &str) {
     }
 }
 
-/// pg_dump dumps the stub as it is: the manifest travels as configuration data of the extension.
-fn is_pg_dump() -> bool {
-    // SAFETY: application_name is a NUL terminated string or NULL
-    unsafe {
-        !pg_sys::application_name.is_null()
-            && std::ffi::CStr::from_ptr(pg_sys::application_name) == c"pg_dump"
-    }
-}
-
 #[pg_guard]
 unsafe extern "C-unwind" fn scan_begin(
     rel: pg_sys::Relation,
@@ -185,7 +176,7 @@ unsafe extern "C-unwind" fn scan_begin(
         && pscan.is_null()
         && is_cold(rel)
         && !cold_state::scanning_stub()
-        && !is_pg_dump()
+        && !cold_dump::copies_stub(relid(rel))
     {
         refuse(rel, "scan {} row by row");
     }

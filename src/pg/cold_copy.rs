@@ -170,7 +170,7 @@ fn each_file_row(
     let query = pushdown::select(manifest, &needed, &[], None);
     // SAFETY: the relation is open
     let (missing, natts) = unsafe {
-        let missing = super::cold_run::missing_values(manifest, rel.desc(), &needed)?;
+        let missing = super::cold_run::missing_values(manifest, rel.desc(), rel.owner(), &needed)?;
         (missing, (*rel.desc()).natts as usize)
     };
     // SAFETY: the descriptor is the chunk's

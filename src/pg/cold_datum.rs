@@ -251,9 +251,12 @@ impl Codec {
         })
     }
 
-    /// The value's binary form (its send function's, or the text form of types without one).
+    /// The value's binary form: its send function's; the text form for types without one, and for
+    /// all that the server does not come with, since arrays and composites send OIDs of types, which
+    /// are others after a restore.
     pub fn send(&mut self, datum: pg_sys::Datum) -> Vec<u8> {
-        if self.send.is_none() {
+        let built_in = self.base_type.to_u32() < pg_sys::FirstNormalObjectId;
+        if self.send.is_none() && built_in {
             // SAFETY: a syscache look-up of an existing type
             let function = unsafe { type_send(self.base_type) };
             self.send = function.map(|f| look_up(f, self.context));

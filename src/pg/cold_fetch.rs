@@ -33,7 +33,7 @@ fn try_fetch(rel: pg_sys::Relation, rowid: i64, slot: *mut pg_sys::TupleTableSlo
             .collect();
         let query = pushdown::by_rowid(&manifest, &needed);
         let owner = (*(*rel).rd_rel).relowner;
-        let missing = missing_values(&manifest, desc, &needed)?;
+        let missing = missing_values(&manifest, desc, owner, &needed)?;
         let mut reader = Reader::new(manifest, &query, desc, owner)?;
         reader.restart(&[Cell::Int(rowid)])?;
         let mut values = vec![pg_sys::Datum::null(); natts];

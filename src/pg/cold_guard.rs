@@ -5,7 +5,7 @@ use super::list;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::CStr;
 
-/// ddl_command_start on DROP EXTENSION, DROP SERVER, DROP OWNED.
+/// ddl_command_start on DROP EXTENSION, DROP SERVER, DROP OWNED, ALTER TYPE.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn strata_cold_guard(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -50,12 +50,47 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                 .collect::<Vec<_>>();
                 (catalog().drop_owned)(&roles)
             }
+            pg_sys::NodeTag::T_AlterEnumStmt | pg_sys::NodeTag::T_AlterTableStmt => {
+                match altered_type(tree) {
+                    Some(type_oid) => (catalog().alter_type)(type_oid),
+                    None => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     };
     if let Err(e) = out {
         raise(e);
     }
+}
+
+/// The type of an ALTER TYPE that renames a label, or adds or drops attributes of a composite.
+unsafe fn altered_type(tree: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
+    // SAFETY: the parse tree of the running command; look-ups by its names
+    let found = unsafe {
+        if (*tree).type_ == pg_sys::NodeTag::T_AlterEnumStmt {
+            let alter = tree.cast::<pg_sys::AlterEnumStmt>();
+            if (*alter).oldVal.is_null() {
+                return None;
+            }
+            let name = pg_sys::makeTypeNameFromNameList((*alter).typeName);
+            pg_sys::LookupTypeNameOid(std::ptr::null_mut(), name, true)
+        } else {
+            let alter = tree.cast::<pg_sys::AlterTableStmt>();
+            if (*alter).objtype != pg_sys::ObjectType::OBJECT_TYPE {
+                return None;
+            }
+            let relation = pg_sys::RangeVarGetRelidExtended(
+                (*alter).relation,
+                pg_sys::NoLock as pg_sys::LOCKMODE,
+                pg_sys::RVROption::RVR_MISSING_OK,
+                None,
+                std::ptr::null_mut(),
+            );
+            pg_sys::get_rel_type_id(relation)
+        }
+    };
+    (found != pg_sys::InvalidOid).then_some(found)
 }
 
 /// The names in a list of String nodes (objects with one-part names).

@@ -8,11 +8,21 @@ use super::owner::SettingScope;
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys;
 
-/// AccessExclusiveLock on a chunk, to the end of the transaction; raises 55P03 after `timeout_ms`.
+/// AccessExclusiveLock on a chunk and its TOAST table, to the end of the transaction; raises 55P03
+/// after `timeout_ms`, also when a VACUUM of the TOAST table holds it up: readers of the chunk wait
+/// behind us.
 pub fn lock_exclusively(chunk: pg_sys::Oid, timeout_ms: i32) {
     let settings = SettingScope::new();
     settings.set("lock_timeout", &format!("{timeout_ms}ms"));
-    super::catalog::lock_relation(chunk, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
+    let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
+    super::catalog::lock_relation(chunk, mode);
+    // SAFETY: NULL when the chunk was dropped while we waited
+    let open = unsafe { pg_sys::try_relation_open(chunk, pg_sys::NoLock as pg_sys::LOCKMODE) };
+    if !open.is_null()
+        && let Some(toast) = OpenRelation(open).toast()
+    {
+        super::catalog::lock_relation(toast, mode);
+    }
 }
 
 /// An open relation, closed by Drop; its lock stays.

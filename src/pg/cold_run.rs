@@ -1,7 +1,7 @@
 //! A running scan of a cold chunk: parameters, the file's rows, columns that the file lacks.
 
 use super::cold_am::cold_tid;
-use super::cold_datum::Codec;
+use super::cold_datum::{Codec, DecodeScope};
 use super::cold_reader::Reader;
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
@@ -40,6 +40,7 @@ pub(super) struct Scan {
 pub(super) unsafe fn missing_values(
     manifest: &Manifest,
     desc: pg_sys::TupleDesc,
+    owner: pg_sys::Oid,
     needed: &[i16],
 ) -> Result<Vec<(usize, Option<pg_sys::Datum>)>> {
     let mut out = Vec::new();
@@ -53,7 +54,8 @@ pub(super) unsafe fn missing_values(
             Some(column) => match &column.missing {
                 // SAFETY: attnum is a column of this relation
                 Some(text) => unsafe {
-                    let _settings = super::cold_datum::pin_settings();
+                    // reading may run constraints of domains, which are the owner's code
+                    let _scope = DecodeScope::begin(owner);
                     let att = super::compat::attribute(desc, i);
                     let mut codec = Codec::new((*att).atttypid, (*att).atttypmod);
                     Some(codec.read_text(text)?)

@@ -3,7 +3,7 @@
 use super::cold_datum::Codec;
 use super::cold_run::{Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
-use super::list;
+use super::{cold_dump, list};
 use crate::cold::manifest::ChunkState;
 use crate::cold::pushdown::{self, Condition, Op, Order};
 use crate::error::Error;
@@ -100,7 +100,7 @@ unsafe extern "C-unwind" fn begin(
                 (pg_sys::ExecInitExpr(expr, &mut (*node).ss.ps), codec)
             })
             .collect();
-        let missing = missing_values(&manifest, (*rel).rd_att, &needed);
+        let missing = missing_values(&manifest, (*rel).rd_att, (*(*rel).rd_rel).relowner, &needed);
         let missing = missing.unwrap_or_else(|e| raise(e));
         let pushed = if super::guc::COLD_PUSHDOWN.get() {
             conditions.as_slice()
@@ -194,10 +194,12 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
         let slot = (*node).ss_ScanTupleSlot;
         let rel = (*node).ss_currentRelation;
         pg_sys::ExecClearTuple(slot);
-        if matches!(scan.phase, Phase::NotStarted)
-            && let Err(e) = scan.start(css)
-        {
-            raise(e);
+        if matches!(scan.phase, Phase::NotStarted) {
+            if cold_dump::leaves_file_out((*rel).rd_id) {
+                scan.phase = Phase::Stub(begin_stub(node));
+            } else if let Err(e) = scan.start(css) {
+                raise(e);
+            }
         }
         if matches!(scan.phase, Phase::File) {
             // values live until the next row is asked for
@@ -207,12 +209,7 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
             pg_sys::MemoryContextSwitchTo(old);
             match found {
                 Ok(true) => return slot,
-                Ok(false) => {
-                    let _own = StubScan::begin();
-                    let snapshot = (*(*node).ps.state).es_snapshot;
-                    let desc = pg_sys::table_beginscan(rel, snapshot, 0, std::ptr::null_mut());
-                    scan.phase = Phase::Stub(desc);
-                }
+                Ok(false) => scan.phase = Phase::Stub(begin_stub(node)),
                 Err(e) => raise(e),
             }
         }
@@ -227,6 +224,20 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
             scan.end_stub();
         }
         std::ptr::null_mut()
+    }
+}
+
+unsafe fn begin_stub(node: *mut pg_sys::ScanState) -> pg_sys::TableScanDesc {
+    let _own = StubScan::begin();
+    // SAFETY: the executor's own node, with its relation open
+    unsafe {
+        let snapshot = (*(*node).ps.state).es_snapshot;
+        pg_sys::table_beginscan(
+            (*node).ss_currentRelation,
+            snapshot,
+            0,
+            std::ptr::null_mut(),
+        )
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Catalog {
     pub drop_servers: fn(&[String]) -> Result<()>,
     /// refuses DROP OWNED BY these roles
     pub drop_owned: fn(&[pg_sys::Oid]) -> Result<()>,
+    /// refuses an ALTER TYPE that gives stored text forms another meaning
+    pub alter_type: fn(pg_sys::Oid) -> Result<()>,
 }
 
 static CATALOG: OnceLock<Catalog> = OnceLock::new();

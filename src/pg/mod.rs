@@ -10,6 +10,7 @@ pub mod cold_am;
 mod cold_am_ddl;
 pub mod cold_copy;
 pub mod cold_datum;
+mod cold_dump;
 mod cold_fetch;
 mod cold_guard;
 mod cold_heap;

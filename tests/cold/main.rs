@@ -8,14 +8,14 @@
 mod common;
 mod support;
 
-// mod crash;
-// mod dump;
-// mod faults;
-// mod fuzz;
-// mod interrupts;
+mod crash;
+mod dump;
+mod faults;
+mod fuzz;
+mod interrupts;
 mod keys;
-// mod plans;
-// mod rules;
-// mod snapshots;
+mod plans;
+mod rules;
+mod snapshots;
 mod types;
 mod writes;

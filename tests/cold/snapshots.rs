@@ -43,8 +43,10 @@ fn reader_from_before_the_export_sees_unchanged_data() {
     exec(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ");
     let seen = one(&mut reader, HASH);
     // the rows that the reader must not see, and the old versions that it must
-    db.run("UPDATE m SET note = 'new' WHERE id < 20; DELETE FROM m WHERE id = 30; \
-        INSERT INTO m VALUES (9000, '2025-01-20 00:30+00', 1)");
+    db.run(
+        "UPDATE m SET note = 'new' WHERE id < 20; DELETE FROM m WHERE id = 30; \
+        INSERT INTO m VALUES (9000, '2025-01-20 00:30+00', 1)",
+    );
     let now = db.hash();
     assert_ne!(seen, now);
     let pid = one(&mut reader, "SELECT pg_backend_pid()");
@@ -103,7 +105,11 @@ fn reader_from_between_freeze_and_swap_sees_unchanged_data() {
     db.run("INSERT INTO m VALUES (9000, '2025-03-20 00:30+00', 1); CALL strata.untier_chunk('strata_chunks.m_h1_20250101')");
     assert_eq!(one(&mut reader, HASH), before, "after untiering");
     db.run("UPDATE m SET note = 'new' WHERE id < 20");
-    assert_eq!(one(&mut reader, HASH), before, "after an update of the rows that came back");
+    assert_eq!(
+        one(&mut reader, HASH),
+        before,
+        "after an update of the rows that came back"
+    );
     exec(&mut reader, "COMMIT");
     assert_ne!(one(&mut reader, HASH), before);
 }
@@ -115,7 +121,10 @@ fn plans_from_before_the_swap_are_made_anew() {
     let db = Db::new(&cluster, "snapshots_plans");
     db.metrics();
     let mut session = db.session();
-    exec(&mut session, "PREPARE p AS SELECT note FROM m WHERE id = $1; PREPARE h AS SELECT count(*) FROM m");
+    exec(
+        &mut session,
+        "PREPARE p AS SELECT note FROM m WHERE id = $1; PREPARE h AS SELECT count(*) FROM m",
+    );
     for _ in 0..7 {
         assert_eq!(one(&mut session, "EXECUTE p(5)"), "n5");
         assert_eq!(one(&mut session, "EXECUTE h"), "2160");
@@ -146,11 +155,20 @@ fn export_gives_way_to_writers() {
         let (db, mut session) = stop_in(&cluster, &name, point, step);
         assert_eq!(chunk_state(&mut session, JANUARY), "frozen");
         let mut writer = db.session();
-        exec(&mut writer, "SET lock_timeout = '5s'; INSERT INTO m VALUES (9000, '2025-01-20 00:30+00', 1)");
-        exec(&mut writer, "BEGIN; UPDATE m SET note = 'lost' WHERE id < 10; SAVEPOINT s; \
+        exec(
+            &mut writer,
+            "SET lock_timeout = '5s'; INSERT INTO m VALUES (9000, '2025-01-20 00:30+00', 1)",
+        );
+        exec(
+            &mut writer,
+            "BEGIN; UPDATE m SET note = 'lost' WHERE id < 10; SAVEPOINT s; \
             UPDATE m SET note = 'kept' WHERE id = 11; ROLLBACK TO s; \
-            DELETE FROM m WHERE id = 12; COMMIT");
-        exec(&mut writer, "BEGIN; UPDATE m SET note = 'never' WHERE id = 13; ROLLBACK");
+            DELETE FROM m WHERE id = 12; COMMIT",
+        );
+        exec(
+            &mut writer,
+            "BEGIN; UPDATE m SET note = 'never' WHERE id = 13; ROLLBACK",
+        );
         let now = db.hash();
         assert!(now.ends_with(" 2160"), "{point}: {now}");
         arm(&cluster, "");
@@ -158,7 +176,9 @@ fn export_gives_way_to_writers() {
         assert_eq!(db.hash(), now, "{point}");
         assert_eq!(one(&mut session, "SELECT note FROM m WHERE id = 9"), "lost");
         // before the build the first file has everything already, but marks were left all the same
-        let attempts: i32 = job(&mut session, JANUARY, "attempt").parse().expect("a number");
+        let attempts: i32 = job(&mut session, JANUARY, "attempt")
+            .parse()
+            .expect("a number");
         assert!(attempts >= 2, "{point}: {attempts} attempts");
         // objects of attempts that gave way wait to be deleted; nothing else lies there
         assert_eq!(unowned(&db), "", "{point}");
@@ -177,10 +197,16 @@ fn unowned(db: &Db) -> String {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            let key = path.strip_prefix(&root).expect("a key").to_string_lossy().into_owned();
+            let key = path
+                .strip_prefix(&root)
+                .expect("a key")
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if key.contains(&db.name.replace('_', "_")) && !known.split(' ').any(|k| k == key) {
+            } else if key.contains(&db.name.replace('_', "_"))
+                && !known.split(' ').any(|k| k == key)
+            {
                 unknown.push(key);
             }
         }
@@ -194,7 +220,10 @@ fn swap_waits_for_open_writers() {
     let cluster = armed().take();
     let (db, mut session) = stop_in(&cluster, "snapshots_open", "cold.export.verified", "verify");
     let mut writer = db.session();
-    exec(&mut writer, "BEGIN; INSERT INTO m VALUES (9000, '2025-01-20 00:30+00', 1)");
+    exec(
+        &mut writer,
+        "BEGIN; INSERT INTO m VALUES (9000, '2025-01-20 00:30+00', 1)",
+    );
     let pid = one(&mut writer, "SELECT pg_backend_pid()");
     arm(&cluster, "");
     wait_until("the export names the writer", || {
@@ -202,8 +231,11 @@ fn swap_waits_for_open_writers() {
     });
     // others go on meanwhile, in this chunk and elsewhere
     let mut other = db.session();
-    exec(&mut other, "SET lock_timeout = '2s'; INSERT INTO m VALUES (9001, '2025-01-20 00:30+00', 1); \
-        INSERT INTO m VALUES (9002, '2025-03-20 00:30+00', 1)");
+    exec(
+        &mut other,
+        "SET lock_timeout = '2s'; INSERT INTO m VALUES (9001, '2025-01-20 00:30+00', 1); \
+        INSERT INTO m VALUES (9002, '2025-03-20 00:30+00', 1)",
+    );
     exec(&mut writer, "COMMIT");
     let now = db.hash();
     assert!(now.ends_with(" 2163"), "{now}");
@@ -245,7 +277,12 @@ fn nothing_is_lost_under_a_stream_of_writes() {
         let mut session = db.session();
         queue(&mut session, JANUARY);
         queue(&mut session, FEBRUARY);
-        wait_until("the writer is at work", || one(&mut session, "SELECT count(*) > 5 FROM m WHERE id >= 100000") == "t");
+        wait_until("the writer is at work", || {
+            one(
+                &mut session,
+                "SELECT count(*) > 5 FROM m WHERE id >= 100000",
+            ) == "t"
+        });
         wait_cold(&mut session, JANUARY);
         wait_cold(&mut session, FEBRUARY);
         let seen = one(&mut session, "SELECT count(*) FROM m WHERE id >= 100000");
@@ -255,9 +292,21 @@ fn nothing_is_lost_under_a_stream_of_writes() {
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
         writer.join().expect("the writer")
     });
-    assert!(written > 10 && refused > 0, "{written} written, {refused} refused");
-    assert_eq!(db.one("SELECT count(*) FROM m WHERE id >= 100000"), written.to_string());
-    assert_eq!(db.one("SELECT count(*) FROM m"), (2160 + written).to_string());
+    assert!(
+        written > 10 && refused > 0,
+        "{written} written, {refused} refused"
+    );
+    assert_eq!(
+        db.one("SELECT count(*) FROM m WHERE id >= 100000"),
+        written.to_string()
+    );
+    assert_eq!(
+        db.one("SELECT count(*) FROM m"),
+        (2160 + written).to_string()
+    );
     db.run("CALL strata.untier_chunks('m')");
-    assert_eq!(db.one("SELECT count(*) FROM m"), (2160 + written).to_string());
+    assert_eq!(
+        db.one("SELECT count(*) FROM m"),
+        (2160 + written).to_string()
+    );
 }

@@ -243,6 +243,17 @@ pub fn wait_cold(session: &mut Client, chunk: &str) {
     });
 }
 
+/// Like [`wait_cold`] while the server may crash and come back.
+pub fn wait_cold_through_crashes(db: &Db, chunk: &str) {
+    let sql = format!("SELECT count(*) FROM strata.cold_files WHERE chunk = '{chunk}'::regclass");
+    wait_until(&format!("{chunk} is cold"), || {
+        let Ok(mut session) = db.cluster.try_client(db.name) else {
+            return false;
+        };
+        try_one(&mut session, &sql).is_ok_and(|count| count == "1")
+    });
+}
+
 /// Waits until the exporter rests in this step, which it does at an armed point only.
 #[track_caller]
 pub fn wait_at(session: &mut Client, step: &str) {

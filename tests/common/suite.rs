@@ -3,6 +3,7 @@
 use super::{Cluster, PgConfig};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 /// A folder of scripts with their expected output.
 pub struct Suite {
@@ -14,10 +15,10 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Runs all scripts, by name, in one database that has the extension. The driver runs as the
+    /// Runs all scripts, each in a database of its own that has the extension. The driver runs as the
     /// server's user, on a copy that this user may read and write.
     pub fn run(&self, preload: bool) {
-        // A publication in a test would warn about the default.
+        // A publication in a script would warn about the default.
         let cluster = Cluster::builder()
             .preload(preload)
             .set("wal_level", "logical")
@@ -27,6 +28,33 @@ impl Suite {
         let names = self.copy(&home, &copy);
         assert!(!names.is_empty(), "no scripts in {}", home.display());
         cluster.user().own(&copy.join("expected"));
+        let accept = std::env::var_os("UPDATE_EXPECTED").is_some();
+        let mut differences = String::new();
+        for name in &names {
+            let output = self.drive(&cluster, &copy, name);
+            if accept {
+                let file = format!("{name}.out");
+                fs::create_dir_all(home.join("expected")).expect("a folder");
+                fs::copy(
+                    copy.join("results").join(&file),
+                    home.join("expected").join(&file),
+                )
+                .expect("a result");
+            } else if !output.status.success() {
+                let found = fs::read_to_string(copy.join("regression.diffs"));
+                // Without differences the driver itself has failed.
+                let driver = || String::from_utf8_lossy(&output.stderr).into_owned();
+                differences.push_str(&found.unwrap_or_else(|_| driver()));
+            }
+        }
+        assert!(
+            differences.is_empty(),
+            "{differences}\nto accept: UPDATE_EXPECTED=1"
+        );
+    }
+
+    /// Runs one script.
+    fn drive(&self, cluster: &Cluster, copy: &Path, name: &str) -> Output {
         let output = cluster
             .user()
             .command(&PgConfig::get().test.join(self.program))
@@ -34,29 +62,20 @@ impl Suite {
             .arg(&PgConfig::get().bin)
             .arg("--host")
             .arg(cluster.socket())
-            .args([
-                "--user=postgres",
-                "--dbname=suite",
-                "--load-extension=pg_strata",
-            ])
+            .args(["--user=postgres", "--load-extension=pg_strata"])
+            .arg(format!("--dbname={name}"))
             .arg("--inputdir")
-            .arg(&copy)
+            .arg(copy)
             .arg("--outputdir")
-            .arg(&copy)
-            .args(&names)
+            .arg(copy)
+            .arg(name)
             .output()
             .expect("the driver of the suite");
-        println!("{}", String::from_utf8_lossy(&output.stdout));
-        if std::env::var_os("UPDATE_EXPECTED").is_some() {
-            update(&names, &copy.join("results"), &home.join("expected"));
-        } else if !output.status.success() {
-            let differences = fs::read_to_string(copy.join("regression.diffs"));
-            panic!(
-                "{}\n{}\nto accept: UPDATE_EXPECTED=1",
-                String::from_utf8_lossy(&output.stderr),
-                differences.unwrap_or_default()
-            );
+        let text = String::from_utf8_lossy(&output.stdout);
+        for line in text.lines().filter(|line| line.starts_with("test ")) {
+            println!("{line}");
         }
+        output
     }
 
     /// Copies scripts and expected output; returns the scripts' names in order.
@@ -94,12 +113,4 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     };
     let paths = entries.map(|entry| entry.expect("a folder entry").path());
     paths.filter(|path| path.is_file()).collect()
-}
-
-fn update(names: &[String], results: &Path, expected: &Path) {
-    fs::create_dir_all(expected).expect("a folder");
-    for name in names {
-        let file = format!("{name}.out");
-        fs::copy(results.join(&file), expected.join(&file)).expect("a result");
-    }
 }

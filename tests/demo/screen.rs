@@ -107,7 +107,7 @@ pub fn thousands(number: i64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 && !out.ends_with('-') {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) && !out.ends_with('-') {
             out.push(',');
         }
         out.push(digit);

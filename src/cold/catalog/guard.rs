@@ -9,6 +9,15 @@ const COLD: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHER
 const ON_SERVER: &str =
     "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' AND server = $1";
 
+const ON_SERVERS_OF: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' \
+    AND server IN (SELECT srvname FROM pg_foreign_server WHERE srvowner = ANY ($1::oid[]))";
+// columns may use a type through arrays, domains, ranges and composites
+const OF_TYPE: &str = "WITH RECURSIVE users (classid, objid) AS (SELECT 'pg_type'::regclass::oid, $1::oid UNION \
+    SELECT d.classid, d.objid FROM pg_depend d JOIN users u ON d.refclassid = u.classid AND d.refobjid = u.objid \
+    WHERE d.classid IN ('pg_type'::regclass, 'pg_class'::regclass)) \
+    SELECT count(*), min(f.chunk::text) FROM strata.cold_file f JOIN users u ON u.objid = f.chunk \
+    WHERE u.classid = 'pg_class'::regclass AND f.state = 'live'";
+
 fn refuse_if_any(what: &str, found: Vec<(i64, Option<String>)>) -> Result<()> {
     match found.into_iter().next() {
         Some((count, Some(first))) if count > 0 => Err(Error::new(
@@ -48,8 +57,28 @@ pub fn drop_servers(names: &[String]) -> Result<()> {
 
 /// 55000 when the extension's owner is among `roles` and a chunk is cold.
 pub fn drop_owned(roles: &[pg_sys::Oid]) -> Result<()> {
-    if !extension_owner().is_some_and(|owner| roles.contains(&owner)) {
-        return Ok(());
+    if extension_owner().is_some_and(|owner| roles.contains(&owner)) {
+        refuse_if_any("the objects of the extension's owner", count(COLD, &[])?)?;
     }
-    refuse_if_any("the objects of the extension's owner", count(COLD, &[])?)
+    refuse_if_any(
+        "the servers of a role",
+        count(ON_SERVERS_OF, &[roles.to_vec().into()])?,
+    )
+}
+
+/// 55000 when a cold chunk has values of this type: files hold its text form, which would be read
+/// by the new definition.
+pub fn alter_type(type_oid: pg_sys::Oid) -> Result<()> {
+    let found = count(OF_TYPE, &[type_oid.into()])?;
+    match found.into_iter().next() {
+        Some((count, Some(first))) if count > 0 => Err(Error::new(
+            Kind::NotInState,
+            format!("cannot alter a type that {count} cold chunks have values of"),
+        )
+        .detail(format!(
+            "Files of the cold tier hold its text form; the first chunk is {first}."
+        ))
+        .hint("Bring the chunks back first: CALL strata.untier_chunks('table');")),
+        _ => Ok(()),
+    }
 }

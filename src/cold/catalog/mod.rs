@@ -20,17 +20,19 @@ const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.
     FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk WHERE f.chunk = $1";
 
 // a file that came through a dump has its columns found by name: dropped columns are gone there
-const COLUMNS: &str = "SELECT CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum ELSE a.attnum END, \
+// and have no number, but are still columns of the file
+const COLUMNS: &str = "SELECT CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum ELSE coalesce(a.attnum, 0::int2) END, \
     c.physical, c.encoding, c.mixed, c.missing, coalesce(c.nulls, 1) > 0 \
     FROM strata.cold_column c JOIN strata.cold_file f ON f.id = c.file \
-    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = c.attname AND NOT a.attisdropped \
+    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = c.attname AND a.attnum > 0 AND NOT a.attisdropped \
     WHERE f.chunk = $1 ORDER BY c.attnum";
 
+// without the keys that have lost a column
 const KEYS: &str = "SELECT array_agg(a.attnum ORDER BY a.attnum) \
     FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
     CROSS JOIN unnest(k.columns) AS u(name) \
-    JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
-    WHERE f.chunk = $1 GROUP BY k.index_name";
+    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
+    WHERE f.chunk = $1 GROUP BY k.index_name HAVING count(a.attnum) = count(*)";
 
 const FORGET: &str = "WITH gone AS (DELETE FROM strata.cold_file WHERE chunk = $1 \
     RETURNING server, key, owner_token, chunk::oid AS chunk, generation) \
@@ -94,30 +96,15 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
                 "unknown encoding \"{encoding}\" in strata.cold_column"
             ))
         })?;
-        Ok(row.get(1)?.map(|attnum| {
-            (
-                attnum,
-                row.get(2),
-                encoding,
-                row.get(4),
-                row.get(5),
-                row.get(6),
-            )
-        }))
-    })?
-    .into_iter()
-    .flatten()
-    .map(|(attnum, physical, encoding, mixed, missing, nulls)| {
         Ok(FileColumn {
-            attnum,
-            physical: physical?,
+            attnum: row.need(1)?,
+            physical: row.get(2)?,
             encoding,
-            mixed: mixed?.unwrap_or(true),
-            missing: missing?,
-            has_nulls: nulls?.unwrap_or(true),
+            mixed: row.get(4)?.unwrap_or(true),
+            missing: row.get(5)?,
+            has_nulls: row.get(6)?.unwrap_or(true),
         })
-    })
-    .collect::<Result<_>>()?;
+    })?;
     manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
     Ok(ChunkState::Cold(Rc::new(manifest)))
 }

@@ -3,7 +3,6 @@ SET timezone = 'UTC';
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS pg_strata;
 CREATE EXTENSION pg_strata;
-RESET client_min_messages;
 
 -- EXPLAIN without what differs from run to run
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -21,7 +20,10 @@ INSERT INTO device SELECT g, 'device ' || g FROM generate_series(1, 5) g;
 CREATE TABLE metric (
     id int8 NOT NULL, ts timestamptz NOT NULL, device int8 REFERENCES device, value float8, note text,
     PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);
+-- without preload a notice says what is missing
+SET client_min_messages = warning;
 SELECT created FROM strata.create_hypertable('metric', strata.by_range('ts', interval '1 month'));
+RESET client_min_messages;
 SELECT strata.premake_chunks('metric', timestamptz '2025-01-01', timestamptz '2025-04-01');
 INSERT INTO metric
 SELECT g, timestamptz '2025-01-01' + g * interval '12 hours', 1 + g % 5, g * 0.5, CASE WHEN g % 7 > 0 THEN 'note ' || g END
@@ -136,3 +138,4 @@ SELECT reason, generation FROM strata.cold_delete_queue ORDER BY queued_at, gene
 DROP TABLE metric, device;
 DROP FUNCTION plan(text);
 DROP EXTENSION pg_strata;
+CREATE EXTENSION pg_strata;

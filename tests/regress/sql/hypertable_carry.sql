@@ -86,7 +86,10 @@ COMMENT ON POLICY strict ON "Carry It"."Meas Table" IS 'policy comment';
 COMMENT ON STATISTICS carry_stats."Stat 1" IS 'statistics comment';
 COMMENT ON SEQUENCE "Carry It"."Meas Table_id_seq" IS 'identity comment';
 RESET ROLE;
+-- the server warns about a wal_level that nothing here depends on
+SET client_min_messages = error;
 CREATE PUBLICATION carry_pub FOR TABLE "Carry It"."Meas Table" (id, "Time", temp) WHERE (id > 0) WITH (publish_via_partition_root = true);
+SET client_min_messages = warning;
 INSERT INTO "Carry It"."Meas Table" ("Time", station, temp, payload)
   SELECT timestamptz '2024-01-31 10:00+00' + i * interval '9 hours', i % 5 + 1, i, repeat('p' || i, 5) FROM generate_series(1, 100) i;
 INSERT INTO "Carry It".alarm SELECT id, "Time", 'high' FROM "Carry It"."Meas Table" WHERE temp > 95;

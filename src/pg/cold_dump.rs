@@ -1,0 +1,83 @@
+//! What pg_dump sees of a cold chunk: the stub alone. The manifest travels as configuration data of
+//! the extension, so that rows of the file would come twice after a restore.
+
+use super::cold_state::raise;
+use crate::error::{Error, Kind};
+use pgrx::pg_sys;
+use std::ffi::CStr;
+
+/// True in a session of pg_dump (COPY of a chunk).
+fn is_pg_dump() -> bool {
+    // SAFETY: application_name is a NUL terminated string or NULL
+    unsafe {
+        !pg_sys::application_name.is_null()
+            && CStr::from_ptr(pg_sys::application_name) == c"pg_dump"
+    }
+}
+
+/// True while pg_dump --inserts reads a table: through a cursor of this name, whatever the session
+/// is called (pg_dump.c, dumpTableData_insert).
+fn is_dump_cursor() -> bool {
+    // SAFETY: the running portal, or NULL; its name is a NUL terminated string
+    unsafe {
+        let portal = pg_sys::ActivePortal;
+        !portal.is_null()
+            && !(*portal).name.is_null()
+            && CStr::from_ptr((*portal).name) == c"_pg_dump_cursor"
+    }
+}
+
+/// True when COPY may read the stub as it is. 55000 when the dump leaves the manifest out.
+pub(super) fn copies_stub(chunk: pg_sys::Oid) -> bool {
+    let dumps = is_pg_dump();
+    if dumps {
+        check_manifest_is_dumped(chunk);
+    }
+    dumps
+}
+
+/// True when a scan must leave out the file. 55000 when the dump leaves the manifest out.
+pub(super) fn leaves_file_out(chunk: pg_sys::Oid) -> bool {
+    let dumps = is_dump_cursor();
+    if dumps {
+        check_manifest_is_dumped(chunk);
+    }
+    dumps
+}
+
+/// A dump of chosen tables or schemas would lose the cold rows without a word. pg_dump locks every
+/// table that it knows it may dump, so the lock tells whether configuration data is among them;
+/// in a parallel dump the leader holds it.
+fn check_manifest_is_dumped(chunk: pg_sys::Oid) {
+    // SAFETY: plain look-ups; the lock tag lives on this stack
+    let locked = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"strata".as_ptr(), false);
+        let table = pg_sys::get_relname_relid(c"cold_setting".as_ptr(), schema);
+        let tag = pg_sys::LOCKTAG {
+            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+            locktag_field2: table.to_u32(),
+            locktag_field3: 0,
+            locktag_field4: 0,
+            locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        };
+        let mut others = 0;
+        let exclusive = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
+        pg_sys::GetLockConflicts(&tag, exclusive, &mut others);
+        others > 0 || pg_sys::LockHeldByMe(&tag, pg_sys::AccessShareLock as pg_sys::LOCKMODE)
+    };
+    if !locked {
+        let name = super::catalog::relation_name(chunk).unwrap_or_default();
+        let qualified = super::catalog::qualified_name(chunk).unwrap_or_default();
+        raise(
+            Error::new(
+                Kind::NotInState,
+                format!("cannot dump cold chunk \"{name}\" without the manifest of its file"),
+            )
+            .detail("A dump of chosen tables or schemas leaves out the data of extension pg_strata.")
+            .hint(format!(
+                "Dump the whole database, or COPY (SELECT * FROM {qualified}) TO ..., or bring the chunk back first."
+            )),
+        );
+    }
+}
