@@ -39,10 +39,10 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 pub fn init() {
     set_catalog(Catalog {
         state_of: catalog::state_of,
+        file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
         store: servers::store_for,
-        drop_extensions: catalog::guard::drop_extensions,
-        drop_schemas: catalog::guard::drop_schemas,
+        drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
         alter_type: catalog::guard::alter_type,
         drop_owned: catalog::guard::drop_owned,

@@ -4,7 +4,6 @@ use crate::cold::catalog;
 use crate::cold::content::ContentHash;
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::error::{Error, Kind, Result};
-use crate::hypertable;
 use crate::pg::{self, cold_copy, cold_move, cold_state, inject};
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -14,13 +13,9 @@ use std::rc::Rc;
 /// Takes AccessExclusiveLock on the chunk, to the end of the transaction. 55000 when the chunk is
 /// not cold, XX001 when the file does not hold what was written; then nothing has changed.
 pub fn untier(chunk: pg_sys::Oid) -> Result<i64> {
-    // a chunk that was detached while it was cold comes back too: nothing else could free it
-    if !matches!(catalog::state_of(chunk)?, ChunkState::Cold(_)) {
-        hypertable::chunk_info(chunk)?;
-    }
-    let name = pg::catalog::relation_name(chunk)?;
     pg::catalog::check_owner(chunk)?;
     pg::catalog::lock_relation(chunk, pg_sys::AccessExclusiveLock as i32);
+    let name = pg::catalog::relation_name(chunk)?;
     cold_move::check_not_in_use(chunk);
     let ChunkState::Cold(manifest) = catalog::state_of(chunk)? else {
         return Err(
@@ -77,11 +72,11 @@ fn check_rows(chunk: pg_sys::Oid, manifest: &Rc<Manifest>, written: ContentHash)
     if same && written.text() != manifest.content_hash {
         return Err(damaged("does not hold the rows that were written to it"));
     }
-    // a detached chunk still has the column that its parent is partitioned by
-    let key = catalog::spec::partition_column(pg_sys::Oid::from(manifest.hypertable))?;
+    // any column with an order will do, for the hash does not depend on it; a chunk that was detached
+    // since has no partition column
     let key = columns
         .iter()
-        .find(|c| Some(&c.name) == key.as_ref())
+        .find(|c| c.encoding.order_exact(false))
         .map_or(1, |c| c.attnum);
     if cold_copy::hash_heap(chunk, key)? != written {
         return Err(Error::internal(

@@ -45,21 +45,22 @@ unsafe impl Send for Routine {}
 static ROUTINE: OnceLock<Routine> = OnceLock::new();
 
 thread_local! {
-    static MOVING: Cell<bool> = const { Cell::new(false) };
+    static MOVING: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
 }
 
-/// True inside a [`Moving`].
-pub(super) fn moving() -> bool {
-    MOVING.get()
+/// True inside a [`Moving`] of this chunk.
+pub(super) fn moving(rel: pg_sys::Relation) -> bool {
+    MOVING.get() == relid(rel)
 }
 
-/// While alive, our own code moves a chunk: the stub is handled as the plain heap that it is.
-pub struct Moving(bool);
+/// While alive, our own code moves a chunk: the stub is handled as the plain heap that it is. Other
+/// chunks are not, since index expressions and constraints of domains may run users' code meanwhile.
+pub struct Moving(pg_sys::Oid);
 
 impl Moving {
     #[must_use]
-    pub fn begin() -> Self {
-        Moving(MOVING.replace(true))
+    pub fn begin(chunk: pg_sys::Oid) -> Self {
+        Moving(MOVING.replace(chunk))
     }
 }
 
@@ -129,7 +130,7 @@ pub(super) fn state(rel: pg_sys::Relation) -> ChunkState {
 }
 
 pub(super) fn is_cold(rel: pg_sys::Relation) -> bool {
-    !MOVING.get() && matches!(state(rel), ChunkState::Cold(_))
+    !moving(rel) && matches!(state(rel), ChunkState::Cold(_))
 }
 
 /// 55000: the statement would change or walk a cold chunk.
@@ -139,7 +140,7 @@ pub(super) fn refuse(rel: pg_sys::Relation, what: &str) -> ! {
 
 /// A row arrives: refused when cold, marked for the exporter when frozen.
 fn before_insert(rel: pg_sys::Relation) {
-    if MOVING.get() {
+    if moving(rel) {
         return;
     }
     match state(rel) {
@@ -155,7 +156,7 @@ fn before_change(rel: pg_sys::Relation, tid: pg_sys::ItemPointer, what: &str) {
         refuse(rel, what);
     }
     if let ChunkState::Frozen { attempt } = state(rel)
-        && !MOVING.get()
+        && !moving(rel)
     {
         cold_state::touch(relid(rel), attempt);
     }

@@ -37,7 +37,7 @@ impl Drop for AsHeap {
 /// A unique or exclusion index over a cold chunk would see the stub only: it may be built only
 /// where the file carries the same key.
 fn check_unique_index(rel: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
-    if moving() {
+    if moving(rel) {
         return;
     }
     let ChunkState::Cold(manifest) = state(rel) else {
@@ -106,7 +106,7 @@ pub(super) unsafe extern "C-unwind" fn index_validate_scan(
 
 /// TRUNCATE arrives here when it did not come from our own swap.
 pub(super) fn before_new_filenode(rel: pg_sys::Relation) {
-    if !moving() && matches!(state(rel), ChunkState::Cold(_)) {
+    if !moving(rel) && matches!(state(rel), ChunkState::Cold(_)) {
         cold_state::forget(relid(rel), "truncated");
     }
 }
@@ -169,7 +169,7 @@ pub(super) unsafe extern "C-unwind" fn estimate_size(
     heap!(relation_estimate_size(
         rel, widths, pages, tuples, allvisfrac
     ));
-    if moving() {
+    if moving(rel) {
         return;
     }
     if let ChunkState::Cold(manifest) = state(rel) {

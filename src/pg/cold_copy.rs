@@ -215,7 +215,7 @@ fn each_file_row(
 ///
 /// Returns the hash over the rows that the file gave.
 pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
-    let _moving = Moving::begin();
+    let _moving = Moving::begin(chunk);
     let rel = OpenRelation::locked(chunk);
     // subscribers have these rows already
     let options = (pg_sys::TABLE_INSERT_SKIP_FSM
@@ -239,6 +239,6 @@ pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<Conte
 
 /// Hash over the rows of the heap, in its own order: after untiering.
 pub fn hash_heap(chunk: pg_sys::Oid, key: i16) -> Result<ContentHash> {
-    let _moving = Moving::begin();
+    let _moving = Moving::begin(chunk);
     read_heap(chunk, key, |_| Ok(()))
 }

@@ -1,7 +1,8 @@
 //! What pg_dump sees of a cold chunk: the stub alone. The manifest travels as configuration data of
 //! the extension, so that rows of the file would come twice after a restore.
 
-use super::cold_state::raise;
+use super::cold_state::{self, catalog, raise};
+use crate::cold::manifest::ChunkState;
 use crate::error::{Error, Kind};
 use pgrx::pg_sys;
 use std::ffi::CStr;
@@ -48,7 +49,26 @@ pub(super) fn leaves_file_out(chunk: pg_sys::Oid) -> bool {
 /// A dump of chosen tables or schemas would lose the cold rows without a word. pg_dump locks every
 /// table that it knows it may dump, so the lock tells whether configuration data is among them;
 /// in a parallel dump the leader holds it.
+///
+/// A chunk that went cold between the dump's snapshot and its lock on the chunk has its rows in
+/// neither: the heap is empty, the manifest too new for the snapshot.
 fn check_manifest_is_dumped(chunk: pg_sys::Oid) {
+    let ChunkState::Cold(manifest) = cold_state::of(chunk) else {
+        return;
+    };
+    let dumped = (catalog().file_in_snapshot)(chunk).unwrap_or_else(|e| raise(e));
+    if dumped.as_ref() != Some(&manifest.file) {
+        raise(
+            Error::new(
+                Kind::Retry,
+                format!(
+                    "chunk \"{}\" was tiered after the dump began",
+                    manifest.chunk_name
+                ),
+            )
+            .hint("Run pg_dump again."),
+        );
+    }
     // SAFETY: plain look-ups; the lock tag lives on this stack
     let locked = unsafe {
         let schema = pg_sys::get_namespace_oid(c"strata".as_ptr(), false);
@@ -67,7 +87,7 @@ fn check_manifest_is_dumped(chunk: pg_sys::Oid) {
         others > 0 || pg_sys::LockHeldByMe(&tag, pg_sys::AccessShareLock as pg_sys::LOCKMODE)
     };
     if !locked {
-        let name = super::catalog::relation_name(chunk).unwrap_or_default();
+        let name = &manifest.chunk_name;
         let qualified = super::catalog::qualified_name(chunk).unwrap_or_default();
         raise(
             Error::new(

@@ -5,7 +5,7 @@ use super::list;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::CStr;
 
-/// ddl_command_start on DROP EXTENSION, DROP SCHEMA, DROP SERVER, DROP OWNED, ALTER TYPE.
+/// ddl_command_start on DROP EXTENSION, SCHEMA, LANGUAGE, SERVER, OWNED, and on ALTER TYPE.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn strata_cold_guard(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -37,8 +37,13 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                 let drop = tree.cast::<pg_sys::DropStmt>();
                 let names = names((*drop).objects);
                 match (*drop).removeType {
-                    pg_sys::ObjectType::OBJECT_EXTENSION => (catalog().drop_extensions)(&names),
-                    pg_sys::ObjectType::OBJECT_SCHEMA => (catalog().drop_schemas)(&names),
+                    pg_sys::ObjectType::OBJECT_EXTENSION
+                    | pg_sys::ObjectType::OBJECT_SCHEMA
+                    | pg_sys::ObjectType::OBJECT_LANGUAGE
+                        if takes_extension_along((*drop).removeType, &names) =>
+                    {
+                        (catalog().drop_extension)()
+                    }
                     pg_sys::ObjectType::OBJECT_FOREIGN_SERVER => (catalog().drop_servers)(&names),
                     _ => Ok(()),
                 }
@@ -63,6 +68,17 @@ unsafe fn check(tree: *mut pg_sys::Node) {
     if let Err(e) = out {
         raise(e);
     }
+}
+
+/// The extension goes with its schema and with the language of its functions, and all chunks of its
+/// access method go with it.
+fn takes_extension_along(kind: pg_sys::ObjectType::Type, names: &[String]) -> bool {
+    let fatal: &[&str] = match kind {
+        pg_sys::ObjectType::OBJECT_EXTENSION => &["pg_strata", "plpgsql"],
+        pg_sys::ObjectType::OBJECT_SCHEMA => &["strata"],
+        _ => &["plpgsql"],
+    };
+    names.iter().any(|name| fatal.contains(&name.as_str()))
 }
 
 /// The type of an ALTER TYPE that renames a label, or adds or drops attributes of a composite.

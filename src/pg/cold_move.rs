@@ -136,7 +136,7 @@ pub fn set_access_method(chunk: pg_sys::Oid, cold: bool) -> Result<()> {
 ///
 /// Not TRUNCATE: no truncation reaches logical decoding, and foreign keys do not refuse it.
 pub fn empty(chunk: pg_sys::Oid, rows: i64) -> Result<()> {
-    let _moving = Moving::begin();
+    let _moving = Moving::begin(chunk);
     {
         let rel = OpenRelation::locked(chunk);
         // SAFETY: the relation is open and locked exclusively
@@ -171,7 +171,7 @@ pub fn empty(chunk: pg_sys::Oid, rows: i64) -> Result<()> {
 
 /// Rebuilds all indexes of the chunk from its heap, as after [`empty`].
 pub fn rebuild_indexes(chunk: pg_sys::Oid) {
-    let _moving = Moving::begin();
+    let _moving = Moving::begin(chunk);
     compat::reindex(chunk);
     super::catalog::command_counter_increment();
 }

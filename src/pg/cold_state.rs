@@ -14,14 +14,14 @@ use std::sync::OnceLock;
 pub struct Catalog {
     /// state of a chunk by the latest snapshot
     pub state_of: fn(pg_sys::Oid) -> Result<ChunkState>,
+    /// id of the chunk's live file by the snapshot of the running query
+    pub file_in_snapshot: fn(pg_sys::Oid) -> Result<Option<String>>,
     /// takes the manifest row of a chunk away and queues its file; with a reason
     pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
     /// the store behind a server, for the chunks of a hypertable
     pub store: fn(&str, pg_sys::Oid) -> Result<Rc<dyn ObjectStore>>,
-    /// refuses DROP EXTENSION of these names
-    pub drop_extensions: fn(&[String]) -> Result<()>,
-    /// refuses DROP SCHEMA of these names
-    pub drop_schemas: fn(&[String]) -> Result<()>,
+    /// refuses a command that drops the extension
+    pub drop_extension: fn() -> Result<()>,
     /// refuses DROP SERVER of these names
     pub drop_servers: fn(&[String]) -> Result<()>,
     /// refuses DROP OWNED BY these roles

@@ -1,223 +1,316 @@
-//! The demo: a year of weather becomes a hypertable, nine months of it become SQLite files, and every
-//! question is still answered. Run it with `.ci/demo`; `--keep` leaves the server running.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The product on real data, for somebody who has never seen it: `.ci/demo`, or `cargo demo` when the
+//! extension is installed. `--keep` leaves the server running.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a demo that fails says why and stops
 
 #[path = "../common/mod.rs"]
 mod common;
 mod map;
 mod plan;
 mod questions;
-mod show;
+mod screen;
 
 use common::Cluster;
-use flate2::read::GzDecoder;
-use map::ChunkMap;
-use postgres::Client;
-use show::Show;
-use std::io::{Read, Write};
-use std::process::Command;
-use std::time::Instant;
+use screen::{Screen, kilobytes, thousands};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 const DATABASE: &str = "demo";
-const CUTOFF: &str = "2013-10-01 00:00+00";
-const DATA: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/data/nycflights13/weather.csv.gz"
-);
-const TABLE: &str = "CREATE TABLE weather (
-    origin text, year int, month int, day int, hour int,
-    temp float8, dewp float8, humid float8, wind_dir int, wind_speed float8, wind_gust float8,
-    precip float8, pressure float8, visib float8,
-    time_hour timestamptz NOT NULL,
-    PRIMARY KEY (origin, time_hour));";
 
-fn main() {
-    let keep = match std::env::args().nth(1).as_deref() {
-        None => false,
-        Some("--keep") => true,
-        Some(other) => {
-            eprintln!("unknown argument {other}; the demo knows --keep");
-            std::process::exit(2);
+// Looked at before the key was chosen: of the 26,115 rows none lacks time_hour, and (origin, time_hour) has
+// no duplicates. The local columns year to hour are no key: 2013-11-03 01:00 is there twice at each of the
+// three airports, when the clocks go back.
+const TABLE: &str = "\
+CREATE TABLE weather (
+    origin text NOT NULL,                                        -- EWR, JFK or LGA
+    year smallint, month smallint, day smallint, hour smallint,  -- New York's clock
+    temp float8, dewp float8, humid float8,                      -- degrees Fahrenheit, per cent
+    wind_dir smallint, wind_speed float8, wind_gust float8,      -- miles per hour
+    precip float8, pressure float8, visib float8,                -- inches, millibars, miles
+    time_hour timestamptz NOT NULL,
+    PRIMARY KEY (origin, time_hour)
+);";
+const COPY: &str = "COPY weather FROM STDIN (FORMAT csv, HEADER, NULL 'NA');";
+
+const TIER: &str =
+    "CALL strata.tier_chunks('weather', older_than => timestamptz '2013-10-01 00:00+00');";
+const FINGERPRINT: &str =
+    "SELECT md5(string_agg(w::text, ';' ORDER BY origin, time_hour)) FROM weather w";
+const FEBRUARY: &str = "strata_chunks.weather_h1_20130201";
+
+/// What a statement wrote.
+struct Answer {
+    ok: bool,
+    out: String,
+    err: String,
+}
+
+struct Demo {
+    cluster: Cluster,
+    client: postgres::Client,
+    screen: Screen,
+}
+
+impl Demo {
+    /// Runs one statement in a psql session of its own.
+    fn psql(&self, options: &[&str], sql: &str) -> Answer {
+        let output = self
+            .cluster
+            .tool("psql")
+            .args(["-X", "-q", "-P", "footer=off", "-P", "null=-"])
+            .args(["-d", DATABASE, "-c", sql])
+            .args(options)
+            .output()
+            .expect("psql");
+        Answer {
+            ok: output.status.success(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
-    };
-    let cluster = Cluster::builder().preload(true).start();
-    let show = Show::new();
-    show.title("pg_strata: old rows move to SQLite files, and still answer");
-    show.text(
-        "A private PostgreSQL server runs for this demo. Indented lines with > are the SQL that is run.",
+    }
+
+    /// Shows a statement and what psql answers; it must succeed.
+    fn run(&self, sql: &str) {
+        self.screen.statement(sql);
+        let answer = self.psql(&[], sql);
+        assert!(answer.ok, "{}\nin: {sql}", answer.err);
+        let text = format!("{}{}", answer.out, answer.err);
+        if !text.trim().is_empty() {
+            self.screen.result(&text);
+        }
+    }
+
+    /// Shows a statement that must be refused, and the error.
+    fn refused(&self, sql: &str, because: &str) {
+        self.screen.statement(sql);
+        let answer = self.psql(&[], sql);
+        assert!(!answer.ok, "not refused: {sql}");
+        assert!(answer.err.contains(because), "{}\nin: {sql}", answer.err);
+        self.screen.result(&answer.err);
+    }
+
+    /// Shows a query, its result, and what was read for it.
+    fn ask(&self, sql: &str, chunks: usize) -> plan::Reads {
+        self.run(sql);
+        let explained = self.psql(&["-At"], &format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}"));
+        assert!(explained.ok, "{}\nin: EXPLAIN {sql}", explained.err);
+        let reads = plan::Reads::of(&explained.out);
+        self.screen.note(&reads.summary(chunks));
+        reads
+    }
+
+    fn text(&mut self, sql: &str) -> String {
+        self.client.query_one(sql, &[]).expect(sql).get(0)
+    }
+
+    fn number(&mut self, sql: &str) -> i64 {
+        self.client.query_one(sql, &[]).expect(sql).get(0)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let keep = arguments.iter().any(|argument| argument == "--keep");
+    if let Some(unknown) = arguments.iter().find(|argument| *argument != "--keep") {
+        eprintln!(
+            "demo: unknown argument {unknown}; the only one is --keep, which leaves the server running"
+        );
+        return ExitCode::from(2);
+    }
+    let mut demo = start();
+    load(&mut demo);
+    make_hypertable(&mut demo);
+    let answers = questions::answers(&demo);
+    tier(&mut demo);
+    let chunks = usize::try_from(demo.number("SELECT count(*) FROM strata.chunks")).unwrap();
+    questions::ask_all(&demo, chunks, &answers);
+    open_file(&mut demo);
+    write_to_it(&demo);
+    bring_back(&mut demo, chunks);
+    finish(demo, keep);
+    ExitCode::SUCCESS
+}
+
+fn start() -> Demo {
+    let screen = Screen::new();
+    println!(
+        "{}",
+        screen.paint(
+            screen::Colour::Bold,
+            "pg_strata: tables whose old months lie in SQLite files, and still answer every query"
+        )
     );
+    let cluster = Cluster::builder().preload(true).start();
     cluster.create_database(DATABASE);
     let mut client = cluster.client(DATABASE);
-    load(&show, &mut client);
-    let before = digest(&mut client);
-    make_hypertable(&show, &cluster, &mut client);
-    let answers = questions::answers(&cluster);
-    tier(&show, &mut client);
-    questions::ask(&show, &cluster, &mut client, &answers);
-    let key = open_a_file(&show, &cluster, &mut client);
-    bring_back(&show, &mut client);
-    compare(&show, &before, &digest(&mut client));
-    drop(client);
-    say_where(&show, &cluster, &key, keep);
-    if keep {
-        cluster.keep();
+    let version: String = client
+        .query_one("SELECT split_part(version(), ' (', 1)", &[])
+        .expect("the version")
+        .get(0);
+    screen.say(&format!(
+        "A private {version} server runs in {}; nothing else on this machine is touched.",
+        cluster.sandbox().path().display()
+    ));
+    Demo {
+        cluster,
+        client,
+        screen,
     }
 }
 
-fn load(show: &Show, client: &mut Client) {
-    show.step("A plain table with real data");
-    show.text("Hourly weather at New York's three airports in 2013 (nycflights13, public domain).");
-    show.run(client, "CREATE EXTENSION pg_strata;");
-    show.run(client, TABLE);
-    let copy = "COPY weather FROM STDIN (FORMAT csv, HEADER, NULL 'NA');";
-    show.sql(copy);
-    let mut csv = Vec::new();
-    GzDecoder::new(std::fs::File::open(DATA).expect("the data file"))
-        .read_to_end(&mut csv)
-        .expect("the data");
-    let mut writer = client.copy_in(copy).expect("COPY");
-    writer.write_all(&csv).expect("the rows");
-    let rows = writer.finish().expect("COPY");
-    show.result(&format!("{} rows", show::number(rows)));
+fn load(demo: &mut Demo) {
+    demo.screen
+        .step("An ordinary table: the weather at New York's airports, hour by hour, 2013");
+    demo.run("CREATE EXTENSION pg_strata;");
+    demo.run(TABLE);
+    demo.screen.statement(COPY);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/nycflights13/weather.csv.gz");
+    let file =
+        std::fs::File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut into = demo.client.copy_in(COPY).expect("COPY");
+    std::io::copy(&mut flate2::read::GzDecoder::new(file), &mut into).expect("COPY");
+    let rows = into.finish().expect("COPY");
+    let size = demo.number("SELECT pg_total_relation_size('weather')");
+    demo.screen.result(&format!(
+        "{} rows, {} with the index",
+        thousands(rows as i64),
+        kilobytes(size)
+    ));
 }
 
-fn make_hypertable(show: &Show, cluster: &Cluster, client: &mut Client) {
-    show.step("A hypertable: one chunk per month");
-    show.text(
-        "The table keeps its name, its rows and its primary key. Each month becomes a partition.",
+fn make_hypertable(demo: &mut Demo) {
+    demo.screen
+        .step("It becomes a hypertable: one chunk per month, rows and primary key stay");
+    demo.run(
+        "SELECT created, chunks, rows_moved FROM strata.create_hypertable('weather',\n    \
+         strata.by_range('time_hour', interval '1 month'), migrate_data => true);",
     );
-    let sql = "SELECT created, chunks, rows_moved FROM strata.create_hypertable('weather',\n    \
-               strata.by_range('time_hour', interval '1 month'), migrate_data => true);";
-    show.sql(sql);
-    show.table(cluster, DATABASE, sql);
-    client.batch_execute("ANALYZE weather").expect("ANALYZE");
-    show.text("Where the rows are now:");
-    ChunkMap::read(client).draw(show);
+    demo.screen.say(
+        "A chunk is a partition. Queries, INSERT, the primary key and foreign keys work as before; new \
+         chunks are made ahead of time by a background worker.",
+    );
 }
 
-fn tier(show: &Show, client: &mut Client) {
-    show.step("Everything before October goes cold");
-    let hot = ChunkMap::read(client);
-    let sql = format!("CALL strata.tier_chunks('weather', older_than => timestamptz '{CUTOFF}');");
-    show.sql(&sql);
-    let start = Instant::now();
-    client
-        .batch_execute(&sql)
-        .unwrap_or_else(|error| fail(&error));
-    let map = ChunkMap::read(client).after(&hot);
-    show.result(&format!(
-        "{} chunks became SQLite files in {:.1} s: {} of table and indexes are now {} of files",
-        map.cold(),
-        start.elapsed().as_secs_f64(),
-        show::bytes(map.bytes_before_tiering()),
-        show::bytes(map.cold_bytes()),
+fn tier(demo: &mut Demo) {
+    let before = demo.text(FINGERPRINT);
+    demo.screen.step("All but the last quarter goes cold");
+    demo.run(TIER);
+    demo.screen.say(
+        "Each cold chunk is now one immutable SQLite file in a store: here a directory, just as well an S3 \
+         bucket. The chunk stays a partition of the table, with next to nothing in the database:",
+    );
+    let sizes = map::draw(&demo.screen, &mut demo.client, "weather");
+    demo.screen.say(&format!(
+        "The files are not compressed, carry the indexes and can be read by anybody's sqlite3, so they are \
+         larger than the chunks were; but only {} are left in the database.",
+        kilobytes(sizes.disk)
     ));
-    map.draw(show);
+    let after = demo.text(FINGERPRINT);
+    assert_eq!(before, after, "the table reads otherwise than before");
+    demo.screen.say(&format!(
+        "The MD5 over all rows, {after}, is the same before and after: nobody who asks sees a difference."
+    ));
 }
 
-/// Shows one file through SQLite's own shell; returns its path.
-fn open_a_file(show: &Show, cluster: &Cluster, client: &mut Client) -> String {
-    show.step("A cold chunk is a plain SQLite file");
-    let row = client
-        .query_one(
-            "SELECT chunk::text, key, current_setting('strata.cold_directory'), rows
-             FROM strata.cold_files WHERE hypertable = 'weather'::regclass ORDER BY range_start LIMIT 1",
-            &[],
-        )
-        .unwrap_or_else(|error| fail(&error));
-    let (chunk, key, folder, rows): (String, String, String, i64) =
-        (row.get(0), row.get(1), row.get(2), row.get(3));
-    let file = cluster.data().join(folder).join(&key);
-    show.text(&format!(
-        "{chunk}, {} rows, is this file:",
-        show::number(rows as u64)
+/// The folder of the store and one file in it, from the catalog.
+fn file_of(demo: &mut Demo, chunk: &str) -> PathBuf {
+    let key = demo.text(&format!(
+        "SELECT key FROM strata.cold_files WHERE chunk = '{chunk}'::regclass"
     ));
-    show.text(&file.display().to_string());
-    let sql = "SELECT origin, time_hour, temp, wind_speed FROM weather ORDER BY temp LIMIT 3;";
-    show.command(&format!("sqlite3 -readonly -box {key} \"{sql}\""));
+    let store = demo.text("SHOW strata.cold_directory");
+    demo.cluster.data().join(store).join(key)
+}
+
+fn open_file(demo: &mut Demo) {
+    demo.screen
+        .step("A cold chunk is a file that needs no PostgreSQL");
+    let path = file_of(demo, FEBRUARY);
+    let sql = "SELECT origin, time_hour, temp, wind_speed, precip FROM weather LIMIT 3";
+    let folder = path.parent().expect("a folder").display().to_string();
+    let name = path.file_name().expect("a name").to_string_lossy();
+    demo.screen
+        .statement(&format!("cd {folder}\nsqlite3 {name} \\\n    \"{sql}\""));
     let output = Command::new("sqlite3")
-        .args(["-readonly", "-box"])
-        .arg(&file)
+        .args(["-batch", "-readonly", "-header", "-column"])
+        .arg(&path)
         .arg(sql)
         .output()
-        .expect("sqlite3, installed by .ci/setup");
+        .expect("the shell sqlite3, installed by .ci/setup");
+    let text = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success(),
-        "sqlite3: {}",
+        output.status.success() && text.lines().count() >= 4,
+        "sqlite3: {text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    show.block(&String::from_utf8_lossy(&output.stdout));
-    file.display().to_string()
+    demo.screen.result(&text);
 }
 
-fn bring_back(show: &Show, client: &mut Client) {
-    show.step("A chunk comes back");
-    let row = client.query_one(
-        "SELECT chunk::text FROM strata.cold_files WHERE hypertable = 'weather'::regclass
-         ORDER BY range_start DESC LIMIT 1",
-        &[],
+fn write_to_it(demo: &Demo) {
+    demo.screen
+        .step("Hot rows change as ever; cold rows cannot be changed by accident");
+    demo.run(
+        "INSERT INTO weather (origin, time_hour, temp) VALUES ('JFK', '2013-12-30 12:00+00', 40.1)\n\
+         ON CONFLICT (origin, time_hour) DO UPDATE SET temp = EXCLUDED.temp\n\
+         RETURNING origin, time_hour, temp, humid;",
     );
-    let chunk: String = row.unwrap_or_else(|error| fail(&error)).get(0);
-    show.run(client, &format!("CALL strata.untier_chunk('{chunk}');"));
-    ChunkMap::read(client).draw(show);
-}
-
-/// One hash over all rows in order.
-fn digest(client: &mut Client) -> String {
-    let row = client.query_one(
-        "SELECT md5(string_agg(w::text, E'\\n' ORDER BY origin, time_hour)) FROM weather w",
-        &[],
+    demo.screen.say(
+        "The wind of 1,048 miles per hour above is an error of the source. But February is cold:",
     );
-    row.unwrap_or_else(|error| fail(&error)).get(0)
+    demo.refused(questions::MEND, "cold chunk");
 }
 
-fn compare(show: &Show, before: &str, after: &str) {
-    show.step("Nothing was lost on the way");
-    show.text(&format!(
-        "md5 of all rows of the plain table, at the start:       {before}"
-    ));
-    show.text(&format!(
-        "md5 of all rows now, hot, cold and brought back again: {after}"
-    ));
-    assert_eq!(before, after, "the rows have changed");
-    show.result("the same");
+fn bring_back(demo: &mut Demo, chunks: usize) {
+    demo.screen
+        .step("One chunk comes back, is mended, and goes cold again");
+    demo.run(&format!("CALL strata.untier_chunk('{FEBRUARY}');"));
+    demo.run(questions::MEND);
+    map::draw(&demo.screen, &mut demo.client, "weather");
+    demo.run(TIER);
+    let reads = demo.ask(questions::WINDIEST, chunks);
+    assert!(reads.files() > 0, "no file was read");
 }
 
-fn say_where(show: &Show, cluster: &Cluster, file: &str, keep: bool) {
-    show.step("Where everything lies");
-    let folder = cluster.sandbox().path().display();
+fn finish(demo: Demo, keep: bool) {
+    let Demo {
+        cluster,
+        mut client,
+        screen,
+    } = demo;
+    let store: String = client
+        .query_one("SHOW strata.cold_directory", &[])
+        .expect("a setting")
+        .get(0);
+    drop(client);
+    screen.step("Where everything lies");
+    let store = cluster.data().join(store);
+    screen.result(&format!(
+        "data directory   {}\ncold directory   {}\nlist of files    SELECT * FROM strata.cold_files;\nlist of chunks   SELECT * FROM strata.chunks;",
+        cluster.data().display(),
+        store.display()
+    ));
     if keep {
-        show.text(&format!("server, data and log: {folder}"));
-        show.text(&format!("a cold file:          {file}"));
-        show.text(&format!(
-            "connect:              psql -h {} -U postgres {DATABASE}",
-            cluster.socket().display()
+        let bin = &common::PgConfig::get().bin;
+        // pg_ctl, too, refuses root
+        let user = if common::is_root() {
+            "runuser -u postgres -- "
+        } else {
+            ""
+        };
+        screen.say(
+            "The server goes on running (--keep). Look around, then stop it and remove its folder:",
+        );
+        screen.statement(&format!(
+            "{} -h {} -U postgres {DATABASE}\n{user}{} -D {} -m fast stop\nrm -r {}",
+            bin.join("psql").display(),
+            cluster.socket().display(),
+            bin.join("pg_ctl").display(),
+            cluster.data().display(),
+            cluster.sandbox().path().display(),
         ));
-        show.text(&format!(
-            "end it:               kill -INT {} && sleep 2 && rm -r {folder}",
-            cluster.postmaster()
-        ));
+        cluster.keep();
     } else {
-        show.text(&format!(
-            "This demo's server lay in {folder}; it is stopped and removed now."
-        ));
-        show.text("`.ci/demo --keep` leaves it running and says how to connect.");
-    }
-    show.text(
-        "Cold files go to the folder strata.cold_directory, or to any S3 bucket: see README.md.",
-    );
-}
-
-/// Ends the demo with the server's own words.
-fn fail(error: &postgres::Error) -> ! {
-    match error.as_db_error() {
-        Some(db) => panic!(
-            "{}: {} {} {}",
-            db.severity(),
-            db.message(),
-            db.detail().unwrap_or_default(),
-            db.hint().unwrap_or_default()
-        ),
-        None => panic!("{error}"),
+        screen.say(
+            "The server and its folder are gone now. `.ci/demo --keep` leaves them, to look around; README.md \
+             tells how to use pg_strata on a server of your own.",
+        );
     }
 }

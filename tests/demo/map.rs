@@ -1,110 +1,103 @@
-//! A picture of the chunks: what is hot, what is cold, how many rows and bytes.
+//! The chunks of a table as a picture.
 
-use super::fail;
-use super::show::{Colour, Show, bytes, number};
-use postgres::Client;
+use crate::screen::{Colour, Screen, kilobytes, thousands};
+
+const BAR: i64 = 40;
+
+/// Columns: month, state, chunk, bytes in the database, bytes in the store, rows of the file.
+const CHUNKS: &str = "
+SELECT to_char(c.range_start AT TIME ZONE 'UTC', 'YYYY-MM'), c.state, c.chunk::text,
+       pg_total_relation_size(c.chunk), f.bytes, f.rows
+FROM strata.chunks c LEFT JOIN strata.cold_files f ON f.chunk = c.chunk
+WHERE c.hypertable_name = $1 ORDER BY c.range_start";
 
 struct Chunk {
-    name: String,
     month: String,
     cold: bool,
-    rows: u64,
-    bytes: u64,
-    /// Table and indexes before the chunk went cold.
-    hot_bytes: u64,
+    rows: i64,
+    disk: i64,
+    store: i64,
 }
 
-/// The chunks of the demo's table, oldest first.
-pub struct ChunkMap {
-    chunks: Vec<Chunk>,
-}
-
-/// Columns of a full bar.
-const WIDTH: u64 = 32;
-
-impl ChunkMap {
-    pub fn read(client: &mut Client) -> ChunkMap {
-        let rows = client.query(
-            "SELECT c.chunk_name::text, to_char(c.range_start AT TIME ZONE 'UTC', 'YYYY-MM'), c.state = 'cold',
-                    coalesce(n.rows, 0), coalesce(f.bytes, pg_total_relation_size(c.chunk))
-             FROM strata.chunks c
-             LEFT JOIN strata.cold_files f USING (chunk)
-             LEFT JOIN (SELECT tableoid, count(*) AS rows FROM weather GROUP BY 1) n ON n.tableoid = c.chunk
-             WHERE c.hypertable_name = 'weather' ORDER BY c.range_start",
-            &[],
-        );
-        let rows = rows.unwrap_or_else(|error| fail(&error));
-        let chunks = rows.iter().map(|row| Chunk {
-            name: row.get(0),
-            month: row.get(1),
-            cold: row.get(2),
-            rows: row.get::<_, i64>(3) as u64,
-            bytes: row.get::<_, i64>(4) as u64,
-            hot_bytes: 0,
+fn chunks(client: &mut postgres::Client, table: &str) -> Vec<Chunk> {
+    let table = client.query(CHUNKS, &[&table]).expect("the chunks");
+    let mut found = Vec::new();
+    for row in table {
+        let (chunk, in_file): (String, Option<i64>) = (row.get(2), row.get(5));
+        let rows = in_file.unwrap_or_else(|| {
+            let count = format!("SELECT count(*) FROM {chunk}");
+            client.query_one(&count, &[]).expect("a count").get(0)
         });
-        ChunkMap {
-            chunks: chunks.collect(),
-        }
+        found.push(Chunk {
+            month: row.get(0),
+            cold: row.get::<_, String>(1) == "cold",
+            rows,
+            disk: row.get(3),
+            store: row.get::<_, Option<i64>>(4).unwrap_or(0),
+        });
     }
+    found
+}
 
-    /// Takes over the sizes that the chunks had in an earlier map.
-    pub fn after(mut self, earlier: &ChunkMap) -> ChunkMap {
-        for chunk in &mut self.chunks {
-            let before = earlier.chunks.iter().find(|old| old.name == chunk.name);
-            chunk.hot_bytes = before.map_or(0, |old| old.bytes);
-        }
-        self
-    }
+/// Bytes of all chunks, in the database and in the store.
+pub struct Sizes {
+    pub disk: i64,
+    pub store: i64,
+}
 
-    pub fn cold(&self) -> usize {
-        self.chunks.iter().filter(|chunk| chunk.cold).count()
+/// Draws the chunks, one line each; empty ones that were made ahead share a line.
+pub fn draw(screen: &Screen, client: &mut postgres::Client, table: &str) -> Sizes {
+    let chunks = chunks(client, table);
+    let (full, ahead): (Vec<&Chunk>, Vec<&Chunk>) = chunks.iter().partition(|chunk| chunk.rows > 0);
+    let largest = full.iter().map(|chunk| chunk.disk.max(chunk.store)).max();
+    let scale = largest.unwrap_or(1).max(1);
+    println!();
+    let heading = "  chunk       rows   database   SQLite file";
+    println!("{}", screen.paint(Colour::Dim, heading));
+    for chunk in &full {
+        println!("{}", line(screen, chunk, scale));
     }
+    let total = |size: fn(&Chunk) -> i64| chunks.iter().map(size).sum::<i64>();
+    let sizes = Sizes {
+        disk: total(|chunk| chunk.disk),
+        store: total(|chunk| chunk.store),
+    };
+    println!(
+        "  {:7} {:>8} {:>10} {:>13}",
+        "all",
+        thousands(total(|chunk| chunk.rows)),
+        kilobytes(sizes.disk),
+        kilobytes(sizes.store)
+    );
+    if let (Some(first), Some(last)) = (ahead.first(), ahead.last()) {
+        screen.note(&format!(
+            "and {} empty chunks that wait for rows of {} to {}",
+            ahead.len(),
+            first.month,
+            last.month
+        ));
+    }
+    sizes
+}
 
-    pub fn cold_bytes(&self) -> u64 {
-        let cold = self.chunks.iter().filter(|chunk| chunk.cold);
-        cold.map(|chunk| chunk.bytes).sum()
-    }
-
-    pub fn bytes_before_tiering(&self) -> u64 {
-        let cold = self.chunks.iter().filter(|chunk| chunk.cold);
-        cold.map(|chunk| chunk.hot_bytes).sum()
-    }
-
-    /// One line per chunk that has rows; the bar's length is its size.
-    pub fn draw(&self, show: &Show) {
-        let longest = self
-            .chunks
-            .iter()
-            .map(|chunk| chunk.bytes.max(chunk.hot_bytes));
-        let longest = longest.max().unwrap_or(1).max(1);
-        println!();
-        for chunk in self.chunks.iter().filter(|chunk| chunk.rows > 0) {
-            let length = (chunk.bytes * WIDTH).div_ceil(longest) as usize;
-            let (sign, word, colour) = if chunk.cold {
-                ("░", "cold", Colour::Cold)
-            } else {
-                ("█", "hot ", Colour::Hot)
-            };
-            let bar = show.paint(&sign.repeat(length), colour);
-            let space = " ".repeat((WIDTH as usize).saturating_sub(length));
-            let (rows, size) = (number(chunk.rows), bytes(chunk.bytes));
-            let before = match chunk.hot_bytes {
-                old if chunk.cold && old > 0 => format!("  (was {})", bytes(old)),
-                _ => String::new(),
-            };
-            println!(
-                "     {}  {word}  {bar}{space} {rows:>6} rows {size:>7}{before}",
-                chunk.month
-            );
-        }
-        let mut empty = self.chunks.iter().filter(|chunk| chunk.rows == 0);
-        if let Some(first) = empty.next() {
-            let last = empty.next_back().unwrap_or(first);
-            println!(
-                "     and empty chunks for rows to come, {} to {}",
-                first.month, last.month
-            );
-        }
-        println!();
-    }
+fn line(screen: &Screen, chunk: &Chunk, scale: i64) -> String {
+    let (bytes, block, colour, state) = if chunk.cold {
+        (chunk.store, "░", Colour::Cold, "cold")
+    } else {
+        (chunk.disk, "█", Colour::Hot, "hot")
+    };
+    let length = ((bytes * BAR + scale / 2) / scale).max(1);
+    let bar = block.repeat(usize::try_from(length).unwrap_or(1));
+    let store = if chunk.cold {
+        kilobytes(chunk.store)
+    } else {
+        "-".to_string()
+    };
+    format!(
+        "  {:7} {:>8} {:>10} {store:>13}  {} {state}",
+        chunk.month,
+        thousands(chunk.rows),
+        kilobytes(chunk.disk),
+        screen.paint(colour, &bar),
+    )
 }

@@ -1,76 +1,94 @@
-//! What a query has read, from EXPLAIN (ANALYZE, FORMAT JSON).
+//! What a query read, from EXPLAIN (ANALYZE, FORMAT JSON).
 
-use super::fail;
-use super::show::{bytes, number};
-use postgres::Client;
+use crate::screen::{kilobytes, thousands};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
-/// Sums over the scans of one executed plan.
 #[derive(Default)]
-pub struct Read {
-    cold_files: u64,
-    hot_chunks: u64,
-    gets: u64,
-    bytes: u64,
+pub struct Reads {
+    files: BTreeSet<String>,
+    file_rows: i64,
+    gets: i64,
+    bytes: i64,
+    hot: BTreeSet<String>,
+    hot_rows: i64,
     milliseconds: f64,
 }
 
-impl Read {
-    pub fn of(client: &mut Client, sql: &str) -> Read {
-        let sql = format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}");
-        let row = client
-            .query_one(&sql, &[])
-            .unwrap_or_else(|error| fail(&error));
-        let Json(plan) = row.get(0);
-        let mut read = Read {
-            milliseconds: plan[0]["Execution Time"].as_f64().unwrap_or(0.0),
-            ..Read::default()
+impl Reads {
+    /// Adds up a plan as PostgreSQL prints it.
+    pub fn of(explained: &str) -> Reads {
+        let explained: Value = serde_json::from_str(explained).expect("JSON of EXPLAIN");
+        let statement = &explained[0];
+        let mut reads = Reads {
+            milliseconds: statement["Execution Time"]
+                .as_f64()
+                .expect("a time in the plan"),
+            ..Reads::default()
         };
-        read.add(&plan[0]["Plan"]);
-        read
+        reads.add(&statement["Plan"]);
+        reads
     }
 
     fn add(&mut self, node: &Value) {
-        let number = |name: &str| node[name].as_u64().unwrap_or(0);
-        if number("Actual Loops") > 0 {
-            if node["Cold File"].is_string() {
-                self.cold_files += u64::from(node["GETs"].is_u64());
-                self.gets += number("GETs");
-                self.bytes += number("Bytes");
-            } else if node["Relation Name"].is_string() {
-                self.hot_chunks += 1;
-            }
-        }
         for child in node["Plans"].as_array().into_iter().flatten() {
             self.add(child);
         }
+        let number = |name: &str| node[name].as_i64().unwrap_or(0);
+        let Some(relation) = node["Relation Name"].as_str() else {
+            return;
+        };
+        let loops = number("Actual Loops");
+        if loops == 0 {
+            return; // pruned while the query ran
+        }
+        if node["Custom Plan Provider"] == "ColdScan" {
+            self.files.insert(relation.to_string());
+            self.file_rows += number("Rows Read");
+            self.gets += number("GETs");
+            self.bytes += number("Bytes");
+        } else {
+            self.hot.insert(relation.to_string());
+            self.hot_rows += loops * (number("Actual Rows") + number("Rows Removed by Filter"));
+        }
     }
 
-    /// `cold`: how many cold chunks there are.
-    pub fn sentence(&self, cold: usize) -> String {
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// One line for people.
+    pub fn summary(&self, chunks: usize) -> String {
+        let mut parts = Vec::new();
+        if !self.files.is_empty() {
+            parts.push(format!(
+                "{} ({}, {}, {})",
+                count(self.files.len(), "file"),
+                rows(self.file_rows),
+                count(usize::try_from(self.gets).unwrap_or(0), "GET"),
+                kilobytes(self.bytes)
+            ));
+        }
+        if !self.hot.is_empty() {
+            let chunks = count(self.hot.len(), "hot chunk");
+            parts.push(format!("{chunks} ({})", rows(self.hot_rows)));
+        }
+        let skipped = chunks.saturating_sub(self.files.len() + self.hot.len());
         format!(
-            "read {} of {cold} files ({} reads, {}) and {} hot chunks in {:.0} ms",
-            self.cold_files,
-            number(self.gets),
-            bytes(self.bytes),
-            self.hot_chunks,
-            self.milliseconds
+            "read: {}, {} skipped; {:.0} ms",
+            parts.join(", "),
+            count(skipped, "chunk"),
+            self.milliseconds.max(1.0)
         )
     }
 }
 
-/// A json column, without the driver's optional feature for it.
-struct Json(Value);
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
 
-impl<'a> postgres::types::FromSql<'a> for Json {
-    fn from_sql(
-        _: &postgres::types::Type,
-        raw: &'a [u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Json(serde_json::from_slice(raw)?))
-    }
-
-    fn accepts(found: &postgres::types::Type) -> bool {
-        *found == postgres::types::Type::JSON
-    }
+fn rows(number: i64) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} row{plural}", thousands(number))
 }

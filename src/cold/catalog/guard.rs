@@ -9,6 +9,9 @@ const COLD: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHER
 const ON_SERVER: &str =
     "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' AND server = $1";
 
+// frozen chunks, and those that were emptied while they were cold, hold their rows themselves
+const OF_METHOD: &str = "SELECT count(*), min(c.oid::regclass::text) FROM pg_class c JOIN pg_am a ON a.oid = c.relam \
+    WHERE a.amname = 'strata_cold'";
 const ON_SERVERS_OF: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live' \
     AND server IN (SELECT srvname FROM pg_foreign_server WHERE srvowner = ANY ($1::oid[]))";
 // columns may use a type through arrays, domains, ranges and composites
@@ -36,20 +39,25 @@ fn count(sql: &str, args: &[pgrx::datum::DatumWithOid<'_>]) -> Result<Vec<(i64, 
     as_extension_owner(|| spi::read_latest(sql, args, |row| Ok((row.need(1)?, row.get(2)?))))
 }
 
-/// 55000 when the extension is among `names` and a chunk is cold.
-pub fn drop_extensions(names: &[String]) -> Result<()> {
-    if !names.iter().any(|n| n == "pg_strata") || pg_catalog::extension().is_none() {
+/// 55000 when a chunk is cold: it would be dropped with the extension's access method.
+pub fn drop_extension() -> Result<()> {
+    if pg_catalog::extension().is_none() {
         return Ok(());
     }
-    refuse_if_any("extension \"pg_strata\"", count(COLD, &[])?)
-}
-
-/// 55000 when the extension's schema is among `names`, since the extension would go with it.
-pub fn drop_schemas(names: &[String]) -> Result<()> {
-    if !names.iter().any(|n| n == "strata") || pg_catalog::extension().is_none() {
-        return Ok(());
+    refuse_if_any("extension \"pg_strata\"", count(COLD, &[])?)?;
+    match count(OF_METHOD, &[])?.into_iter().next() {
+        Some((count, Some(first))) if count > 0 => Err(Error::new(
+            Kind::NotInState,
+            format!(
+                "cannot drop extension \"pg_strata\" while {count} tables use its access method"
+            ),
+        )
+        .detail(format!(
+            "They would be dropped with it; the first is {first}."
+        ))
+        .hint(format!("ALTER TABLE {first} SET ACCESS METHOD heap;"))),
+        _ => Ok(()),
     }
-    refuse_if_any("schema \"strata\"", count(COLD, &[])?)
 }
 
 /// 55000 when a cold chunk's file lies on one of these servers.

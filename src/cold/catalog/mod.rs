@@ -34,6 +34,9 @@ const KEYS: &str = "SELECT array_agg(a.attnum ORDER BY a.attnum) \
     LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
     WHERE f.chunk = $1 GROUP BY k.index_name HAVING count(a.attnum) = count(*)";
 
+const IN_SNAPSHOT: &str =
+    "SELECT id::text FROM strata.cold_file WHERE chunk = $1 AND state = 'live'";
+
 const FORGET: &str = "WITH gone AS (DELETE FROM strata.cold_file WHERE chunk = $1 \
     RETURNING server, key, owner_token, chunk::oid AS chunk, generation) \
     INSERT INTO strata.cold_delete_queue (key, server, owner_token, chunk, generation, reason) \
@@ -107,6 +110,11 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
     })?;
     manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
     Ok(ChunkState::Cold(Rc::new(manifest)))
+}
+
+/// Id of the chunk's live file as the running query's snapshot has it, not the latest one.
+pub fn file_in_snapshot(chunk: pg_sys::Oid) -> Result<Option<String>> {
+    as_extension_owner(|| spi::read_one(IN_SNAPSHOT, &[chunk.into()], |row| row.need(1)))
 }
 
 /// Takes the manifest row of a chunk away and queues its file for deletion.

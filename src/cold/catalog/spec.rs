@@ -23,9 +23,6 @@ const INDEXES: &str = "SELECT c.relname::text, i.indisunique, \
 const RELATION: &str =
     "SELECT c.relkind::text, c.relpersistence::text, c.relowner FROM pg_class c WHERE c.oid = $1";
 
-const PARTITION_COLUMN: &str = "SELECT a.attname::text FROM pg_partitioned_table p JOIN pg_attribute a \
-    ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] WHERE p.partrelid = $1";
-
 const SETTING: &str = "SELECT server::text FROM strata.cold_setting WHERE hypertable = $1";
 
 const IDENTITY: &str = "SELECT (SELECT system_identifier FROM pg_control_system()), \
@@ -147,14 +144,6 @@ pub fn indexes(chunk: pg_sys::Oid, columns: &[ColumnSpec]) -> Result<Vec<ChunkIn
             })
         })
     })
-}
-
-/// Name of the column that a table is partitioned by.
-pub fn partition_column(table: pg_sys::Oid) -> Result<Option<String>> {
-    let found = as_extension_owner(|| {
-        spi::read_latest(PARTITION_COLUMN, &[table.into()], |row| row.need(1))
-    })?;
-    Ok(found.into_iter().next())
 }
 
 /// What pg_class says about a chunk.
