@@ -83,7 +83,7 @@ fn run(job: &Job) -> Result<()> {
             Err(Stop::GiveWay(what)) if Instant::now() < deadline => {
                 bgworker::transaction(|| jobs::set_blocked_by_somebody(job.id, &what))?;
                 bgworker::pause(pause);
-                pause = (pause * 2).min(Duration::from_secs(10));
+                pause = (pause * 2).min(Duration::from_secs(5));
                 continue;
             }
             Err(Stop::GiveWay(what)) => (format!("gave up after waiting for {what}"), None),

@@ -192,7 +192,7 @@ fn random_filters_give_the_same_rows() {
         .duration_since(UNIX_EPOCH)
         .expect("a time");
     let seed = number("STRATA_FUZZ_SEED").unwrap_or(now.as_nanos() as u64 | 1);
-    let queries = number("STRATA_FUZZ_QUERIES").unwrap_or(2000);
+    let queries = number("STRATA_FUZZ_QUERIES").unwrap_or(600);
     eprintln!("STRATA_FUZZ_SEED={seed}");
     let mut random = Random(seed);
     let db = Db::new(server(), "fuzz");
