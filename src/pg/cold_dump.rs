@@ -84,7 +84,7 @@ fn check_manifest_is_dumped(chunk: pg_sys::Oid) {
         let mut others = 0;
         let exclusive = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
         pg_sys::GetLockConflicts(&tag, exclusive, &mut others);
-        others > 0 || pg_sys::LockHeldByMe(&tag, pg_sys::AccessShareLock as pg_sys::LOCKMODE)
+        others > 0 || super::compat::lock_held(&tag, pg_sys::AccessShareLock as pg_sys::LOCKMODE)
     };
     if !locked {
         let name = &manifest.chunk_name;

@@ -226,3 +226,20 @@ pub unsafe fn btree_strategy(operator: pg_sys::Oid, family: pg_sys::Oid) -> Opti
             .map(|i| (*i).cmptype as i32)
     }
 }
+
+/// True when this process holds exactly this lock.
+///
+/// # Safety
+/// `tag` must be a valid lock tag.
+pub unsafe fn lock_held(tag: &pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE) -> bool {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::LockHeldByMe(tag, mode)
+    }
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::LockHeldByMe(tag, mode, false)
+    }
+}
