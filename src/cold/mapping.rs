@@ -31,7 +31,7 @@ pub enum Encoding {
     Timestamp,
     /// microseconds since 1970-01-01 UTC; beyond int64 the text of the value
     TimestampTz,
-    /// oid and the reg types as number
+    /// oid as number
     Oid,
     /// xid8 as INTEGER; beyond int64 its digits as text
     Xid8,
@@ -147,9 +147,8 @@ pub fn encoding_for(type_oid: u32, base_type_oid: u32) -> Encoding {
         1083 => Encoding::Time,
         1114 => Encoding::Timestamp,
         1184 => Encoding::TimestampTz,
-        // oid, then regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig,
-        // regdictionary, regnamespace, regrole, regcollation
-        26 | 24 | 2202..=2206 | 3734 | 3769 | 4089 | 4096 | 4191 => Encoding::Oid,
+        // the reg types go as text: their numbers mean other objects after a dump and restore
+        26 => Encoding::Oid,
         5069 => Encoding::Xid8,
         _ => Encoding::TypeText,
     }

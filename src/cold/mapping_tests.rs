@@ -50,8 +50,8 @@ fn encodings_of_types() {
         (1114, Encoding::Timestamp),
         (1184, Encoding::TimestampTz),
         (26, Encoding::Oid),
-        (2205, Encoding::Oid),
-        (4191, Encoding::Oid),
+        (2205, Encoding::TypeText), // regclass
+        (4191, Encoding::TypeText), // regcollation
         (5069, Encoding::Xid8),
         (1700, Encoding::TypeText), // numeric
         (1042, Encoding::TypeText), // bpchar
