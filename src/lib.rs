@@ -23,42 +23,12 @@ pub mod worker;
 #[allow(unsafe_code)]
 pub mod pg;
 
+mod sql_files;
+
 #[cfg(not(panic = "unwind"))]
 compile_error!("pg_strata needs panic = \"unwind\": PostgreSQL errors travel as panics");
 
 ::pgrx::pg_module_magic!(name, version);
-
-pgrx::extension_sql_file!(
-    "../sql/hypertable/tables.sql",
-    name = "hypertable_tables",
-    bootstrap
-);
-pgrx::extension_sql_file!(
-    "../sql/cold/tables.sql",
-    name = "cold_tables",
-    requires = ["hypertable_tables"]
-);
-pgrx::extension_sql_file!(
-    "../sql/hypertable/code.sql",
-    name = "hypertable_code",
-    requires = ["cold_tables"]
-);
-pgrx::extension_sql_file!(
-    "../sql/cold/code.sql",
-    name = "cold_code",
-    requires = ["hypertable_code"]
-);
-pgrx::extension_sql_file!(
-    "../sql/hypertable/comments.sql",
-    name = "hypertable_comments",
-    requires = ["cold_code"]
-);
-pgrx::extension_sql_file!(
-    "../sql/cold/comments.sql",
-    name = "cold_comments",
-    requires = ["hypertable_comments"]
-);
-pgrx::extension_sql_file!("../sql/grants.sql", name = "grants", finalize);
 
 /// Called once per process, in the postmaster when preloaded, else at the first use in a session.
 #[pgrx::pg_guard]

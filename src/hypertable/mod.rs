@@ -18,5 +18,6 @@ mod info;
 mod refuse;
 mod remake;
 mod select;
+pub mod settings;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};

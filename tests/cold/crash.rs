@@ -2,7 +2,7 @@
 
 use crate::common::{Cluster, Stop, wait_until};
 use crate::support::{
-    Armed, Db, JANUARY, arm, chunk_state, exec, one, try_one, unknown_objects, wait_at,
+    Armed, ColdDb, Db, JANUARY, arm, chunk_state, exec, one, try_one, unknown_objects, wait_at,
 };
 use std::sync::OnceLock;
 

@@ -1,7 +1,7 @@
 //! `pg_dump | psql` of hot and cold chunks: into the same server, and into a new one.
 
 use crate::common::Cluster;
-use crate::support::{BUCKET, Db, HASH, exec, fails, one, rows, s3, server, sqlite3};
+use crate::support::{BUCKET, ColdDb, Db, HASH, exec, fails, one, rows, s3, server, sqlite3};
 
 /// What a restored hypertable must do, whatever the store.
 fn check_copy(copy: &Db, hash: &str) {

@@ -1,7 +1,7 @@
 //! Missing, damaged and unreachable files: errors that name chunk and object, never other rows.
 
 use crate::common::{Fault, FaultProxy};
-use crate::support::{BUCKET, Db, exec, fails, one, s3, server, try_one};
+use crate::support::{BUCKET, ColdDb, Db, exec, fails, one, s3, server, try_one};
 use postgres::Client;
 use std::fs;
 use std::path::Path;

@@ -4,7 +4,7 @@
 //! STRATA_FUZZ_SEED repeats a run, STRATA_FUZZ_QUERIES makes it longer.
 
 use crate::fuzz_columns::{COLUMNS, Column, literal, plain_type};
-use crate::support::{Db, exec, one, rows, server, try_one};
+use crate::support::{ColdDb, Db, exec, one, rows, server, try_one};
 use postgres::Client;
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,7 +1,7 @@
 //! Ctrl-C, timeouts and termination while a request hangs: within a second, and the session goes on.
 
 use crate::common::{Fault, FaultProxy, wait_until};
-use crate::support::{Db, HASH, exec, one, s3, server, try_one};
+use crate::support::{ColdDb, Db, HASH, exec, one, s3, server, try_one};
 use postgres::Client;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! With PRIMARY KEY (id, ts) and 2 of 3 chunks cold: keys, foreign keys, new sessions, a lost library.
 
 use crate::common::Cluster;
-use crate::support::{Db, FEBRUARY, JANUARY, chunk_state, exec, fails, one, rows, server};
+use crate::support::{ColdDb, Db, FEBRUARY, JANUARY, chunk_state, exec, fails, one, rows, server};
 
 /// Everything that pg_index and pg_constraint say about the table and its chunks.
 const INDEXES: &str = "SELECT string_agg(i::text, E'\\n' ORDER BY i.indexrelid) FROM pg_index i \

@@ -1,6 +1,6 @@
 //! Plans: pruning at plan and run time, what EXPLAIN shows, what is fetched.
 
-use crate::support::{BUCKET, Db, exec, one, rows, s3, server, try_one};
+use crate::support::{BUCKET, ColdDb, Db, exec, one, rows, s3, server, try_one};
 use postgres::Client;
 
 const EXPLAIN: &str = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)";

@@ -1,6 +1,6 @@
 //! What may be dropped, what goes along, and who may see cold rows.
 
-use crate::support::{Db, FEBRUARY, JANUARY, chunk_state, exec, fails, one, rows, server};
+use crate::support::{ColdDb, Db, FEBRUARY, JANUARY, chunk_state, exec, fails, one, rows, server};
 
 fn cold(name: &str) -> Db<'_> {
     let db = Db::new(server(), name);

@@ -2,8 +2,8 @@
 
 use crate::common::{Cluster, wait_until};
 use crate::support::{
-    Armed, Db, FEBRUARY, HASH, JANUARY, arm, chunk_state, exec, one, unknown_objects, wait_at,
-    wait_cold,
+    Armed, ColdDb, Db, FEBRUARY, HASH, JANUARY, arm, chunk_state, exec, one, unknown_objects,
+    wait_at, wait_cold,
 };
 use postgres::Client;
 use std::sync::OnceLock;

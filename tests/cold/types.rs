@@ -1,6 +1,6 @@
 //! Every type and every edge value is the same hot, cold in a directory, cold on S3, and hot again.
 
-use crate::support::{BUCKET, Db, exec, one, rows, s3, server, sqlite3};
+use crate::support::{BUCKET, ColdDb, Db, exec, one, rows, s3, server, sqlite3};
 use postgres::Client;
 use std::path::{Path, PathBuf};
 

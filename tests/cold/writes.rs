@@ -1,6 +1,6 @@
 //! Statements that change cold rows fail only when such a row really matches; late rows are refused.
 
-use crate::support::{Db, HASH, exec, fails, one, server};
+use crate::support::{ColdDb, Db, HASH, exec, fails, one, server};
 use postgres::Client;
 
 fn cold(name: &str) -> Db<'_> {

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failing harness is a failing test
 
 mod cluster;
+mod db;
 mod http;
 mod install;
 mod proxy;
@@ -16,6 +17,7 @@ mod suite;
 mod wait;
 
 pub use cluster::{Builder, Cluster, Stop};
+pub use db::{Armed, Db, arm, exec, fails, one, rows, try_one};
 pub use install::{PgConfig, require_fresh_install};
 pub use proxy::{Counts, Fault, FaultProxy};
 pub use s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};

@@ -1,0 +1,1 @@
+-- Single chunks, tablespaces and sizes, each with its comment. The Rust side is src/hypertable/api/.

@@ -1,0 +1,1 @@
+-- Repair, and hypertables as clients of ordinary tables want them, each with its comment.

@@ -1,0 +1,1 @@
+-- Policies of hypertables, each with its comment.

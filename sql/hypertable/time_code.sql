@@ -1,0 +1,1 @@
+-- Time functions, each with its comment. The Rust side is src/hypertable/api/time.rs.

@@ -1,0 +1,1 @@
+-- Schedules: functions, procedures, views, each with its comment.

@@ -1,0 +1,1 @@
+-- Schedules: what runs when, and what came of it.

@@ -1,0 +1,63 @@
+//! The SQL files of the extension, each after the ones that it needs.
+
+pgrx::extension_sql_file!(
+    "../sql/hypertable/tables.sql",
+    name = "hypertable_tables",
+    bootstrap
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/tables.sql",
+    name = "queue_tables",
+    requires = ["hypertable_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/cold/tables.sql",
+    name = "cold_tables",
+    requires = ["queue_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/hypertable/code.sql",
+    name = "hypertable_code",
+    requires = ["cold_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/hypertable/time_code.sql",
+    name = "hypertable_time_code",
+    requires = ["hypertable_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/hypertable/chunk_code.sql",
+    name = "hypertable_chunk_code",
+    requires = ["hypertable_time_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/code.sql",
+    name = "queue_code",
+    requires = ["hypertable_chunk_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/hypertable/policy_code.sql",
+    name = "hypertable_policy_code",
+    requires = ["queue_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/hypertable/client_code.sql",
+    name = "hypertable_client_code",
+    requires = ["hypertable_policy_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/cold/code.sql",
+    name = "cold_code",
+    requires = ["hypertable_client_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/hypertable/comments.sql",
+    name = "hypertable_comments",
+    requires = ["cold_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/cold/comments.sql",
+    name = "cold_comments",
+    requires = ["hypertable_comments"]
+);
+pgrx::extension_sql_file!("../sql/grants.sql", name = "grants", finalize);

@@ -1,0 +1,6 @@
+//! Hypertables from outside: real servers, several sessions, workers, crashes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is expected here is tested
+
+#[path = "../common/mod.rs"]
+mod common;
+mod settings;
