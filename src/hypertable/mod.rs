@@ -16,6 +16,7 @@ pub mod convert;
 mod create;
 pub mod dimension;
 mod info;
+pub mod key;
 mod refuse;
 mod remake;
 mod select;
