@@ -15,6 +15,7 @@ mod chunks;
 pub mod convert;
 mod create;
 pub mod dimension;
+pub mod histogram;
 mod info;
 pub mod key;
 mod refuse;
