@@ -1,6 +1,7 @@
 //! SQL surface of hypertables; declared in sql/hypertable/code.sql.
 
 mod chunks;
+mod clients;
 mod create;
 
 use super::dimension::GivenInterval;
