@@ -229,7 +229,7 @@ pub fn ahead(h: &Hypertable, newest_data: Option<i64>) -> Vec<i64> {
 pub fn now_of(key: KeyType) -> Option<i64> {
     let now = session::transaction_time();
     match key {
-        KeyType::Timestamp | KeyType::TimestampTz => Some(now),
+        KeyType::Timestamp | KeyType::TimestampTz | KeyType::Uuid => Some(now),
         KeyType::Date => Some(now.div_euclid(super::calendar::DAY_US)),
         _ => None,
     }

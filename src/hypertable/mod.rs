@@ -17,6 +17,7 @@ mod create;
 pub mod dimension;
 mod ident_list;
 mod info;
+pub mod key;
 mod lens;
 mod refuse;
 mod remake;

@@ -192,7 +192,7 @@ pub fn check_key(t: &Table, key: &str, c: &Column) -> Result<KeyType> {
                 t.name, c.type_name
             ),
         )
-        .detail("The types are timestamp with time zone, timestamp, date, bigint, integer and smallint.")
+        .detail("The types are timestamp with time zone, timestamp, date, uuid (version 7), bigint, integer and smallint.")
     })
 }
 
