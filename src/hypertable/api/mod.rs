@@ -3,6 +3,8 @@
 mod chunks;
 mod clients;
 mod create;
+mod time;
+mod time_zone;
 
 use super::dimension::GivenInterval;
 use crate::error::{Error, Kind};
