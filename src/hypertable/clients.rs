@@ -198,6 +198,7 @@ pub fn unexpose(role: pg_sys::Oid) -> Result<()> {
             Kind::UndefinedObject,
             format!("no hypertable is exposed to role \"{name}\""),
         )
+        .hint("SELECT * FROM strata.client_exposure")
     })?;
     let (own, _) = search_path(role)?;
     let changed = !own.as_deref().is_some_and(has_lens);
