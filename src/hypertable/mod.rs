@@ -4,6 +4,7 @@
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
 pub mod api;
+mod attach;
 pub mod bounds;
 mod buckets;
 pub mod calendar;
@@ -14,11 +15,17 @@ mod chunks;
 pub mod convert;
 mod create;
 pub mod dimension;
+mod freeze;
 mod info;
 pub mod key;
+mod place;
 mod refuse;
 mod remake;
 mod select;
 pub mod settings;
+mod sizes;
+mod tablespaces;
+mod target;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
+pub use target::refuse_frozen;

@@ -2,6 +2,8 @@
 
 mod chunks;
 mod create;
+mod ops;
+mod sizes;
 
 use super::dimension::GivenInterval;
 use crate::error::{Error, Kind};
