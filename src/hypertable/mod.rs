@@ -6,6 +6,7 @@
 pub mod api;
 mod attach;
 pub mod bounds;
+pub mod bucket;
 mod buckets;
 pub mod calendar;
 mod carry;
@@ -26,6 +27,7 @@ pub mod settings;
 mod sizes;
 mod tablespaces;
 mod target;
+pub mod uuid7;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use target::refuse_frozen;

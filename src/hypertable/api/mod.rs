@@ -4,6 +4,8 @@ mod chunks;
 mod create;
 mod ops;
 mod sizes;
+mod time;
+mod time_zone;
 
 use super::dimension::GivenInterval;
 use crate::error::{Error, Kind};
