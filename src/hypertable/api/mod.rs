@@ -3,6 +3,8 @@
 mod chunks;
 mod clients;
 mod create;
+mod ops;
+mod sizes;
 mod time;
 mod time_zone;
 
