@@ -20,8 +20,6 @@ pub mod dimension;
 mod freeze;
 mod ident_list;
 mod info;
-mod info;
-pub mod key;
 pub mod key;
 mod lens;
 mod place;
