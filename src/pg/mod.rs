@@ -36,6 +36,7 @@ mod list;
 pub mod nonatomic;
 pub mod owner;
 pub mod partition;
+pub mod relation_rows;
 pub mod session;
 pub mod shmem;
 pub mod sigmask;
