@@ -70,12 +70,14 @@ fn under_load(stage: &Stage, name: &'static str, seconds: f64) -> Result<Vec<f64
     let old = end - (CHUNKS - DROPPED) * DAY;
     fill_old(stage, table, end)?;
     let stop = AtomicBool::new(false);
+    let newest = stage.today + DAY / 2;
+    let write = format!(
+        "INSERT INTO {table} VALUES (to_timestamp({newest} + random() * 1000), 1, 1.5, 'load')"
+    );
+    let read = format!(
+        "SELECT count(*) FROM {table} WHERE ts >= to_timestamp({newest}) AND ts < to_timestamp({newest} + 5)"
+    );
     std::thread::scope(|scope| {
-        let newest = stage.today + DAY / 2;
-        let write = format!("INSERT INTO {table} VALUES (to_timestamp({newest} + random() * 1000), 1, 1.5, 'load')");
-        let read = format!(
-            "SELECT count(*) FROM {table} WHERE ts >= to_timestamp({newest}) AND ts < to_timestamp({newest} + 5)"
-        );
         let work: Vec<_> = [&write, &write, &read]
             .into_iter()
             .map(|sql| scope.spawn(|| repeat(stage, sql, &stop)))

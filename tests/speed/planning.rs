@@ -70,7 +70,11 @@ fn fill(stage: &Stage, table: &str) -> Result<(), String> {
         stage.today + DAY
     );
     // ANALYZE of a heap only: of thousands of chunks it takes long and changes no figure here
-    let sql = if table == "heap" { sql } else { sql.replace("; ANALYZE", "; -- ") };
+    let sql = if table == "heap" {
+        sql
+    } else {
+        sql.replace("; ANALYZE", "; -- ")
+    };
     stage.session().batch_execute(&sql).map_err(|e| plain(&e))
 }
 
@@ -89,7 +93,11 @@ fn case(
         let session = sessions[i].get_or_insert_with(|| stage.session());
         let from = literal(session, stage.today - DAY)?;
         let to = literal(session, stage.today)?;
-        let sql = query.sql.replace("{t}", table).replace("{from}", &from).replace("{to}", &to);
+        let sql = query
+            .sql
+            .replace("{t}", table)
+            .replace("{from}", &from)
+            .replace("{to}", &to);
         time(session, &sql, query.whole)
     });
     let goals = query.goal_ms.filter(|_| n == 1000).map(|ms| Goal {

@@ -1,6 +1,7 @@
 //! The printed tables: figures, bars of the ratios, goals, and what was lost.
 
 use crate::measure::{Aim, Case, Goal, Row, Unit};
+use std::cell::RefCell;
 use std::io::IsTerminal;
 
 /// Characters of a bar up to ratio 1, and in all.
@@ -10,15 +11,20 @@ const BAR: usize = 30;
 /// Prints case after case and remembers what to sum up.
 pub struct Report {
     colours: bool,
+    /// Goals are for real numbers of rows.
+    goals: bool,
+    heading: RefCell<String>,
     reached: Vec<String>,
     missed: Vec<String>,
     lost: Vec<String>,
 }
 
 impl Report {
-    pub fn new() -> Report {
+    pub fn new(goals: bool) -> Report {
         Report {
             colours: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            goals,
+            heading: RefCell::default(),
             reached: Vec::new(),
             missed: Vec::new(),
             lost: Vec::new(),
@@ -34,11 +40,9 @@ impl Report {
     }
 
     pub fn heading(&self, text: &str) {
+        text.clone_into(&mut self.heading.borrow_mut());
         let line = "─".repeat(92_usize.saturating_sub(text.chars().count() + 4));
-        println!(
-            "\n{}",
-            self.paint("1", &format!("── {text} {line}"))
-        );
+        println!("\n{}", self.paint("1", &format!("── {text} {line}")));
     }
 
     pub fn say(&self, text: &str) {
@@ -50,13 +54,21 @@ impl Report {
         for row in &case.rows {
             println!("  {}", self.line(case, row));
         }
+        if !self.goals {
+            return;
+        }
         for goal in &case.goals {
             self.goal(case, goal);
         }
-        for row in case.rows.iter().filter(|row| row.name.starts_with("pg_strata")) {
+        let place = format!("{}, {}", self.heading.borrow(), case.title);
+        for row in case
+            .rows
+            .iter()
+            .filter(|row| row.name.starts_with("pg_strata"))
+        {
             if let Some(ratio) = case.ratio(row.name, case.baseline).filter(|r| *r < 1.0) {
                 self.lost
-                    .push(format!("{ratio:.2}x  {}: {}", case.title, row.name));
+                    .push(format!("{ratio:.2}x  {place}: {}", row.name));
             }
         }
     }
@@ -96,7 +108,7 @@ impl Report {
             Aim::Times(times, other) => format!("{}: at least {times}x {other}", goal.name),
             Aim::AtMostMs(limit) => format!("{}: at most {limit} ms", goal.name),
         };
-        let whole = format!("{} — {text}", case.title);
+        let whole = format!("{}, {} — {text}", self.heading.borrow(), case.title);
         if case.reaches(goal) {
             println!("  {}", self.paint("32", &format!("✓ goal, {text}")));
             self.reached.push(whole);
@@ -107,6 +119,9 @@ impl Report {
     }
 
     pub fn sum_up(&self) {
+        if !self.goals {
+            return;
+        }
         self.heading("In short");
         println!(
             "{} of {} goals reached.",

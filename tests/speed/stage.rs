@@ -69,7 +69,11 @@ impl Stage {
         let table = table_name(name);
         let mut session = self.session();
         drop_table(&mut session, table).map_err(|e| plain(&e))?;
-        let partitioned = if name == HEAP { "" } else { " PARTITION BY RANGE (ts)" };
+        let partitioned = if name == HEAP {
+            ""
+        } else {
+            " PARTITION BY RANGE (ts)"
+        };
         let mut sql = format!(
             "CREATE TABLE {table} (ts timestamptz NOT NULL, device int NOT NULL, value float8, note text){partitioned};"
         );
@@ -110,7 +114,10 @@ impl Stage {
     ) -> Result<(), postgres::Error> {
         let version = self.partman.as_deref().unwrap_or_default();
         session.batch_execute("DELETE FROM partman.part_config")?;
-        let start = format!("to_char(to_timestamp({}) AT TIME ZONE 'UTC', 'YYYY-MM-DD')", end - days * DAY);
+        let start = format!(
+            "to_char(to_timestamp({}) AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+            end - days * DAY
+        );
         let ahead = ((end - self.today) / DAY).max(1);
         let how = match version {
             old if old.starts_with('4') => "'native', 'daily'",
@@ -144,7 +151,12 @@ fn drop_table(session: &mut Client, table: &str) -> Result<(), postgres::Error> 
     session.batch_execute(&format!("DROP TABLE IF EXISTS {table}"))
 }
 
-fn make_natively(session: &mut Client, table: &str, days: i64, end: i64) -> Result<(), postgres::Error> {
+fn make_natively(
+    session: &mut Client,
+    table: &str,
+    days: i64,
+    end: i64,
+) -> Result<(), postgres::Error> {
     let mut made = 0;
     while made < days {
         let next = (made + BATCH).min(days);
@@ -189,7 +201,10 @@ fn partman(session: &mut Client) -> Option<String> {
     if one(session, there) == "0" {
         return None;
     }
-    exec(session, "CREATE SCHEMA partman; CREATE EXTENSION pg_partman SCHEMA partman");
+    exec(
+        session,
+        "CREATE SCHEMA partman; CREATE EXTENSION pg_partman SCHEMA partman",
+    );
     Some(one(
         session,
         "SELECT extversion FROM pg_extension WHERE extname = 'pg_partman'",
@@ -204,9 +219,12 @@ pub fn install_partman() {
         return;
     }
     let package = format!("postgresql-{}-partman", config.major);
-    let debian = config.bin == std::path::Path::new(&format!("/usr/lib/postgresql/{}/bin", config.major));
+    let debian =
+        config.bin == std::path::Path::new(&format!("/usr/lib/postgresql/{}/bin", config.major));
     if !debian || !crate::common::is_root() {
-        println!("pg_partman is not installed in this server: it does not take part (Debian: apt-get install {package})");
+        println!(
+            "pg_partman is not installed in this server: it does not take part (Debian: apt-get install {package})"
+        );
         return;
     }
     println!("installing {package} with apt-get, for the comparison");
