@@ -3,7 +3,8 @@
 //! Each answer is implied by the condition it comes from, whatever the row. Where that cannot be said
 //! the answer is no condition. Timestamps count microseconds and dates days since 2000-01-01.
 
-use super::bucket::{self, Reach, Span, Width};
+use super::bucket::{self, Reach};
+pub use super::bucket::{Span, Width};
 use super::calendar::{DATE_RANGE, DAY_US, TIMESTAMP_RANGE};
 
 /// Clock steps that a cached plan survives.

@@ -59,7 +59,10 @@ fn the_grid_gives_exact_ranges_at_its_own_points() {
     assert_eq!(range(Op::Ge).upper, None);
     assert!(range(Op::Gt).above);
     assert_eq!(bucket_range(day, Op::Lt, 100, Kind::Date).upper, Some(100));
-    let ten = Bucket::Integer { width: 10, offset: 0 };
+    let ten = Bucket::Integer {
+        width: 10,
+        offset: 0,
+    };
     assert_eq!(bucket_range(ten, Op::Lt, 20, INT8).upper, Some(20));
     assert_eq!(bucket_range(ten, Op::Lt, 21, INT8).upper, Some(30));
 }
@@ -80,7 +83,12 @@ fn overflow_gives_no_condition() {
     };
     assert!(bucket_range(days, Op::Lt, 0, Kind::Timestamp).is_none());
     assert_eq!(
-        lower_bound(Kind::Timestamp, TIMESTAMP_RANGE.0, Kind::Timestamp, Slack::default()),
+        lower_bound(
+            Kind::Timestamp,
+            TIMESTAMP_RANGE.0,
+            Kind::Timestamp,
+            Slack::default()
+        ),
         None
     );
 }

@@ -54,11 +54,14 @@ unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_
 /// The hypertable with this OID; `None` for every other table, and where the extension is not installed.
 pub fn of(relation: pg_sys::Oid) -> Option<Rc<Managed>> {
     let loader = LOADER.get()?;
-    // SAFETY: two syscache look-ups. Not cached: CREATE EXTENSION invalidates no table of users.
+    // SAFETY: syscache look-ups. Not cached: CREATE EXTENSION invalidates no table of users. Before
+    // ALTER EXTENSION UPDATE the catalog may be an older one.
     let installed = unsafe {
         let schema = pg_sys::get_namespace_oid(c"strata".as_ptr(), true);
-        schema != pg_sys::InvalidOid
-            && pg_sys::get_relname_relid(c"hypertable".as_ptr(), schema) != pg_sys::InvalidOid
+        schema != pg_sys::InvalidOid && {
+            let table = pg_sys::get_relname_relid(c"hypertable".as_ptr(), schema);
+            table != pg_sys::InvalidOid && pg_sys::get_attnum(table, c"end_column".as_ptr()) > 0
+        }
     };
     if !installed {
         return None;
