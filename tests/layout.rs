@@ -29,7 +29,7 @@ const EDGES: [(&str, &str); 7] = [
 ];
 
 /// The same for single modules (empty: all of the noun), with the reason.
-const MODULE_EDGES: [(&str, &str, &str); 8] = [
+const MODULE_EDGES: &[(&str, &str, &str)] = &[
     // exports run in workers of their own; goes when jobs run on the project's queue
     ("cold", "worker", ""),
     // the VFS reads through the store's trait, and values travel as the mapping's cells
@@ -43,6 +43,7 @@ const MODULE_EDGES: [(&str, &str, &str); 8] = [
     ("pg", "hypertable", "calendar"),
     // so are the key ranges that follow from conditions
     ("pg", "hypertable", "predicate"),
+    ("pg", "hypertable", "histogram"),
 ];
 
 const LINES: usize = 400;
