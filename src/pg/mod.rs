@@ -40,6 +40,7 @@ pub mod owner;
 pub mod partition;
 mod planner;
 mod planner_bucket;
+mod planner_clause;
 mod planner_end;
 mod planner_now;
 pub mod relation_rows;

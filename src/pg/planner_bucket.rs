@@ -1,9 +1,8 @@
 //! Conditions on `time_bucket(..., key)` as conditions on the key.
 
 use super::list;
-use super::planner::{
-    Key, btree_family, compare, compare_expr, kind_of, now_bound, plain_var, strategy,
-};
+use super::planner::{Key, btree_family, kind_of, now_bound};
+use super::planner_clause::{compare, compare_expr, plain_var, strategy};
 use super::planner_end::repeatable;
 use super::planner_now::{constant, finite};
 use crate::hypertable::calendar::DAY_US;

@@ -1,7 +1,8 @@
 //! A column that is never below the key: `end <= c` says that the key is not above `c` either.
 
 use super::list;
-use super::planner::{Key, compare_expr, plain_var, strategy};
+use super::planner::Key;
+use super::planner_clause::{compare_expr, plain_var, strategy};
 use crate::hypertable::predicate::Op;
 use pgrx::pg_sys;
 use std::ffi::CString;
