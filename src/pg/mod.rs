@@ -30,6 +30,7 @@ pub mod inject;
 pub mod latch;
 mod list;
 pub mod nonatomic;
+pub mod object_lock;
 pub mod owner;
 pub mod partition;
 pub mod session;
@@ -40,6 +41,8 @@ pub mod sqlite;
 mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
+pub mod timeout;
+pub mod toplevel;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {
