@@ -3,10 +3,7 @@
 use crate::cold::catalog::spec;
 use crate::error::{Error, Kind, Result};
 use crate::hypertable::{self, ChunkInfo};
-use crate::pg::spi;
 use pgrx::pg_sys;
-
-const ENDED: &str = "SELECT CASE WHEN $1 = 'infinity' THEN false ELSE $1::timestamptz <= now() END";
 
 fn refuse(kind: Kind, chunk: &str, why: &str) -> Error {
     Error::new(kind, format!("cannot tier chunk \"{chunk}\": {why}"))
@@ -34,13 +31,14 @@ pub fn check_chunk(chunk: pg_sys::Oid) -> Result<ChunkInfo> {
             )),
         );
     }
-    if !has_ended(&info)? {
+    if !has_ended(&info) {
         return Err(refuse(
             Kind::NotInState,
             name,
             &format!("its range ends at {}, later than now", info.range_end),
         ));
     }
+    hypertable::refuse_frozen(chunk, "tier")?;
     let columns = spec::columns(chunk)?;
     let special: Vec<String> = spec::indexes(chunk, &columns)?
         .into_iter()
@@ -59,28 +57,9 @@ pub fn check_chunk(chunk: pg_sys::Oid) -> Result<ChunkInfo> {
 }
 
 /// Chunks of a number range have no clock: they may always go.
-fn has_ended(info: &ChunkInfo) -> Result<bool> {
-    let by_time = [
-        pg_sys::TIMESTAMPTZOID,
-        pg_sys::TIMESTAMPOID,
-        pg_sys::DATEOID,
-    ];
-    if !by_time.contains(&info.key_type) {
-        return Ok(info.range_end != "MAXVALUE");
+fn has_ended(info: &ChunkInfo) -> bool {
+    match info.range_end_us {
+        Some(end) => end <= crate::pg::session::transaction_time(),
+        None => !info.key_is_time && info.range_end != "MAXVALUE",
     }
-    if info.range_end == "MAXVALUE" {
-        return Ok(false);
-    }
-    // bounds are in UTC whatever the session's zone is
-    let end = if info.range_end.contains('+') {
-        info.range_end.clone()
-    } else {
-        format!("{}+00", info.range_end)
-    };
-    let end = if info.key_type == pg_sys::DATEOID {
-        format!("{} 00:00+00", info.range_end)
-    } else {
-        end
-    };
-    Ok(spi::read_one(ENDED, &[end.as_str().into()], |row| row.need(1))?.unwrap_or(false))
 }

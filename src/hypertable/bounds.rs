@@ -1,22 +1,11 @@
 //! Chunk arithmetic: which chunk a value falls into, where it begins and ends, what it is called.
 //!
-//! Always in UTC: no session time zone moves a boundary. Values are 64-bit numbers: integers as they
-//! are, dates in days and timestamps in microseconds since 2000-01-01.
+//! Always in UTC: no session time zone moves a boundary. Values are 64-bit numbers, see `key.rs`.
 
 use super::calendar as cal;
+pub use super::key::KeyType;
 use crate::error::{Error, Kind, Result};
 use cal::DAY_US;
-
-/// Types that a range dimension can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyType {
-    Int2,
-    Int4,
-    Int8,
-    Date,
-    Timestamp,
-    TimestampTz,
-}
 
 /// One end of a chunk. The order of the variants is their order on the number line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,83 +27,12 @@ pub enum Width {
 pub struct Grid {
     pub key: KeyType,
     pub width: Width,
+    /// where chunk 0 begins, in units of the key; for months, the number of its month since 2000-01
+    origin: i64,
 }
 
 /// A range `[lo, hi)`.
 pub type Range = (Edge, Edge);
-
-impl KeyType {
-    /// False for integers.
-    #[must_use]
-    pub fn is_time(self) -> bool {
-        matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
-    }
-
-    #[must_use]
-    pub fn sql_name(self) -> &'static str {
-        match self {
-            Self::Int2 => "smallint",
-            Self::Int4 => "integer",
-            Self::Int8 => "bigint",
-            Self::Date => "date",
-            Self::Timestamp => "timestamp without time zone",
-            Self::TimestampTz => "timestamp with time zone",
-        }
-    }
-
-    /// Smallest and largest finite value.
-    #[must_use]
-    pub fn limits(self) -> (i64, i64) {
-        match self {
-            Self::Int2 => (i64::from(i16::MIN), i64::from(i16::MAX)),
-            Self::Int4 => (i64::from(i32::MIN), i64::from(i32::MAX)),
-            Self::Int8 => (i64::MIN, i64::MAX),
-            Self::Date => (cal::DATE_RANGE.0, cal::DATE_RANGE.1 - 1),
-            Self::Timestamp | Self::TimestampTz => {
-                (cal::TIMESTAMP_RANGE.0, cal::TIMESTAMP_RANGE.1 - 1)
-            }
-        }
-    }
-
-    /// Units per day; only for times.
-    fn day(self) -> i64 {
-        if self == Self::Date { 1 } else { DAY_US }
-    }
-
-    /// The value as PostgreSQL reads it back in any session.
-    #[must_use]
-    pub fn literal(self, value: i64) -> String {
-        match self {
-            Self::Int2 | Self::Int4 | Self::Int8 => value.to_string(),
-            Self::Date => cal::format_date(value),
-            Self::Timestamp => cal::format_timestamp(value, ""),
-            Self::TimestampTz => cal::format_timestamp(value, "+00"),
-        }
-    }
-
-    /// The value in the name of a chunk: `20240105`, `20240105t130000`, `500`, `m500`.
-    #[must_use]
-    pub fn compact(self, value: i64) -> String {
-        match self {
-            Self::Int2 | Self::Int4 | Self::Int8 if value < 0 => {
-                format!("m{}", value.unsigned_abs())
-            }
-            Self::Int2 | Self::Int4 | Self::Int8 => value.to_string(),
-            Self::Date => cal::compact(value.saturating_mul(DAY_US)),
-            Self::Timestamp | Self::TimestampTz => cal::compact(value),
-        }
-    }
-
-    /// The value in the name of a file: `20240105T130000Z`, or the number.
-    #[must_use]
-    pub fn basic_utc(self, value: i64) -> String {
-        match self {
-            Self::Int2 | Self::Int4 | Self::Int8 => value.to_string(),
-            Self::Date => cal::basic_utc(value.saturating_mul(DAY_US)),
-            Self::Timestamp | Self::TimestampTz => cal::basic_utc(value),
-        }
-    }
-}
 
 impl Edge {
     /// As in `FOR VALUES FROM (...)`: a quoted literal, or MINVALUE, MAXVALUE.
@@ -199,6 +117,11 @@ impl Width {
             )));
         }
         let total = i64::try_from(total).map_err(|_| bad("chunk interval is too long"))?;
+        if key == KeyType::Uuid && total % 1000 != 0 {
+            return Err(bad(
+                "chunk interval for a column of type uuid must be whole milliseconds",
+            ));
+        }
         if key == KeyType::Date {
             if total % DAY_US != 0 {
                 return Err(bad(
@@ -234,29 +157,75 @@ impl Width {
 }
 
 impl Grid {
+    /// Chunks counted from Monday 2000-01-03, so that weeks begin on Monday; months from 2000-01, integers
+    /// from 0.
+    #[must_use]
+    pub fn new(key: KeyType, width: Width) -> Grid {
+        let origin = match width {
+            Width::Units(_) if key.is_time() => 2 * key.day(),
+            _ => 0,
+        };
+        Grid { key, width, origin }
+    }
+
+    /// Chunks counted from a time in microseconds since 2000-01-01 UTC.
+    pub fn with_origin(key: KeyType, width: Width, origin_us: i64) -> Result<Grid> {
+        if !key.is_time() {
+            return Err(bad(format!(
+                "chunk_origin is a time, and the key has type {}; its chunks are counted from 0",
+                key.sql_name()
+            )));
+        }
+        let day = origin_us.div_euclid(DAY_US);
+        let origin = match width {
+            Width::Months(_) if origin_us % DAY_US != 0 || cal::civil(day).2 != 1 => {
+                return Err(bad(
+                    "chunk_origin must be the first day of a month, 00:00 UTC, for chunks of months",
+                ));
+            }
+            Width::Months(_) => cal::month_number(day),
+            Width::Units(_) if key == KeyType::Date && origin_us % DAY_US != 0 => {
+                return Err(bad("chunk_origin must be 00:00 UTC for a key of type date"));
+            }
+            Width::Units(_) if key == KeyType::Date => day,
+            Width::Units(_) if key == KeyType::Uuid && origin_us % 1000 != 0 => {
+                return Err(bad(
+                    "chunk_origin must be whole milliseconds for a key of type uuid",
+                ));
+            }
+            Width::Units(_) => origin_us,
+        };
+        Ok(Grid { key, width, origin })
+    }
+
+    /// Where chunk 0 begins, in units of the key; for months, the number of its month since 2000-01.
+    #[must_use]
+    pub fn origin(&self) -> i64 {
+        self.origin
+    }
+
     /// Number of the chunk that `value` falls into; chunk 0 begins at the origin.
     #[must_use]
     pub fn index(&self, value: i64) -> i64 {
         match self.width {
             Width::Units(n) => {
-                let i = (i128::from(value) - i128::from(self.origin())).div_euclid(i128::from(n));
+                let i = (i128::from(value) - i128::from(self.origin)).div_euclid(i128::from(n));
                 // |value - origin| / n fits whenever n > 1; for n = 1 the origin is 0 (integers) or small
                 i64::try_from(i).unwrap_or(if i < 0 { i64::MIN } else { i64::MAX })
             }
-            Width::Months(m) => {
-                cal::month_number(value.div_euclid(self.key.day())).div_euclid(i64::from(m))
-            }
+            Width::Months(m) => (cal::month_number(value.div_euclid(self.key.day())) - self.origin)
+                .div_euclid(i64::from(m)),
         }
     }
 
-    /// The range of chunk number `index`. Integers end in MINVALUE and MAXVALUE at the limits of their
-    /// type, so that each value has a chunk; times beyond the limits are 22008.
+    /// The range of chunk number `index`. Integers and uuids end in MINVALUE and MAXVALUE at the limits of
+    /// their type, so that each value has a chunk; times beyond the limits are 22008.
     pub fn range(&self, index: i64) -> Result<Range> {
         let lo = self.start(i128::from(index));
         let hi = self.start(i128::from(index) + 1);
         let (min, max) = self.key.limits();
         let (min, max) = (i128::from(min), i128::from(max));
-        if hi <= min || lo > max || (self.key.is_time() && (lo < min || hi > max)) {
+        if hi <= min || lo > max || (self.key.ends_early() && (lo < min || hi > max)) {
             return Err(Error::new(
                 Kind::DatetimeOverflow,
                 format!(
@@ -277,20 +246,11 @@ impl Grid {
         ))
     }
 
-    fn origin(&self) -> i64 {
-        // Monday 2000-01-03, so that weeks begin on Monday
-        if self.key.is_time() {
-            2 * self.key.day()
-        } else {
-            0
-        }
-    }
-
     fn start(&self, index: i128) -> i128 {
         match self.width {
-            Width::Units(n) => i128::from(self.origin()) + index * i128::from(n),
+            Width::Units(n) => i128::from(self.origin) + index * i128::from(n),
             Width::Months(m) => {
-                let month = index * i128::from(m);
+                let month = index.saturating_mul(i128::from(m)) + i128::from(self.origin);
                 // beyond +-30 million years nothing is in range: keep the arithmetic small
                 let month = month.clamp(-360_000_000, 360_000_000);
                 i128::from(cal::month_start(month as i64)) * i128::from(self.key.day())

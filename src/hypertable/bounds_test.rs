@@ -4,7 +4,7 @@ use proptest::prelude::*;
 const WEEK: i64 = 7 * DAY_US;
 
 fn grid(key: KeyType, width: Width) -> Grid {
-    Grid { key, width }
+    Grid::new(key, width)
 }
 
 fn texts(g: Grid, value: i64) -> (String, String) {
@@ -173,6 +173,66 @@ fn names() {
 }
 
 #[test]
+fn uuids_are_cut_at_the_least_id_of_a_millisecond() {
+    let g = grid(KeyType::Uuid, Width::Months(1));
+    let leap = cal::day_number(2024, 2, 29) * DAY_US + 5;
+    // 2024-02-01 is 1706745600000 ms after 1970
+    assert_eq!(
+        texts(g, leap),
+        (
+            "'018d61f7-1800-7000-8000-000000000000'".into(),
+            "'018df74f-8400-7000-8000-000000000000'".into()
+        )
+    );
+    let (lo, hi) = KeyType::Uuid.limits();
+    assert_eq!(g.range(g.index(lo)).unwrap().0, Edge::Min);
+    assert_eq!(g.range(g.index(hi)).unwrap().1, Edge::Max);
+    assert_eq!(
+        KeyType::Uuid.literal(hi),
+        "ffffffff-ffff-7000-8000-000000000000"
+    );
+    assert_eq!(
+        chunk_name("t", 1, g.range(g.index(leap)).unwrap().0, g.key, 1),
+        "t_h1_20240201"
+    );
+    let e = Width::from_interval(KeyType::Uuid, 0, 1, 500).unwrap_err();
+    assert_eq!(e.kind, Kind::InvalidParameter);
+}
+
+#[test]
+fn chunks_are_counted_from_the_origin() {
+    let at = |y, m, d| cal::day_number(y, m, d) * DAY_US;
+    let day = |h: i64| {
+        Grid::with_origin(
+            KeyType::TimestampTz,
+            Width::Units(DAY_US),
+            h * 3_600_000_000,
+        )
+    };
+    assert_eq!(
+        texts(day(6).unwrap(), at(2024, 1, 5)),
+        (
+            "'2024-01-04 06:00:00+00'".into(),
+            "'2024-01-05 06:00:00+00'".into()
+        )
+    );
+    let quarter = Grid::with_origin(KeyType::Date, Width::Months(3), at(2024, 2, 1)).unwrap();
+    assert_eq!(
+        texts(quarter, cal::day_number(2024, 1, 31)),
+        ("'2023-11-01'".into(), "'2024-02-01'".into())
+    );
+    for bad in [
+        Grid::with_origin(KeyType::Int8, Width::Units(10), 0),
+        Grid::with_origin(KeyType::Date, Width::Units(7), 1),
+        Grid::with_origin(KeyType::Uuid, Width::Units(DAY_US), 1),
+        Grid::with_origin(KeyType::TimestampTz, Width::Months(1), at(2024, 1, 2)),
+        Grid::with_origin(KeyType::TimestampTz, Width::Months(1), at(2024, 1, 1) + 1),
+    ] {
+        assert_eq!(bad.unwrap_err().kind, Kind::InvalidParameter);
+    }
+}
+
+#[test]
 fn gaps_are_clipped_to_neighbours() {
     let r = |a, b| (Edge::At(a), Edge::At(b));
     assert_eq!(gaps(r(0, 10), &[]), vec![r(0, 10)]);
@@ -193,15 +253,34 @@ fn grids() -> impl Strategy<Value = Grid> {
         Just(KeyType::Date),
         Just(KeyType::Timestamp),
         Just(KeyType::TimestampTz),
+        Just(KeyType::Uuid),
     ];
-    (key, 1i64..400, 1i32..40, any::<bool>()).prop_map(|(key, n, months, by_month)| {
-        let width = match (key.is_time() && by_month, key) {
-            (true, _) => Width::Months(months),
-            (_, KeyType::Timestamp | KeyType::TimestampTz) => Width::Units(n * 3_600_000_000),
-            _ => Width::Units(n),
-        };
-        Grid { key, width }
-    })
+    (
+        key,
+        1i64..400,
+        1i32..40,
+        any::<bool>(),
+        any::<Option<i16>>(),
+    )
+        .prop_map(|(key, n, months, by_month, shift)| {
+            let width = match (key.is_time() && by_month, key) {
+                (true, _) => Width::Months(months),
+                (_, KeyType::Timestamp | KeyType::TimestampTz | KeyType::Uuid) => {
+                    Width::Units(n * 3_600_000_000)
+                }
+                _ => Width::Units(n),
+            };
+            match (shift, width) {
+                (Some(s), Width::Months(_)) => {
+                    let first = cal::month_start(i64::from(s) / 16) * DAY_US;
+                    Grid::with_origin(key, width, first).unwrap()
+                }
+                (Some(s), _) if key.is_time() => {
+                    Grid::with_origin(key, width, i64::from(s) * DAY_US).unwrap()
+                }
+                _ => Grid::new(key, width),
+            }
+        })
 }
 
 proptest! {

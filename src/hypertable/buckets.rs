@@ -9,23 +9,31 @@ use crate::pg::spi;
 /// The query that numbers the chunks of all rows exactly as `Grid::index` does; UTC is set.
 #[must_use]
 pub fn query(table: &str, key: &str, grid: Grid) -> String {
+    let origin = grid.origin();
+    // milliseconds since 1970 of a uuid
+    let ms = format!("('x' || encode(substr(uuid_send({key}), 1, 6), 'hex'))::bit(48)::int8");
     let expression = match (grid.width, grid.key) {
         (Width::Months(m), _) => {
             let at = match grid.key {
                 KeyType::TimestampTz => format!("timezone('UTC', {key})"),
+                // whole seconds, which double precision holds exactly
+                KeyType::Uuid => format!("timezone('UTC', to_timestamp({ms} / 1000))"),
                 _ => key.to_string(),
             };
             format!(
                 "floor(((extract(year FROM {at}) - CASE WHEN extract(year FROM {at}) < 0 THEN 1999 ELSE 2000 END) * 12 \
-                 + extract(month FROM {at}) - 1) / {m})"
+                 + extract(month FROM {at}) - 1 - {origin}) / {m})"
             )
         }
         (Width::Units(n), KeyType::Date) => {
-            format!("floor(({key} - DATE '2000-01-03')::numeric / {n})")
+            format!("floor(({key} - DATE '2000-01-01' - {origin})::numeric / {n})")
         }
         (Width::Units(n), KeyType::Timestamp | KeyType::TimestampTz) => {
-            // extract(epoch) is numeric and exact; 946857600 is Monday 2000-01-03
-            format!("floor((extract(epoch FROM {key}) - 946857600) * 1000000 / {n})")
+            // extract(epoch) is numeric and exact
+            format!("floor(((extract(epoch FROM {key}) - 946684800) * 1000000 - {origin}) / {n})")
+        }
+        (Width::Units(n), KeyType::Uuid) => {
+            format!("floor(({ms}::numeric * 1000 - 946684800000000 - {origin}) / {n})")
         }
         (Width::Units(n), _) => format!("floor({key}::numeric / {n})"),
     };
@@ -42,7 +50,7 @@ pub fn used(table: &str, key: &str, grid: Grid) -> Result<Vec<i64>> {
 }
 
 fn check_finite(table: &str, key: &str, grid: Grid) -> Result<()> {
-    if !grid.key.is_time() {
+    if !grid.key.ends_early() {
         return Ok(());
     }
     let sql = format!(

@@ -37,7 +37,8 @@ SELECT h.id, h.premake, h.integer_interval,
        extract(day FROM h.chunk_interval)::int4,
        (extract(epoch FROM h.chunk_interval OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.chunk_interval))
          OPERATOR(pg_catalog.*) 1000000)::int8,
-       COALESCE(h.chunk_options, '{}')
+       COALESCE(h.chunk_options, '{}'),
+       (extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.*) 1000000)::int8 OPERATOR(pg_catalog.-) 946684800000000
 FROM strata.hypertable h WHERE h.relation OPERATOR(pg_catalog.=) $1";
 
 const PARENT: &str = "
@@ -118,6 +119,22 @@ pub struct Hypertable {
     pub premake: i32,
     /// storage parameters of new chunks, as `name=value`
     pub chunk_options: Vec<String>,
+    /// where chunks are counted from, in microseconds since 2000-01-01 UTC; `None` for the default
+    pub origin_us: Option<i64>,
+}
+
+impl Hypertable {
+    /// The grid with another width, counted from the same origin.
+    pub fn grid_of(&self, width: Width) -> Result<Grid> {
+        grid(self.grid.key, width, self.origin_us)
+    }
+}
+
+fn grid(key: KeyType, width: Width, origin_us: Option<i64>) -> Result<Grid> {
+    match origin_us {
+        Some(us) => Grid::with_origin(key, width, us),
+        None => Ok(Grid::new(key, width)),
+    }
 }
 
 /// A partition with a range; a DEFAULT partition is none.
@@ -181,6 +198,7 @@ pub fn key_type(oid: pg_sys::Oid) -> Option<KeyType> {
         pg_sys::DATEOID => KeyType::Date,
         pg_sys::TIMESTAMPOID => KeyType::Timestamp,
         pg_sys::TIMESTAMPTZOID => KeyType::TimestampTz,
+        pg_sys::UUIDOID => KeyType::Uuid,
         _ => return None,
     })
 }
@@ -196,6 +214,7 @@ pub fn hypertable(oid: pg_sys::Oid) -> Result<Option<Hypertable>> {
         Option<i32>,
         Option<i64>,
         Vec<String>,
+        Option<i64>,
     );
     let row = as_extension_owner(|| {
         spi::read_one(HYPERTABLE, &[oid.into()], |r| {
@@ -207,6 +226,7 @@ pub fn hypertable(oid: pg_sys::Oid) -> Result<Option<Hypertable>> {
                 r.get(5)?,
                 r.get(6)?,
                 r.need(7)?,
+                r.get(8)?,
             ))
         })
     })?;
@@ -229,9 +249,10 @@ pub fn hypertable(oid: pg_sys::Oid) -> Result<Option<Hypertable>> {
         table,
         key: part.column,
         key_type: column.type_oid,
-        grid: Grid { key, width },
+        grid: grid(key, width, row.7)?,
         premake: row.1,
         chunk_options: row.6,
+        origin_us: row.7,
     }))
 }
 

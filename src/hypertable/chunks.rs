@@ -229,7 +229,7 @@ pub fn ahead(h: &Hypertable, newest_data: Option<i64>) -> Vec<i64> {
 pub fn now_of(key: KeyType) -> Option<i64> {
     let now = session::transaction_time();
     match key {
-        KeyType::Timestamp | KeyType::TimestampTz => Some(now),
+        KeyType::Timestamp | KeyType::TimestampTz | KeyType::Uuid => Some(now),
         KeyType::Date => Some(now.div_euclid(super::calendar::DAY_US)),
         _ => None,
     }
@@ -292,6 +292,7 @@ pub fn drop(h: &Hypertable, chunks: &[Chunk]) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(chunks.len());
     for c in chunks {
         check_for_interrupts();
+        super::target::refuse_frozen(c.oid, "drop")?;
         let name = qualified_name(c.oid)?;
         {
             // detached first: core then checks that no foreign key points at its rows

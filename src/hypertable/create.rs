@@ -106,10 +106,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
     let key_type = refuse::check_key(&table, &key, &column)?;
     let subject = Subject {
         target: quote_qualified(&table.schema, &table.name),
-        grid: Grid {
-            key: key_type,
-            width: request.dimension.width(key_type)?,
-        },
+        grid: Grid::new(key_type, request.dimension.width(key_type)?),
         table,
         key,
         column,

@@ -23,12 +23,16 @@ pub struct ChunkInfo {
     /// name of the time column
     pub key: String,
     pub key_type: pg_sys::Oid,
+    /// false for numbers, which have no clock
+    pub key_is_time: bool,
     /// as in the bound, in UTC, without quotes; MINVALUE and MAXVALUE for open ends
     pub range_start: String,
     pub range_end: String,
     /// `20250101T000000Z`, or the number
     pub range_start_utc_compact: String,
     pub range_end_utc_compact: String,
+    /// where the range ends, in microseconds since 2000-01-01 UTC; `None` for numbers and for MAXVALUE
+    pub range_end_us: Option<i64>,
 }
 
 /// The chunk, or 42704 when the relation is no chunk of a hypertable. Takes no lock.
@@ -68,10 +72,12 @@ pub fn chunk_info(chunk: pg_sys::Oid) -> Result<ChunkInfo> {
         name: table.name,
         key: h.key,
         key_type: h.key_type,
+        key_is_time: key.is_time(),
         range_start: text(lo),
         range_end: text(hi),
         range_start_utc_compact: compact(lo),
         range_end_utc_compact: compact(hi),
+        range_end_us: key.is_time().then(|| key.microseconds(hi)).flatten(),
     })
 }
 

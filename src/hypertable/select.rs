@@ -46,7 +46,7 @@ fn oid_of(key: KeyType) -> pg_sys::Oid {
         KeyType::Int8 => pg_sys::INT8OID,
         KeyType::Date => pg_sys::DATEOID,
         KeyType::Timestamp => pg_sys::TIMESTAMPOID,
-        KeyType::TimestampTz => pg_sys::TIMESTAMPTZOID,
+        KeyType::TimestampTz | KeyType::Uuid => pg_sys::TIMESTAMPTZOID,
     }
 }
 
@@ -95,7 +95,7 @@ fn key_of(oid: pg_sys::Oid) -> KeyType {
 pub fn point(argument: &str, value: &AnyValue, key: KeyType, column: &str) -> Result<i64> {
     let wrong = |given: &str| {
         let wanted = if key.is_time() {
-            format!("{} or an interval", key.sql_name())
+            format!("{} or an interval", key.point_name())
         } else {
             "an integer".to_string()
         };

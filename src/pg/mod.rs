@@ -33,6 +33,7 @@ pub mod nonatomic;
 pub mod object_lock;
 pub mod owner;
 pub mod partition;
+pub mod relation_rows;
 pub mod session;
 pub mod shmem;
 pub mod sigmask;
@@ -43,6 +44,7 @@ mod sqlite_vfs;
 pub mod subxact;
 pub mod timeout;
 pub mod toplevel;
+pub mod time;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

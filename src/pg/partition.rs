@@ -1,4 +1,5 @@
-//! Range bounds of partitions, read from the node tree in pg_class.relpartbound.
+//! Range bounds of partitions, read from the node tree in pg_class.relpartbound, and the one place where
+//! a value of a key becomes a number.
 
 use pgrx::{PgList, is_a, pg_sys};
 use std::ffi::CString;
@@ -7,14 +8,71 @@ use std::ffi::CString;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BoundEnd {
     MinValue,
-    /// the value as stored: a number, days or microseconds since 2000-01-01
+    /// a number, days or microseconds since 2000-01-01; of a uuid the time in it
     Value(i64),
     MaxValue,
 }
 
-/// Reads `relpartbound` of a partition of a table partitioned by range of one column whose type is
-/// passed by value as an integer, date or timestamp. `None` for a DEFAULT partition and for any other
-/// kind of bound.
+/// A value of a key on its axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyValue {
+    /// a number, days or microseconds since 2000-01-01; of a version 7 uuid the time in it
+    At(i64),
+    /// -infinity or infinity of a date or timestamp: no chunk can hold it
+    Infinite,
+    /// a uuid of another version, which tells no time
+    NotVersion7,
+}
+
+/// Microseconds from 1970-01-01 to 2000-01-01.
+const UNIX_US: i64 = 946_684_800_000_000;
+
+/// The milliseconds since 1970 in the first 48 bits of a uuid, whatever its version.
+fn uuid_ms(bytes: &[u8; 16]) -> i64 {
+    bytes[..6].iter().fold(0, |ms, b| ms << 8 | i64::from(*b))
+}
+
+/// The value of a key that is not NULL; `None` for types that cannot be a key.
+///
+/// # Safety
+/// `datum` must be a value of type `typ`.
+pub unsafe fn key_value(typ: pg_sys::Oid, datum: pg_sys::Datum) -> Option<KeyValue> {
+    let raw = datum.value() as i64;
+    Some(match typ {
+        pg_sys::INT2OID => KeyValue::At(i64::from(raw as i16)),
+        pg_sys::INT4OID => KeyValue::At(i64::from(raw as i32)),
+        pg_sys::INT8OID => KeyValue::At(raw),
+        pg_sys::DATEOID => match raw as i32 {
+            i32::MIN | i32::MAX => KeyValue::Infinite,
+            days => KeyValue::At(i64::from(days)),
+        },
+        pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => match raw {
+            i64::MIN | i64::MAX => KeyValue::Infinite,
+            us => KeyValue::At(us),
+        },
+        pg_sys::UUIDOID => {
+            // SAFETY: a uuid is a pointer to its 16 bytes
+            let bytes = unsafe { &*datum.cast_mut_ptr::<[u8; 16]>() };
+            match bytes[6] >> 4 {
+                7 => KeyValue::At(uuid_ms(bytes) * 1000 - UNIX_US),
+                _ => KeyValue::NotVersion7,
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Where a uuid that ends a range lies: at the millisecond that begins with it, or after the part of a
+/// millisecond that it cuts.
+fn uuid_end(bytes: &[u8; 16], upper: bool) -> i64 {
+    // the least uuid of version 7 with this time, and what lies below it in the same millisecond
+    let least = [0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 0];
+    let cut = bytes[6..] > least[..];
+    (uuid_ms(bytes) + i64::from(upper && cut)) * 1000 - UNIX_US
+}
+
+/// Reads `relpartbound` of a partition of a table partitioned by range of one column whose type can be a
+/// key. `None` for a DEFAULT partition and for any other kind of bound.
 pub fn range_bound(relpartbound: &str) -> Option<(BoundEnd, BoundEnd)> {
     let text = CString::new(relpartbound).ok()?;
     // SAFETY: the text comes from pg_class, written by nodeToString; every node is checked by its tag
@@ -27,13 +85,13 @@ pub fn range_bound(relpartbound: &str) -> Option<(BoundEnd, BoundEnd)> {
         if spec.is_default {
             return None;
         }
-        Some((end(spec.lowerdatums)?, end(spec.upperdatums)?))
+        Some((end(spec.lowerdatums, false)?, end(spec.upperdatums, true)?))
     }
 }
 
 /// # Safety
 /// `list` is a list of PartitionRangeDatum nodes.
-unsafe fn end(list: *mut pg_sys::List) -> Option<BoundEnd> {
+unsafe fn end(list: *mut pg_sys::List, upper: bool) -> Option<BoundEnd> {
     // SAFETY: promised by the caller; the tags are checked before each cast
     unsafe {
         let list = PgList::<pg_sys::PartitionRangeDatum>::from_pg(list);
@@ -54,15 +112,20 @@ unsafe fn end(list: *mut pg_sys::List) -> Option<BoundEnd> {
             return None;
         }
         let value = &*datum.value.cast::<pg_sys::Const>();
-        if value.constisnull || !value.constbyval {
+        if value.constisnull {
             return None;
         }
-        let raw = value.constvalue.value() as i64;
-        Some(BoundEnd::Value(match value.consttype {
-            pg_sys::INT2OID => i64::from(raw as i16),
-            pg_sys::INT4OID | pg_sys::DATEOID => i64::from(raw as i32),
-            pg_sys::INT8OID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => raw,
-            _ => return None,
-        }))
+        if value.consttype == pg_sys::UUIDOID {
+            let bytes = &*value.constvalue.cast_mut_ptr::<[u8; 16]>();
+            return Some(BoundEnd::Value(uuid_end(bytes, upper)));
+        }
+        match key_value(value.consttype, value.constvalue)? {
+            KeyValue::At(v) => Some(BoundEnd::Value(v)),
+            // a finite number for an end that the type has no larger or smaller value than
+            _ => Some(BoundEnd::Value(match value.consttype {
+                pg_sys::DATEOID => i64::from(value.constvalue.value() as i32),
+                _ => value.constvalue.value() as i64,
+            })),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::result_large_err, reason = "ErrorReport is what pgrx takes")]
 
-use super::super::bounds::{Edge, Grid, KeyType};
+use super::super::bounds::{Edge, KeyType};
 use super::super::calendar::DAY_US;
 use super::super::catalog::{self, Chunk};
 use super::super::chunks;
@@ -43,7 +43,7 @@ fn set_chunk_time_interval(
         h.table.oid,
         pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE,
     );
-    catalog::set_interval(h.table.oid, Grid { width, ..h.grid })?;
+    catalog::set_interval(h.table.oid, h.grid_of(width)?)?;
     Ok(())
 }
 
