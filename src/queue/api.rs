@@ -9,6 +9,7 @@ use crate::error::{Error, Kind};
 use crate::pg::catalog::current_user;
 use crate::pg::nonatomic;
 use crate::pg::session;
+use crate::pg::subxact::Caught;
 use crate::worker;
 use pgrx::JsonB;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
@@ -121,14 +122,14 @@ fn delete_job(job_id: Option<i32>) -> Result<(), ErrorReport> {
 fn run_job(job_id: Option<i32>, call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     let id = need(job_id, "job_id")?;
     nonatomic::check_call(call, "run_job", "CALL strata.run_job alone")?;
-    foreground::run_job(id)
+    foreground::run_job(id).map_err(Caught::raise)
 }
 
 /// Makes chunks ahead, runs due jobs. Not inside a transaction block.
 #[pg_extern(sql = false)]
 fn run_maintenance(call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     nonatomic::check_call(call, "run_maintenance", "CALL strata.run_maintenance() alone")?;
-    foreground::run_maintenance()
+    foreground::run_maintenance().map_err(Caught::raise)
 }
 
 /// Lets the jobs of a restored database run.

@@ -1,15 +1,15 @@
 //! Jobs run from a session: one by its number, or all that are due.
 
-use super::catalog::{self, Job};
+use super::catalog::{self, Job, Outcome};
 use super::scheduler::{Scheduler, Tx, start_run};
 use super::{edit, policy, resolve};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::current_user;
 use crate::pg::owner::as_extension_owner;
+use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, nonatomic, object_lock, session, spi};
 use crate::worker;
 use pgrx::pg_sys;
-use pgrx::pg_sys::panic::ErrorReport;
 use std::time::{Duration, Instant};
 
 /// How long to try to start a process.
@@ -46,7 +46,7 @@ fn busy(id: i32) -> Error {
 
 /// Runs a job of the current user, or of a role that it is a member of, and waits. The owner's own
 /// procedures run in this session; all else runs in a process as the schedule would start it.
-pub fn run_job(id: i32) -> std::result::Result<(), ErrorReport> {
+pub fn run_job(id: i32) -> Outcome {
     let job = edit::owned(id)?.ok_or_else(|| edit::unknown(id))?;
     if policy::runner(&job).is_some() || job.owner != current_user() {
         return in_a_process(&job);
@@ -67,7 +67,7 @@ pub fn run_job(id: i32) -> std::result::Result<(), ErrorReport> {
     Ok(())
 }
 
-fn in_a_process(job: &Job) -> std::result::Result<(), ErrorReport> {
+fn in_a_process(job: &Job) -> Outcome {
     let class = catalog::class()?;
     if !object_lock::try_hold(class, job.id as u32) {
         return Err(busy(job.id).into());
@@ -98,7 +98,12 @@ fn in_a_process(job: &Job) -> std::result::Result<(), ErrorReport> {
                 return Ok(());
             }
             let code = session::sqlstate(code.as_deref().unwrap_or("XX000"));
-            Err(ErrorReport::new(code, message.unwrap_or_default(), ""))
+            Err(Caught {
+                code,
+                message: message.unwrap_or_default(),
+                detail: None,
+                hint: None,
+            })
         },
     )
 }
@@ -135,7 +140,7 @@ fn vanished(id: i32) -> Error {
 
 /// What the background worker does in a round, and all jobs that are due and belong to the current user
 /// or a role that it is a member of, each once.
-pub fn run_maintenance() -> std::result::Result<(), ErrorReport> {
+pub fn run_maintenance() -> Outcome {
     for (_, step) in worker::steps() {
         Tx::Session.run(step)?;
     }

@@ -29,7 +29,8 @@ const JOB: &str = "pg_strata job";
 /// `backend_type` of all our processes that are connected to a database.
 const CONNECTED: [&str; 2] = [DATABASE, JOB];
 
-type Work = fn() -> Result<()>;
+/// A step or job.
+pub type Work = fn() -> Result<()>;
 type Named = Vec<(&'static str, Work)>;
 type Watch = fn() -> Result<Duration>;
 static WATCHES: Mutex<Vec<(&'static str, Watch)>> = Mutex::new(Vec::new());
@@ -55,7 +56,7 @@ pub fn register_job(kind: &'static str, run: fn() -> Result<()>) {
 }
 
 /// The steps of a round, for places without a background worker.
-pub fn steps() -> Vec<(&'static str, fn() -> Result<()>)> {
+pub fn steps() -> Vec<(&'static str, Work)> {
     list(&STEPS, |steps| steps.clone())
 }
 
