@@ -5,6 +5,7 @@
 
 pub mod anyvalue;
 pub mod bgworker;
+pub(crate) mod call;
 pub mod catalog;
 pub mod cold_am;
 mod cold_am_ddl;
@@ -22,9 +23,12 @@ pub mod cold_scan;
 pub mod cold_state;
 pub mod compat;
 pub mod databases;
+mod datum;
 mod explain;
 mod ffi;
+mod first_last;
 pub mod guc;
+mod histogram;
 pub mod hooks;
 pub mod inject;
 pub mod latch;
