@@ -72,7 +72,9 @@ pub fn call(sql: &str) -> Result<()> {
         let status = pg_sys::SPI_execute_extended(sql.as_ptr(), &options);
         pg_sys::SPI_finish();
         if status < 0 {
-            return Err(Error::internal(format!("a call returned SPI status {status}")));
+            return Err(Error::internal(format!(
+                "a call returned SPI status {status}"
+            )));
         }
     }
     Ok(())

@@ -76,12 +76,7 @@ pub fn has_role(role: u32) -> bool {
 /// The server's system identifier, and this database.
 pub fn identity() -> (u64, u32) {
     // SAFETY: both are fixed for the life of the process
-    unsafe {
-        (
-            pg_sys::GetSystemIdentifier(),
-            pg_sys::MyDatabaseId.to_u32(),
-        )
-    }
+    unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId.to_u32()) }
 }
 
 /// The five characters of an SQLSTATE, from the server's packed form (elog.h, MAKE_SQLSTATE).

@@ -128,7 +128,11 @@ fn run_job(job_id: Option<i32>, call: pg_sys::FunctionCallInfo) -> Result<(), Er
 /// Makes chunks ahead, runs due jobs. Not inside a transaction block.
 #[pg_extern(sql = false)]
 fn run_maintenance(call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
-    nonatomic::check_call(call, "run_maintenance", "CALL strata.run_maintenance() alone")?;
+    nonatomic::check_call(
+        call,
+        "run_maintenance",
+        "CALL strata.run_maintenance() alone",
+    )?;
     foreground::run_maintenance().map_err(Caught::raise)
 }
 

@@ -6,7 +6,9 @@
 #[must_use]
 pub fn delay_us(retry_us: i64, interval_us: i64, failures: i32) -> i64 {
     let retry = retry_us.max(0);
-    let exponent = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(40);
+    let exponent = u32::try_from(failures.saturating_sub(1))
+        .unwrap_or(0)
+        .min(40);
     let grown = i128::from(retry) << exponent;
     let most = i128::from(interval_us.max(retry));
     i64::try_from(grown.min(most)).unwrap_or(i64::MAX)

@@ -101,7 +101,12 @@ pub type Outcome = std::result::Result<(), Caught>;
 
 /// An interval as PostgreSQL reads it in any session.
 pub fn interval_text(i: &pgrx::datum::Interval) -> String {
-    format!("{} mons {} days {} microseconds", i.months(), i.days(), i.micros())
+    format!(
+        "{} mons {} days {} microseconds",
+        i.months(),
+        i.days(),
+        i.micros()
+    )
 }
 
 /// What says in which database a job belongs: the server's identity and the database.
@@ -130,9 +135,8 @@ fn job(row: LatestRow) -> Result<Job> {
 
 /// The class of the locks that running jobs hold.
 pub fn class() -> Result<pg_sys::Oid> {
-    let found = as_extension_owner(|| {
-        spi::read("SELECT 'strata.job'::regclass::oid", &[], |r| r.need(1))
-    })?;
+    let found =
+        as_extension_owner(|| spi::read("SELECT 'strata.job'::regclass::oid", &[], |r| r.need(1)))?;
     found
         .into_iter()
         .next()
@@ -189,10 +193,7 @@ pub fn finish(id: i32, outcome: &Outcome) -> Result<Option<i32>> {
         Err(e) => (Some(sqlstate(e)), Some(full_text(e))),
     };
     as_extension_owner(|| {
-        spi::execute(
-            RECORD,
-            &[id.into(), ok.into(), code.into(), message.into()],
-        )?;
+        spi::execute(RECORD, &[id.into(), ok.into(), code.into(), message.into()])?;
         spi::write_one(FINISH, &[id.into(), ok.into()], |r| r.need(1))
     })
 }
@@ -288,8 +289,7 @@ pub fn add(new: NewJob<'_>) -> Result<i32> {
         let made = spi::write_one(ADD, &args, |r| {
             Ok((r.need::<i32>(1)?, r.need::<TimestampWithTimeZone>(2)?))
         })?;
-        let (id, start) =
-            made.ok_or_else(|| crate::error::Error::internal("no job was made"))?;
+        let (id, start) = made.ok_or_else(|| crate::error::Error::internal("no job was made"))?;
         let start = timed.then_some(start);
         spi::execute(ADD_STATE, &[id.into(), start.into()])?;
         Ok(id)

@@ -61,7 +61,8 @@ const SHORTEST_US: i64 = 100_000;
 
 fn length_us(i: &Interval) -> i64 {
     let days = i64::from(i.months()) * 30 + i64::from(i.days());
-    days.saturating_mul(86_400_000_000).saturating_add(i.micros())
+    days.saturating_mul(86_400_000_000)
+        .saturating_add(i.micros())
 }
 
 /// 22023 unless the interval can be the time between two runs.
@@ -89,11 +90,10 @@ fn check_length(argument: &str, i: Option<&Interval>) -> Result<()> {
 pub fn check_time(argument: &str, at: Option<&TimestampWithTimeZone>) -> Result<()> {
     let value = at.map(|t| i64::from(*t));
     if matches!(value, Some(i64::MIN | i64::MAX)) {
-        return Err(Error::new(
-            Kind::InvalidParameter,
-            format!("{argument} must be finite"),
-        )
-        .hint("scheduled => false switches a job off"));
+        return Err(
+            Error::new(Kind::InvalidParameter, format!("{argument} must be finite"))
+                .hint("scheduled => false switches a job off"),
+        );
     }
     Ok(())
 }
@@ -200,9 +200,7 @@ pub fn alter(id: i32, c: Changes) -> Result<bool> {
 }
 
 fn current_check(id: i32) -> Result<Option<Named>> {
-    as_extension_owner(|| {
-        spi::read_one(CHECK_OF, &[id.into()], |r| Ok((r.need(1)?, r.need(2)?)))
-    })
+    as_extension_owner(|| spi::read_one(CHECK_OF, &[id.into()], |r| Ok((r.need(1)?, r.need(2)?))))
 }
 
 /// Makes this database the one that its jobs belong to; returns the number of jobs taken over.

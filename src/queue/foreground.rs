@@ -25,7 +25,9 @@ pub fn tell_without_worker() {
     if !session::preloaded() {
         session::notice(
             "jobs run only by CALL strata.run_maintenance(), since pg_strata is not preloaded",
-            Some("shared_preload_libraries = 'pg_strata' in postgresql.conf, then restart the server"),
+            Some(
+                "shared_preload_libraries = 'pg_strata' in postgresql.conf, then restart the server",
+            ),
         );
     }
 }
@@ -118,9 +120,7 @@ type Ended = (bool, Option<String>, Option<String>);
 fn run_after(id: i32, before: i64) -> Result<Option<Ended>> {
     let args = [id.into(), before.into()];
     let found = as_extension_owner(|| {
-        spi::read_latest(RUN_AFTER, &args, |r| {
-            Ok((r.need(1)?, r.get(2)?, r.get(3)?))
-        })
+        spi::read_latest(RUN_AFTER, &args, |r| Ok((r.need(1)?, r.get(2)?, r.get(3)?)))
     })?;
     Ok(found.into_iter().next())
 }

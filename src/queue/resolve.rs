@@ -85,10 +85,7 @@ fn kind_of(name: &Named, arguments: &str, shape: &str) -> Result<String> {
 
 fn statement(name: &Named, kind: &str, arguments: &str) -> String {
     let verb = if kind == "p" { "CALL" } else { "SELECT" };
-    format!(
-        "{verb} {}({arguments})",
-        quote_qualified(&name.0, &name.1)
-    )
+    format!("{verb} {}({arguments})", quote_qualified(&name.0, &name.1))
 }
 
 fn json(config: Option<&str>) -> String {

@@ -106,11 +106,7 @@ fn note(job: &Job, outcome: &Outcome) -> Result<()> {
 
 /// One line for each failure.
 pub(super) fn say_failed(job: &Job, message: &str) {
-    pgrx::log!(
-        "pg_strata: job {} ({}) failed: {message}",
-        job.id,
-        job.name
-    );
+    pgrx::log!("pg_strata: job {} ({}) failed: {message}", job.id, job.name);
 }
 
 /// Sets the next time of a job that has ended.

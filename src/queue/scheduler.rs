@@ -231,7 +231,8 @@ impl Scheduler {
     }
 }
 
-const ROLE: &str = "SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE oid OPERATOR(pg_catalog.=) $1";
+const ROLE: &str =
+    "SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE oid OPERATOR(pg_catalog.=) $1";
 
 /// Starts the process of a run; `None` when there is no free one. `now`: also when it is not due.
 pub(super) fn start_run(tx: Tx, job: &Job, now: bool) -> Result<Option<Handle>> {

@@ -64,7 +64,10 @@ pub(super) fn run(database: Oid, task: &str) {
     }
     let work = {
         let tasks = TASKS.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.iter().find(|(k, _)| *k == kind).map(|(_, work)| *work)
+        tasks
+            .iter()
+            .find(|(k, _)| *k == kind)
+            .map(|(_, work)| *work)
     };
     let Some(work) = work else {
         pgrx::warning!("pg_strata: no task of kind \"{kind}\"");
