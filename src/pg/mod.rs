@@ -36,6 +36,7 @@ pub mod latch;
 mod list;
 pub mod managed;
 pub mod nonatomic;
+pub mod object_lock;
 pub mod owner;
 pub mod partition;
 mod planner;
@@ -53,6 +54,8 @@ mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
 pub mod time;
+pub mod timeout;
+pub mod toplevel;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {
