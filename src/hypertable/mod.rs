@@ -24,6 +24,8 @@ mod info;
 pub mod key;
 mod lens;
 mod place;
+mod planned;
+pub mod predicate;
 mod refuse;
 mod remake;
 mod select;
@@ -34,4 +36,5 @@ mod target;
 pub mod uuid7;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
+pub use planned::managed;
 pub use target::refuse_frozen;
