@@ -44,6 +44,9 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     // so are the key ranges that follow from conditions
     ("pg", "hypertable", "predicate"),
     ("pg", "hypertable", "histogram"),
+    // the PostgreSQL half of gap filling uses its pure half
+    ("pg", "hypertable", "gapfill"),
+    ("pg", "hypertable", "bucket"),
 ];
 
 const LINES: usize = 400;

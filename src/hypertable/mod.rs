@@ -18,6 +18,7 @@ pub mod convert;
 mod create;
 pub mod dimension;
 mod freeze;
+pub mod gapfill;
 pub mod histogram;
 mod ident_list;
 mod info;

@@ -28,6 +28,17 @@ mod datum;
 mod explain;
 mod ffi;
 mod first_last;
+mod gapfill;
+mod gapfill_layout;
+mod gapfill_limits;
+mod gapfill_marker;
+mod gapfill_node;
+mod gapfill_output;
+mod gapfill_path;
+mod gapfill_plan;
+mod gapfill_query;
+mod gapfill_range;
+mod gapfill_run;
 pub mod guc;
 mod histogram;
 pub mod hooks;
@@ -65,6 +76,7 @@ pub fn init() {
     }
     hooks::init();
     cold_scan::register();
+    gapfill_node::register();
     sqlite::set_interrupt_check(catalog::check_for_interrupts);
     if preloading() {
         shmem::init();
