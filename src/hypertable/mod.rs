@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod bounds;
+pub mod bucket;
 mod buckets;
 pub mod calendar;
 mod carry;
@@ -20,5 +21,6 @@ mod refuse;
 mod remake;
 mod select;
 pub mod settings;
+pub mod uuid7;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};

@@ -45,6 +45,7 @@ pub mod sqlite;
 mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
+pub mod time;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

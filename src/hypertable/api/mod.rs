@@ -2,6 +2,8 @@
 
 mod chunks;
 mod create;
+mod time;
+mod time_zone;
 
 use super::dimension::GivenInterval;
 use crate::error::{Error, Kind};
