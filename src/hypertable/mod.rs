@@ -17,6 +17,7 @@ mod create;
 pub mod dimension;
 mod info;
 pub mod key;
+pub mod on_demand;
 mod refuse;
 mod remake;
 mod select;

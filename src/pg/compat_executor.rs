@@ -1,50 +1,6 @@
 //! Differences between PostgreSQL 15 to 18 in the executor and in processes.
 
-use super::ffi::Walker;
-use core::ffi::c_void;
 use pgrx::pg_sys;
-use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
-
-mod raw {
-    use super::{Walker, c_void, pg_sys};
-
-    unsafe extern "C-unwind" {
-        /// nodes/nodeFuncs.h
-        #[cfg(feature = "pg15")]
-        pub fn planstate_tree_walker(
-            state: *mut pg_sys::PlanState,
-            walker: Walker,
-            context: *mut c_void,
-        ) -> bool;
-        /// nodes/nodeFuncs.h
-        #[cfg(not(feature = "pg15"))]
-        pub fn planstate_tree_walker_impl(
-            state: *mut pg_sys::PlanState,
-            walker: Walker,
-            context: *mut c_void,
-        ) -> bool;
-    }
-}
-
-/// Calls `walker` for each child of a plan state.
-///
-/// # Safety
-/// `state` must be a valid plan state; `walker` must fit `context`.
-#[allow(ffi_unwind_calls, reason = "an error stops at the boundary")]
-pub unsafe fn walk_children(
-    state: *mut pg_sys::PlanState,
-    walker: Walker,
-    context: *mut c_void,
-) -> bool {
-    // SAFETY: promised by the caller
-    unsafe {
-        #[cfg(feature = "pg15")]
-        let walk = raw::planstate_tree_walker;
-        #[cfg(not(feature = "pg15"))]
-        let walk = raw::planstate_tree_walker_impl;
-        pg_guard_ffi_boundary(|| walk(state, walker, context))
-    }
-}
 
 /// Number of this process in the array of all processes.
 pub fn my_proc_number() -> i32 {
@@ -75,48 +31,6 @@ pub unsafe fn update_columns(node: *const pg_sys::ModifyTableState) -> *mut pg_s
         #[cfg(feature = "pg18")]
         {
             (*node).mt_updateColnosLists
-        }
-    }
-}
-
-/// Which rows an action of MERGE is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MergeWhen {
-    Matched,
-    NotMatchedBySource,
-    NotMatchedByTarget,
-}
-
-/// The actions (MergeActionState) of a result relation.
-///
-/// # Safety
-/// `relation` must be a result relation of an initialised MERGE.
-pub unsafe fn merge_actions(
-    relation: *const pg_sys::ResultRelInfo,
-    when: MergeWhen,
-) -> *mut pg_sys::List {
-    // SAFETY: promised by the caller
-    unsafe {
-        #[cfg(any(feature = "pg15", feature = "pg16"))]
-        {
-            match when {
-                MergeWhen::Matched => (*relation).ri_matchedMergeAction,
-                MergeWhen::NotMatchedByTarget => (*relation).ri_notMatchedMergeAction,
-                MergeWhen::NotMatchedBySource => std::ptr::null_mut(),
-            }
-        }
-        #[cfg(any(feature = "pg17", feature = "pg18"))]
-        {
-            let kind = match when {
-                MergeWhen::Matched => pg_sys::MergeMatchKind::MERGE_WHEN_MATCHED,
-                MergeWhen::NotMatchedBySource => {
-                    pg_sys::MergeMatchKind::MERGE_WHEN_NOT_MATCHED_BY_SOURCE
-                }
-                MergeWhen::NotMatchedByTarget => {
-                    pg_sys::MergeMatchKind::MERGE_WHEN_NOT_MATCHED_BY_TARGET
-                }
-            };
-            (*relation).ri_MergeActions[kind as usize]
         }
     }
 }

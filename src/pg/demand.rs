@@ -5,20 +5,20 @@
 //! calls [`Demand::make`] and then refreshes its routing, because the server looks at the list of
 //! partitions once per statement only.
 
-use super::demand_rules::{self as rules, Rules};
+use super::demand_here::{in_process, needs_in_process};
+use super::demand_place::{Place, axis, place, uuid_half};
+use super::demand_rules as rules;
 use super::partition::{KeyValue, key_value};
-use super::{bgworker, compat, list, maker, session, shmem};
+use super::{bgworker, maker, session, shmem};
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgLogLevel, PgTryBuilder, pg_sys};
+use pgrx::{PgLogLevel, pg_sys};
 use std::cell::Cell;
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-pub use super::demand_rules::{Noun, changed, register};
+pub use super::demand_rules::{Found, Noun, Rules, changed, register};
 
 /// A statement that makes more chunks than this says so.
 const WORTH_A_NOTICE: u32 = 10;
@@ -52,101 +52,6 @@ pub struct Demand {
     idle: u32,
 }
 
-/// The place of a value on a number line that orders values as the key's type does, for uuids by their
-/// first half; `None` for a uuid of another version than 7, which no cached range may admit.
-///
-/// # Safety
-/// `datum` must be a value of the key's type.
-#[inline]
-unsafe fn axis(key_type: pg_sys::Oid, datum: pg_sys::Datum) -> Option<i64> {
-    let raw = datum.value() as i64;
-    match key_type {
-        pg_sys::INT8OID | pg_sys::TIMESTAMPTZOID | pg_sys::TIMESTAMPOID => Some(raw),
-        pg_sys::INT4OID | pg_sys::DATEOID => Some(i64::from(raw as i32)),
-        pg_sys::INT2OID => Some(i64::from(raw as i16)),
-        _ => {
-            // SAFETY: a uuid is a pointer to its 16 bytes
-            let half = unsafe { datum.cast_mut_ptr::<[u8; 8]>().read_unaligned() };
-            let half = u64::from_be_bytes(half);
-            (half >> 12 & 0xf == 7).then_some((half ^ 1 << 63) as i64)
-        }
-    }
-}
-
-/// # Safety
-/// Both must be values of the key's type.
-unsafe fn compare(key_type: pg_sys::Oid, a: pg_sys::Datum, b: pg_sys::Datum) -> Ordering {
-    // SAFETY: promised by the caller
-    unsafe {
-        if key_type == pg_sys::UUIDOID {
-            let bytes = |d: pg_sys::Datum| d.cast_mut_ptr::<[u8; 16]>().read_unaligned();
-            return bytes(a).cmp(&bytes(b));
-        }
-        axis(key_type, a).cmp(&axis(key_type, b))
-    }
-}
-
-/// Where a value is in a list of range partitions.
-enum Place {
-    Gap,
-    /// the DEFAULT partition, whose range is not one
-    Default,
-    Chunk {
-        lo: Option<pg_sys::Datum>,
-        hi: Option<pg_sys::Datum>,
-        newest: bool,
-    },
-}
-
-/// # Safety
-/// `desc` must describe range partitions on one column of this type.
-unsafe fn place(
-    desc: pg_sys::PartitionDesc,
-    key_type: pg_sys::Oid,
-    value: pg_sys::Datum,
-) -> Place {
-    use pg_sys::PartitionRangeDatumKind as Range;
-    // SAFETY: promised by the caller; `i` stays below the number of bounds
-    unsafe {
-        if (*desc).nparts == 0 {
-            return Place::Gap;
-        }
-        let bounds = &*(*desc).boundinfo;
-        let bound = |i: usize| -> Option<pg_sys::Datum> {
-            let finite = *(*bounds.kind.add(i)) == Range::PARTITION_RANGE_DATUM_VALUE;
-            finite.then(|| *(*bounds.datums.add(i)))
-        };
-        let above = |i: usize| match *(*bounds.kind.add(i)) {
-            Range::PARTITION_RANGE_DATUM_MINVALUE => false,
-            Range::PARTITION_RANGE_DATUM_MAXVALUE => true,
-            _ => compare(key_type, *(*bounds.datums.add(i)), value) == Ordering::Greater,
-        };
-        // number of bounds at or below the value
-        let (mut low, mut high) = (0, bounds.ndatums as usize);
-        while low < high {
-            let middle = (low + high) / 2;
-            if above(middle) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        if *bounds.indexes.add(low) < 0 {
-            return if bounds.default_index >= 0 {
-                Place::Default
-            } else {
-                Place::Gap
-            };
-        }
-        // a partition has a bound on both sides
-        Place::Chunk {
-            lo: bound(low - 1),
-            hi: bound(low),
-            newest: low + 1 == bounds.ndatums as usize && bound(low).is_some(),
-        }
-    }
-}
-
 /// Leaves out partitions that are being detached, as the server's own routing does.
 fn omit_detached() -> bool {
     !session::transaction_snapshot_is_fixed()
@@ -155,8 +60,11 @@ fn omit_detached() -> bool {
 impl Demand {
     /// `None` when the relation gets no chunks on demand: not a hypertable, `on_missing_chunk` is
     /// `error`, the library was not preloaded, or this is a parallel worker.
-    pub fn of(relation: pg_sys::Relation) -> Option<Demand> {
-        // SAFETY: the caller has the relation open
+    ///
+    /// # Safety
+    /// `relation` must be open.
+    pub unsafe fn of(relation: pg_sys::Relation) -> Option<Demand> {
+        // SAFETY: promised by the caller
         let (relkind, oid) = unsafe { ((*(*relation).rd_rel).relkind, (*relation).rd_id) };
         if relkind as u8 != pg_sys::RELKIND_PARTITIONED_TABLE {
             return None;
@@ -281,13 +189,14 @@ impl Demand {
     unsafe fn remember(&mut self, lo: Option<pg_sys::Datum>, hi: Option<pg_sys::Datum>) {
         let uuid = self.key_type == pg_sys::UUIDOID;
         let at = |d: pg_sys::Datum| -> i64 {
-            if !uuid {
-                // SAFETY: a bound has the type of the key
-                return unsafe { axis(self.key_type, d) }.unwrap_or(0);
+            // SAFETY: a bound has the type of the key; of a uuid in a bound the version does not matter
+            unsafe {
+                if uuid {
+                    uuid_half(d)
+                } else {
+                    axis(self.key_type, d).unwrap_or(0)
+                }
             }
-            // SAFETY: a uuid is a pointer to its 16 bytes; of bounds the version does not matter
-            let half = unsafe { d.cast_mut_ptr::<[u8; 8]>().read_unaligned() };
-            (u64::from_be_bytes(half) ^ 1 << 63) as i64
         };
         // half of a uuid: the one that the lower bound lies in is left out
         let lo = lo.map_or(i64::MIN, |d| at(d).saturating_add(i64::from(uuid)));
@@ -360,19 +269,6 @@ impl Demand {
         self.idle = if made == 0 { self.idle + 1 } else { 0 };
     }
 
-    /// Takes over what was made for the statement by other means.
-    pub(super) fn add_made(&mut self, made: u32) {
-        self.made = self.made.saturating_add(made);
-    }
-
-    /// How many more chunks this statement may make.
-    pub(super) fn room(&self) -> usize {
-        match rules::of(self.relation) {
-            Ok(Some(rules)) => rules.max_chunks().saturating_sub(self.made) as usize,
-            _ => 0,
-        }
-    }
-
     /// To be called at the end of the statement: a NOTICE when it made many chunks.
     pub fn finish(&self) {
         if self.made <= WORTH_A_NOTICE {
@@ -431,24 +327,6 @@ pub(super) fn enabled() -> bool {
     enabled
 }
 
-fn in_process(relation: pg_sys::Oid, indexes: &[i64]) -> Result<u32> {
-    PgTryBuilder::new(AssertUnwindSafe(|| rules::make(relation, indexes)))
-        .catch_when(pgrx::PgSqlErrorCode::ERRCODE_OBJECT_IN_USE, |e| {
-            // nothing goes on after this: the error is raised again, with a hint
-            let caught = super::subxact::Caught::of_error(&e);
-            Err(Error {
-                kind: Kind::InUse,
-                message: caught.message,
-                detail: caught.detail,
-                hint: Some(
-                    "commit first, or make the chunks before the statement: strata.premake_chunks"
-                        .into(),
-                ),
-            })
-        })
-        .execute()
-}
-
 unsafe fn still_missing(root: pg_sys::Relation, rules: &dyn Rules) -> Error {
     let name = rules.table_name();
     // SAFETY: the caller has the relation open
@@ -464,43 +342,6 @@ unsafe fn still_missing(root: pg_sys::Relation, rules: &dyn Rules) -> Error {
     Error::internal(format!(
         "chunks of hypertable \"{name}\" were made, but are not seen"
     ))
-}
-
-unsafe fn needs_in_process(relation: pg_sys::Relation) -> bool {
-    // SAFETY: the caller has the relation open; all lists and triggers are its relcache entry's
-    unsafe {
-        if (*relation).rd_createSubid != pg_sys::InvalidSubTransactionId
-            || locked_strongly((*relation).rd_id)
-        {
-            return true;
-        }
-        let keys = pg_sys::RelationGetFKeyList(relation);
-        if list::pointers::<pg_sys::ForeignKeyCacheInfo>(keys)
-            .any(|key| locked_strongly((*key).confrelid))
-        {
-            return true;
-        }
-        let triggers = (*relation).trigdesc;
-        if triggers.is_null() {
-            return false;
-        }
-        (0..(*triggers).numtriggers as usize)
-            .map(|i| (*(*triggers).triggers.add(i)).tgconstrrelid)
-            .any(|linked| linked != pg_sys::InvalidOid && locked_strongly(linked))
-    }
-}
-
-/// True when this transaction holds a lock on the relation that DDL takes and writing does not.
-fn locked_strongly(relation: pg_sys::Oid) -> bool {
-    let mut tag = pg_sys::LOCKTAG::default();
-    // SAFETY: a plain global
-    tag.locktag_field1 = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    tag.locktag_field2 = relation.to_u32();
-    tag.locktag_type = pg_sys::LockTagType::LOCKTAG_RELATION as u8;
-    tag.locktag_lockmethodid = pg_sys::DEFAULT_LOCKMETHOD as u8;
-    (pg_sys::ShareUpdateExclusiveLock..=pg_sys::AccessExclusiveLock)
-        // SAFETY: a well-formed tag of an ordinary relation
-        .any(|mode| unsafe { compat::lock_held(&tag, mode as pg_sys::LOCKMODE) })
 }
 
 /// A row went into the newest chunk: the worker should make the next ones.

@@ -30,11 +30,14 @@ pub trait Rules {
     fn table_name(&self) -> &str;
 }
 
+/// The catalog table that holds the rules, and those of one table: `None` where its chunks are not made
+/// on demand.
+pub type Found = (pg_sys::Oid, Option<Rc<dyn Rules>>);
+
 /// What a noun knows about tables that get chunks on demand.
 pub trait Noun: Sync {
-    /// The rules of a partitioned table, `None` where chunks are not made on demand. The first part is
-    /// the catalog table that holds the rules.
-    fn rules(&self, relation: pg_sys::Oid) -> Result<Option<(pg_sys::Oid, Option<Rc<dyn Rules>>)>>;
+    /// The rules of a partitioned table; `None` where the noun has no catalog in this database.
+    fn rules(&self, relation: pg_sys::Oid) -> Result<Option<Found>>;
     /// Makes chunks in the current transaction; returns how many were missing.
     fn make(&self, relation: pg_sys::Oid, indexes: &[i64]) -> Result<u32>;
 }
@@ -44,7 +47,7 @@ static NOUN: OnceLock<&'static dyn Noun> = OnceLock::new();
 /// Registers the noun; once per process.
 pub fn register(noun: &'static dyn Noun) {
     NOUN.get_or_init(|| noun);
-    super::maker::set_make(|relation, indexes| make(relation, indexes));
+    super::maker::set_make(make);
 }
 
 pub(super) fn make(relation: pg_sys::Oid, indexes: &[i64]) -> Result<u32> {

@@ -2,12 +2,8 @@
 //!
 //! Each wrapper is guarded as pgrx's own are: an error of PostgreSQL becomes a panic that unwinds.
 
-use core::ffi::c_void;
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
-
-/// What a walker over plan states is.
-pub type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::PlanState, *mut c_void) -> bool;
 
 /// Declarations without a guard, for callers that hold no value with a destructor.
 pub mod raw {
@@ -91,7 +87,6 @@ mod functions {
         // SAFETY: promised by the caller
         unsafe { TransferPredicateLocksToHeapRelation(relation) }
     }
-
 }
 
 pub use functions::*;

@@ -362,4 +362,4 @@ unsafe fn answer(request: *mut Request, outcome: std::result::Result<u32, Caught
     }
 }
 
-const _: () = assert!(size_of::<Request>() % 8 == 0 && align_of::<Request>() == 8);
+const _: () = assert!(size_of::<Request>().is_multiple_of(8) && align_of::<Request>() == 8);
