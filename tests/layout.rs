@@ -29,7 +29,7 @@ const EDGES: [(&str, &str); 7] = [
 ];
 
 /// The same for single modules (empty: all of the noun), with the reason.
-const MODULE_EDGES: [(&str, &str, &str); 7] = [
+const MODULE_EDGES: [(&str, &str, &str); 8] = [
     // exports run in workers of their own; goes when jobs run on the project's queue
     ("cold", "worker", ""),
     // the VFS reads through the store's trait, and values travel as the mapping's cells
@@ -41,6 +41,7 @@ const MODULE_EDGES: [(&str, &str, &str); 7] = [
     ("pg", "cold", "content"),
     // calendar arithmetic is plain numbers
     ("pg", "hypertable", "calendar"),
+    ("pg", "hypertable", "histogram"),
 ];
 
 const LINES: usize = 400;

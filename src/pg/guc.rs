@@ -26,6 +26,9 @@ pub static MOVE_LIMIT_MB: GucSetting<i32> = GucSetting::<i32>::new(64);
 /// Pause between two rounds of a database worker, in seconds (postgresql.conf).
 pub static WORKER_INTERVAL_S: GucSetting<i32> = GucSetting::<i32>::new(60);
 
+/// Jobs of one database that run at once (postgresql.conf).
+pub static MAX_RUNNING_JOBS: GucSetting<i32> = GucSetting::<i32>::new(2);
+
 /// Armed stop points of the `inject` feature (superuser).
 pub static INJECT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -96,6 +99,16 @@ pub fn init() {
         86_400,
         GucContext::Sighup,
         GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.max_running_jobs",
+        c"Jobs and policies of one database that run at once.",
+        c"Each takes one of max_worker_processes; 0 runs none.",
+        &MAX_RUNNING_JOBS,
+        0,
+        256,
+        GucContext::Sighup,
+        GucFlags::default(),
     );
     #[cfg(feature = "inject")]
     GucRegistry::define_string_guc(

@@ -5,6 +5,7 @@
 
 pub mod anyvalue;
 pub mod bgworker;
+pub(crate) mod call;
 pub mod catalog;
 pub mod cold_am;
 mod cold_am_ddl;
@@ -23,21 +24,28 @@ pub mod cold_state;
 pub mod compat;
 mod compat_executor;
 pub mod databases;
+mod datum;
 pub mod demand;
 mod demand_here;
 mod demand_place;
 mod demand_rules;
 mod explain;
+mod explain;
 pub mod ffi;
+mod ffi;
+mod first_last;
 pub mod guc;
+mod histogram;
 pub mod hooks;
 pub mod inject;
 pub mod latch;
 mod list;
 pub mod maker;
 pub mod nonatomic;
+pub mod object_lock;
 pub mod owner;
 pub mod partition;
+pub mod relation_rows;
 mod router;
 mod router_key;
 mod router_node;
@@ -50,6 +58,8 @@ mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
 pub mod time;
+pub mod timeout;
+pub mod toplevel;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

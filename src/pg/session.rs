@@ -115,3 +115,27 @@ pub fn preloaded_here() -> bool {
             || names_us(pg_sys::local_preload_libraries_string)
     }
 }
+
+/// The server's system identifier, and this database.
+pub fn identity() -> (u64, u32) {
+    // SAFETY: both are fixed for the life of the process
+    unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId.to_u32()) }
+}
+
+/// The five characters of an SQLSTATE, from the server's packed form (elog.h, MAKE_SQLSTATE).
+pub fn unpack_sqlstate(packed: i32) -> String {
+    (0..5)
+        .map(|i| ((packed >> (6 * i)) & 0x3f) as u8 + b'0')
+        .map(char::from)
+        .collect()
+}
+
+/// The code of five characters; XX000 for one that pgrx does not know.
+pub fn sqlstate(code: &str) -> pgrx::PgSqlErrorCode {
+    let packed = code
+        .bytes()
+        .enumerate()
+        .map(|(i, c)| i32::from(c.wrapping_sub(b'0') & 0x3f) << (6 * i))
+        .sum::<i32>();
+    pgrx::PgSqlErrorCode::from(packed as isize as i32)
+}
