@@ -25,6 +25,8 @@ pub mod key;
 mod lens;
 pub mod on_demand;
 mod place;
+mod planned;
+pub mod predicate;
 mod refuse;
 mod remake;
 mod select;
@@ -35,4 +37,5 @@ mod target;
 pub mod uuid7;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
+pub use planned::managed;
 pub use target::refuse_frozen;
