@@ -35,6 +35,7 @@ mod sizes;
 mod tablespaces;
 mod target;
 pub mod uuid7;
+pub mod window;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use planned::managed;
