@@ -29,7 +29,7 @@ const EDGES: [(&str, &str); 7] = [
 ];
 
 /// The same for single modules (empty: all of the noun), with the reason.
-const MODULE_EDGES: [(&str, &str, &str); 6] = [
+const MODULE_EDGES: [(&str, &str, &str); 7] = [
     // exports run in workers of their own; goes when jobs run on the project's queue
     ("cold", "worker", ""),
     // the VFS reads through the store's trait, and values travel as the mapping's cells
@@ -39,6 +39,8 @@ const MODULE_EDGES: [(&str, &str, &str); 6] = [
     ("pg", "cold", "manifest"),
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "content"),
+    // calendar arithmetic is plain numbers
+    ("pg", "hypertable", "calendar"),
 ];
 
 const LINES: usize = 400;

@@ -226,7 +226,10 @@ fn register(request: &Request, s: &Subject, p: &Partitioning) -> Result<Outcome>
     }
     default_index(request, s, s.table.oid, &mut report)?;
     let h = chunks::hypertable(s.table.oid)?;
-    extras::complete(&Maker::new(&h)?, &adopted)?;
+    let maker = Maker::new(&h)?;
+    for c in &adopted {
+        extras::complete(&maker, c.oid, c.range)?;
+    }
     chunks::premake(&h)?;
     finish(s, id, 0, report)
 }

@@ -1,8 +1,8 @@
 //! What `create_hypertable` adds to a table besides its key: CHECKs of core functions only, and the names
 //! of columns with a meaning.
 
-use super::bounds::KeyType;
-use super::catalog::{self, Chunk};
+use super::bounds::{KeyType, Range};
+use super::catalog;
 use super::columns;
 use super::create::{Request, Subject, one};
 use super::dimension::{DimensionKind, GivenInterval};
@@ -180,18 +180,17 @@ pub fn enroll(
     Ok(id)
 }
 
-/// Gives chunks that exist already what new ones are made with.
-pub fn complete(maker: &Maker, adopted: &[Chunk]) -> Result<()> {
-    for c in adopted {
-        let name = qualified_name(c.oid)?;
-        for check in maker.checks(c.range) {
-            let args = [c.oid.into(), super::make::END_CHECK.into()];
-            if spi::write_one(HAS_CONSTRAINT, &args, |r| r.need::<bool>(1))? != Some(true) {
-                as_extension_owner(|| {
-                    spi::execute(&format!("ALTER TABLE {name} ADD {check}"), &[])
-                })?;
-            }
+/// Gives a chunk that was not made by us what new ones are made with.
+pub fn complete(maker: &Maker, chunk: pg_sys::Oid, range: Range) -> Result<()> {
+    let name = qualified_name(chunk)?;
+    let has_check = [chunk.into(), super::make::END_CHECK.into()];
+    for check in maker.checks(range) {
+        if spi::write_one(HAS_CONSTRAINT, &has_check, |r| r.need::<bool>(1))? != Some(true) {
+            as_extension_owner(|| spi::execute(&format!("ALTER TABLE {name} ADD {check}"), &[]))?;
         }
+    }
+    for key in maker.leaf_keys(&name) {
+        as_extension_owner(|| spi::execute(&key, &[]))?;
     }
     Ok(())
 }

@@ -5,26 +5,38 @@
 
 mod alter;
 pub mod api;
+mod attach;
 pub mod bounds;
+pub mod bucket;
 mod buckets;
 pub mod calendar;
 mod carry;
 mod carry_sql;
 pub mod catalog;
 mod chunks;
+mod clients;
 pub mod columns;
 pub mod convert;
 mod create;
 pub mod dimension;
 mod extras;
+mod freeze;
+mod ident_list;
 mod info;
 pub mod key;
+mod lens;
 mod make;
+mod place;
 mod rate;
 mod refuse;
 mod remake;
 mod select;
 pub mod settings;
+mod sizes;
+mod tablespaces;
+mod target;
 mod unique;
+pub mod uuid7;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
+pub use target::refuse_frozen;

@@ -31,9 +31,9 @@ pub fn width(ids: i64, elapsed_us: i64, interval_us: i64) -> Option<i64> {
     }
     // the middle between two steps, by ratio
     let n = match wanted * 100 / step {
-        ..=141 => step,
-        ..=316 => 2 * step,
-        ..=707 => 5 * step,
+        0..142 => step,
+        142..317 => 2 * step,
+        317..708 => 5 * step,
         _ => 10 * step,
     };
     i64::try_from(n).ok()

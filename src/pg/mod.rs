@@ -32,6 +32,7 @@ mod list;
 pub mod nonatomic;
 pub mod owner;
 pub mod partition;
+pub mod relation_rows;
 pub mod session;
 pub mod shmem;
 pub mod sigmask;
@@ -40,6 +41,7 @@ pub mod sqlite;
 mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
+pub mod time;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

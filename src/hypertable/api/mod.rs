@@ -2,7 +2,12 @@
 
 mod alter;
 mod chunks;
+mod clients;
 mod create;
+mod ops;
+mod sizes;
+mod time;
+mod time_zone;
 
 use super::dimension::GivenInterval;
 use crate::error::{Error, Kind};
