@@ -107,3 +107,72 @@ COMMENT ON FUNCTION strata.uuid_timestamp_micros(uuid) IS 'time of a version 7 U
 CREATE FUNCTION strata.uuid_version(uuid uuid)
 RETURNS integer LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'uuid_version_wrapper';
 COMMENT ON FUNCTION strata.uuid_version(uuid) IS 'the number in the version field of a UUID';
+
+-- first and last: the value at the least and at the greatest time.
+CREATE FUNCTION strata._first_step(internal, anyelement, "any")
+RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'first_step_wrapper';
+COMMENT ON FUNCTION strata._first_step(internal, anyelement, "any") IS 'Internal: takes a row into first';
+
+CREATE FUNCTION strata._last_step(internal, anyelement, "any")
+RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'last_step_wrapper';
+COMMENT ON FUNCTION strata._last_step(internal, anyelement, "any") IS 'Internal: takes a row into last';
+
+CREATE FUNCTION strata._first_combine(internal, internal)
+RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'first_combine_wrapper';
+COMMENT ON FUNCTION strata._first_combine(internal, internal) IS 'Internal: joins two states of first';
+
+CREATE FUNCTION strata._last_combine(internal, internal)
+RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'last_combine_wrapper';
+COMMENT ON FUNCTION strata._last_combine(internal, internal) IS 'Internal: joins two states of last';
+
+CREATE FUNCTION strata._held_value(internal, anyelement, "any")
+RETURNS anyelement LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'held_value_wrapper';
+COMMENT ON FUNCTION strata._held_value(internal, anyelement, "any") IS 'Internal: result of first and last';
+
+CREATE FUNCTION strata._held_serialize(internal)
+RETURNS bytea LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'held_serialize_wrapper';
+COMMENT ON FUNCTION strata._held_serialize(internal) IS 'Internal: state of first and last for another process';
+
+CREATE FUNCTION strata._held_deserialize(bytea, internal)
+RETURNS internal LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'held_deserialize_wrapper';
+COMMENT ON FUNCTION strata._held_deserialize(bytea, internal) IS 'Internal: state of first and last from another process';
+
+CREATE AGGREGATE strata.first(value anyelement, "time" "any") (
+  SFUNC = strata._first_step, STYPE = internal, SSPACE = 96, FINALFUNC = strata._held_value, FINALFUNC_EXTRA,
+  COMBINEFUNC = strata._first_combine, SERIALFUNC = strata._held_serialize, DESERIALFUNC = strata._held_deserialize,
+  PARALLEL = SAFE);
+COMMENT ON AGGREGATE strata.first(anyelement, "any") IS 'the value at the least time; rows without time do not count';
+
+CREATE AGGREGATE strata.last(value anyelement, "time" "any") (
+  SFUNC = strata._last_step, STYPE = internal, SSPACE = 96, FINALFUNC = strata._held_value, FINALFUNC_EXTRA,
+  COMBINEFUNC = strata._last_combine, SERIALFUNC = strata._held_serialize, DESERIALFUNC = strata._held_deserialize,
+  PARALLEL = SAFE);
+COMMENT ON AGGREGATE strata.last(anyelement, "any") IS 'the value at the greatest time; rows without time do not count';
+
+CREATE FUNCTION strata._histogram_step(internal, double precision, double precision, double precision, integer)
+RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'histogram_step_wrapper';
+COMMENT ON FUNCTION strata._histogram_step(internal, double precision, double precision, double precision, integer)
+IS 'Internal: counts a row';
+
+CREATE FUNCTION strata._histogram_combine(internal, internal)
+RETURNS internal LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'histogram_combine_wrapper';
+COMMENT ON FUNCTION strata._histogram_combine(internal, internal) IS 'Internal: adds the counters of two states';
+
+CREATE FUNCTION strata._histogram_serialize(internal)
+RETURNS bytea LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'histogram_serialize_wrapper';
+COMMENT ON FUNCTION strata._histogram_serialize(internal) IS 'Internal: counters for another process';
+
+CREATE FUNCTION strata._histogram_deserialize(bytea, internal)
+RETURNS internal LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'histogram_deserialize_wrapper';
+COMMENT ON FUNCTION strata._histogram_deserialize(bytea, internal) IS 'Internal: counters from another process';
+
+CREATE FUNCTION strata._histogram_counts(internal)
+RETURNS integer[] LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'histogram_counts_wrapper';
+COMMENT ON FUNCTION strata._histogram_counts(internal) IS 'Internal: result of histogram';
+
+CREATE AGGREGATE strata.histogram(value double precision, min double precision, max double precision, nbuckets integer) (
+  SFUNC = strata._histogram_step, STYPE = internal, SSPACE = 256, FINALFUNC = strata._histogram_counts,
+  COMBINEFUNC = strata._histogram_combine, SERIALFUNC = strata._histogram_serialize,
+  DESERIALFUNC = strata._histogram_deserialize, PARALLEL = SAFE);
+COMMENT ON AGGREGATE strata.histogram(double precision, double precision, double precision, integer)
+IS 'numbers of values below min, in nbuckets equal parts of [min, max), and at or above max';

@@ -66,6 +66,9 @@ unsafe extern "C-unwind" fn relation_info(
             pg_guard_ffi_boundary(|| previous(root, relation, inhparent, rel));
         }
         super::cold_path::relation_info(relation, inhparent, rel);
+        if inhparent {
+            super::planner::relation_info(root, relation, rel);
+        }
     }
 }
 

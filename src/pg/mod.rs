@@ -5,6 +5,7 @@
 
 pub mod anyvalue;
 pub mod bgworker;
+pub(crate) mod call;
 pub mod catalog;
 pub mod cold_am;
 mod cold_am_ddl;
@@ -21,17 +22,28 @@ mod cold_run;
 pub mod cold_scan;
 pub mod cold_state;
 pub mod compat;
+mod compat_plan;
 pub mod databases;
+mod datum;
 mod explain;
 mod ffi;
+mod first_last;
 pub mod guc;
+mod histogram;
 pub mod hooks;
 pub mod inject;
 pub mod latch;
 mod list;
+pub mod managed;
 pub mod nonatomic;
+pub mod object_lock;
 pub mod owner;
 pub mod partition;
+mod planner;
+mod planner_bucket;
+mod planner_clause;
+mod planner_end;
+mod planner_now;
 pub mod relation_rows;
 pub mod session;
 pub mod shmem;
@@ -42,6 +54,8 @@ mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
 pub mod time;
+pub mod timeout;
+pub mod toplevel;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

@@ -72,3 +72,27 @@ pub fn has_role(role: u32) -> bool {
     // SAFETY: a look-up of two roles
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
 }
+
+/// The server's system identifier, and this database.
+pub fn identity() -> (u64, u32) {
+    // SAFETY: both are fixed for the life of the process
+    unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId.to_u32()) }
+}
+
+/// The five characters of an SQLSTATE, from the server's packed form (elog.h, MAKE_SQLSTATE).
+pub fn unpack_sqlstate(packed: i32) -> String {
+    (0..5)
+        .map(|i| ((packed >> (6 * i)) & 0x3f) as u8 + b'0')
+        .map(char::from)
+        .collect()
+}
+
+/// The code of five characters; XX000 for one that pgrx does not know.
+pub fn sqlstate(code: &str) -> pgrx::PgSqlErrorCode {
+    let packed = code
+        .bytes()
+        .enumerate()
+        .map(|(i, c)| i32::from(c.wrapping_sub(b'0') & 0x3f) << (6 * i))
+        .sum::<i32>();
+    pgrx::PgSqlErrorCode::from(packed as isize as i32)
+}
