@@ -344,6 +344,7 @@ pub fn add_hypertable(
     grid: Grid,
     options: Option<Vec<String>>,
 ) -> Result<i32> {
+    crate::pg::demand::changed(relation);
     let (interval, number) = interval_columns(grid.key, grid.width);
     as_extension_owner(|| {
         spi::write_one(
@@ -361,6 +362,7 @@ pub fn add_hypertable(
 }
 
 pub fn set_interval(relation: pg_sys::Oid, grid: Grid) -> Result<()> {
+    crate::pg::demand::changed(relation);
     let (interval, number) = interval_columns(grid.key, grid.width);
     as_extension_owner(|| {
         spi::execute(

@@ -27,6 +27,7 @@ mod info;
 pub mod key;
 mod lens;
 mod make;
+pub mod on_demand;
 mod place;
 mod planned;
 pub mod predicate;
