@@ -15,8 +15,6 @@ use pgrx::pg_sys;
 
 /// The schema of all chunks; an ordinary schema, never a member of the extension.
 pub const SCHEMA: &str = "strata_chunks";
-/// A hypertable with more chunks than this gets a warning: planning and locking cost per chunk.
-const MANY_CHUNKS: usize = 2000;
 const INTEGER_NOW: &str = "
 SELECT pg_catalog.format('SELECT %I.%I()::int8', n.nspname, p.proname)
 FROM strata.hypertable h JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) h.integer_now_func
@@ -101,22 +99,18 @@ pub fn make_missing(h: &Hypertable, indexes: &[i64], origin: &str) -> Result<Vec
         .map(|c| c.range)
         .collect();
     let mut wanted = Vec::new();
+    let mut missing = 0;
     for &i in indexes {
-        wanted.extend(bounds::gaps(h.grid.range(i)?, &taken));
+        let gaps = bounds::gaps(h.grid.range(i)?, &taken);
+        missing += i64::from(!gaps.is_empty());
+        wanted.extend(gaps);
     }
     wanted.sort_unstable();
     wanted.dedup();
     let maker = Maker::new(h)?;
     let limit = maker.settings().max_chunks_per_statement;
-    if wanted.len() as i64 > i64::from(limit) {
-        return Err(too_many(h, wanted.len() as i64, limit));
-    }
-    let total = taken.len() + wanted.len();
-    if taken.len() <= MANY_CHUNKS && total > MANY_CHUNKS {
-        pgrx::warning!(
-            "hypertable \"{}\" has {total} chunks now; longer chunk intervals make planning faster",
-            h.table.name
-        );
+    if missing > i64::from(limit) {
+        return Err(too_many(h, missing, limit));
     }
     wanted.into_iter().map(|r| maker.make(r, origin)).collect()
 }
