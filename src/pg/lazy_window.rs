@@ -1,6 +1,7 @@
 //! A running LazyScan: which window is open, how it was planned, and its rows.
 
 use super::lazy_edges::{Edge, Edges};
+use super::lazy_parts::{bound, in_context, int8, new_context};
 use super::lazy_path::InWindow;
 use super::lazy_plan::Facts;
 use crate::hypertable::predicate::Op;
@@ -258,7 +259,7 @@ impl Run {
                 }
                 for (op, edge) in [(Op::Ge, lower), (Op::Lt, upper)] {
                     if let Edge::At(value) = edge {
-                        quals = pg_sys::lappend(quals, self.bound(op, value).cast());
+                        quals = pg_sys::lappend(quals, bound(&self.facts, op, value).cast());
                     }
                 }
                 if !quals.is_null() {
@@ -299,38 +300,6 @@ impl Run {
             Edge::Max
         };
         (lower, upper)
-    }
-
-    /// `key op value` in the window's query.
-    unsafe fn bound(&self, op: Op, value: pg_sys::Datum) -> *mut pg_sys::Node {
-        let (mut length, mut by_value) = (0i16, false);
-        let type_oid = pg_sys::Oid::from(self.facts.type_oid);
-        let none = pg_sys::InvalidOid;
-        // SAFETY: fresh nodes; the value is copied with its constant by the planner
-        unsafe {
-            pg_sys::get_typlenbyval(type_oid, &mut length, &mut by_value);
-            let operator = pg_sys::get_opfamily_member(
-                self.facts.family.into(),
-                type_oid,
-                type_oid,
-                op.strategy(),
-            );
-            let var = pg_sys::makeVar(1, self.facts.attnum, type_oid, -1, none, 0);
-            let constant =
-                pg_sys::makeConst(type_oid, -1, none, length.into(), value, false, by_value);
-            let clause = pg_sys::make_opclause(
-                operator,
-                pg_sys::BOOLOID,
-                false,
-                var.cast(),
-                constant.cast(),
-                none,
-                none,
-            )
-            .cast::<pg_sys::OpExpr>();
-            (*clause).opfuncid = pg_sys::get_opcode(operator);
-            clause.cast()
-        }
     }
 
     unsafe fn close(&mut self) {
@@ -391,38 +360,5 @@ impl Run {
         } else {
             name
         }
-    }
-}
-
-fn int8(value: i64) -> *mut pg_sys::Node {
-    // SAFETY: a fresh constant
-    unsafe {
-        let datum = pg_sys::Datum::from(value);
-        let none = pg_sys::InvalidOid;
-        pg_sys::makeConst(pg_sys::INT8OID, -1, none, 8, datum, false, true).cast()
-    }
-}
-
-unsafe fn new_context(parent: pg_sys::MemoryContext) -> pg_sys::MemoryContext {
-    // SAFETY: the name is a constant; the context goes with its parent
-    unsafe {
-        pg_sys::AllocSetContextCreateInternal(
-            parent,
-            c"LazyScan".as_ptr(),
-            pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
-            pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
-            pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-        )
-    }
-}
-
-/// Runs `f` in another memory context; an error ends the statement, whose contexts are then reset.
-unsafe fn in_context<T>(context: pg_sys::MemoryContext, f: impl FnOnce() -> T) -> T {
-    // SAFETY: the caller's context is valid
-    unsafe {
-        let old = pg_sys::MemoryContextSwitchTo(context);
-        let out = f();
-        pg_sys::MemoryContextSwitchTo(old);
-        out
     }
 }

@@ -39,6 +39,7 @@ pub mod hooks;
 pub mod inject;
 pub mod latch;
 mod lazy_edges;
+mod lazy_parts;
 mod lazy_path;
 mod lazy_plan;
 pub mod lazy_scan;
