@@ -1,0 +1,108 @@
+//! Chunks on demand for INSERT, UPDATE and MERGE: which statements get a router, and where.
+//!
+//! It is put in when the statement starts, never planned: nothing is serialised, and plans cached before
+//! the table became a hypertable work. ModifyTable nodes stand at the top of a plan or of a CTE's plan.
+
+use super::demand::{self, Demand};
+use super::router_node::{self, Router};
+use super::{list, router_key, session, spool};
+use pgrx::{is_a, pg_sys};
+
+/// Runs at the start of each statement; `start` is the rest of the chain of hooks.
+///
+/// # Safety
+/// `query` must be a query that ExecutorStart was called for.
+pub(super) unsafe fn start(query: *mut pg_sys::QueryDesc, flags: i32, start: impl Fn()) {
+    // SAFETY: promised by the caller; after `start` the query has its state
+    unsafe {
+        if !writes(query, flags) {
+            return start();
+        }
+        let Some(in_process) = targets(query) else {
+            return start();
+        };
+        let spool = if in_process {
+            spool::before(query)
+        } else {
+            None
+        };
+        start();
+        let estate = (*query).estate;
+        let router = visit((*query).planstate);
+        if let (Some(spool), Some(router)) = (spool, router) {
+            spool.hand_over(router);
+        }
+        for state in list::pointers::<pg_sys::PlanState>((*estate).es_subplanstates) {
+            visit(state);
+        }
+    }
+}
+
+unsafe fn writes(query: *mut pg_sys::QueryDesc, flags: i32) -> bool {
+    // SAFETY: promised by the caller
+    unsafe {
+        let changes = (*query).operation != pg_sys::CmdType::CMD_SELECT
+            || (*(*query).plannedstmt).hasModifyingCTE;
+        changes && flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 == 0 && demand::enabled()
+    }
+}
+
+/// `None` when the statement writes to no table that gets chunks on demand; true when one of them must
+/// get its chunks in this transaction.
+unsafe fn targets(query: *mut pg_sys::QueryDesc) -> Option<bool> {
+    let mut found = None;
+    // SAFETY: the range table of a planned statement; its tables are locked
+    unsafe {
+        for entry in list::pointers::<pg_sys::RangeTblEntry>((*(*query).plannedstmt).rtable) {
+            let entry = &*entry;
+            if entry.rtekind == pg_sys::RTEKind::RTE_RELATION
+                && entry.relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE
+                && entry.rellockmode == pg_sys::RowExclusiveLock as i32
+                && Demand::of_table(entry.relid).is_some()
+            {
+                // without an id nothing can have been made or altered
+                let here = session::has_written() && {
+                    let relation = pg_sys::table_open(entry.relid, pg_sys::NoLock as i32);
+                    let here = Demand::needs_in_process(relation);
+                    pg_sys::table_close(relation, pg_sys::NoLock as i32);
+                    here
+                };
+                found = Some(found.unwrap_or(false) || here);
+            }
+        }
+    }
+    found
+}
+
+/// The ModifyTable node that `state` is, when its rows may need new chunks.
+///
+/// # Safety
+/// `state` must be NULL or an initialised plan state.
+pub(super) unsafe fn target(
+    state: *mut pg_sys::PlanState,
+) -> Option<(*mut pg_sys::ModifyTableState, Demand)> {
+    // SAFETY: promised by the caller; the target of an initialised node is open
+    unsafe {
+        // NULL stands for a subplan that is not used
+        if state.is_null() || !is_a(state.cast(), pg_sys::NodeTag::T_ModifyTableState) {
+            return None;
+        }
+        let node = state.cast::<pg_sys::ModifyTableState>();
+        if (*node).operation == pg_sys::CmdType::CMD_DELETE {
+            return None;
+        }
+        let demand = Demand::of((*(*node).rootResultRelInfo).ri_RelationDesc)?;
+        Some((node, demand))
+    }
+}
+
+/// Puts a router under a ModifyTable node that needs one.
+unsafe fn visit(state: *mut pg_sys::PlanState) -> Option<*mut Router> {
+    // SAFETY: a plan state of the started query
+    unsafe {
+        let (node, demand) = target(state)?;
+        let root = (*(*node).rootResultRelInfo).ri_RelationDesc;
+        let keys = router_key::of(node, root, &demand)?;
+        Some(router_node::put_under(node, demand, keys))
+    }
+}
