@@ -95,23 +95,31 @@ unsafe fn support(call: Call, mark: Mark) -> pg_sys::Datum {
 
 /// True when an item of GROUP BY is a call of time_bucket_gapfill from the schema of `function`.
 unsafe fn groups_by_gapfill(parse: *mut pg_sys::Query, function: pg_sys::Oid) -> bool {
-    // SAFETY: the planner's own query; syscache look-ups give palloc'd strings or NULL
+    // SAFETY: the planner's own query
     unsafe {
-        if parse.is_null() || (*parse).groupClause.is_null() || !(*parse).groupingSets.is_null() {
-            return false;
-        }
-        let schema = pg_sys::get_func_namespace(function);
-        list::pointers::<pg_sys::SortGroupClause>((*parse).groupClause).any(|clause| {
+        !parse.is_null()
+            && (*parse).groupingSets.is_null()
+            && grouped_by(parse) == Some(pg_sys::get_func_namespace(function))
+    }
+}
+
+/// Schema of the time_bucket_gapfill that a query groups by.
+///
+/// # Safety
+/// A query on its way to or through the planner.
+pub unsafe fn grouped_by(parse: *mut pg_sys::Query) -> Option<pg_sys::Oid> {
+    // SAFETY: promised by the caller; syscache look-ups give palloc'd strings or NULL
+    unsafe {
+        list::pointers::<pg_sys::SortGroupClause>((*parse).groupClause).find_map(|clause| {
             let tle = pg_sys::get_sortgroupclause_tle(clause, (*parse).targetList);
             let expr = compat::group_expression(parse, (*tle).expr.cast());
             if expr.is_null() || (*expr).type_ != pg_sys::NodeTag::T_FuncExpr {
-                return false;
+                return None;
             }
             let id = (*expr.cast::<pg_sys::FuncExpr>()).funcid;
             let name = pg_sys::get_func_name(id);
-            pg_sys::get_func_namespace(id) == schema
-                && !name.is_null()
-                && CStr::from_ptr(name) == c"time_bucket_gapfill"
+            let ours = !name.is_null() && CStr::from_ptr(name) == c"time_bucket_gapfill";
+            ours.then(|| pg_sys::get_func_namespace(id))
         })
     }
 }

@@ -51,11 +51,12 @@ impl Limits {
         (!null).then_some(value)
     }
 
-    /// The buckets of a series and the name of the time zone.
+    /// The buckets of a series and the name of the time zone; `None` when no row can meet the conditions, and
+    /// nothing else tells the range.
     ///
     /// # Safety
     /// Called while the node runs.
-    pub unsafe fn buckets(&self) -> Result<(Buckets, Option<String>)> {
+    pub unsafe fn buckets(&self) -> Result<Option<(Buckets, Option<String>)>> {
         // SAFETY: promised by the caller
         unsafe {
             let step = self.step()?;
@@ -68,9 +69,12 @@ impl Limits {
             };
             let start = self.limit(self.start, Side::Start)?;
             let finish = self.limit(self.finish, Side::Finish)?;
+            let (Some(start), Some(finish)) = (start, finish) else {
+                return Ok(None);
+            };
             let zone = name.as_deref().map(Zone::named).transpose()?;
             let zone = zone.as_ref().map(|z| z as &dyn LocalTime);
-            Ok((Buckets::new(step, start, finish, zone)?, name))
+            Ok(Some((Buckets::new(step, start, finish, zone)?, name)))
         }
     }
 
@@ -95,7 +99,7 @@ impl Limits {
     }
 
     /// One end of the range: the argument if it is not NULL, else the narrowest condition.
-    unsafe fn limit(&self, arg: ExprState, side: Side) -> Result<i64> {
+    unsafe fn limit(&self, arg: ExprState, side: Side) -> Result<Option<i64>> {
         let (name, condition) = match side {
             Side::Start => ("start", ">="),
             Side::Finish => ("finish", "<"),
@@ -118,14 +122,21 @@ impl Limits {
                 }
             }
         };
-        let value = value.ok_or_else(|| no_range(name, condition))?;
+        let Some(value) = value else {
+            // an argument that is NULL, and no condition; or conditions that compare with NULL
+            return if !arg.is_null() && !self.bounds.iter().any(|(b, _)| b.side == side) {
+                Err(no_range(name, condition))
+            } else {
+                Ok(None)
+            };
+        };
         let finite = match key {
             pg_sys::DATEOID => i32::try_from(value).is_ok_and(is_finite_day),
             pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => is_finite(value),
             _ => true,
         };
         if finite {
-            Ok(value)
+            Ok(Some(value))
         } else {
             Err(Error::new(
                 Kind::InvalidParameter,

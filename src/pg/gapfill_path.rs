@@ -4,8 +4,8 @@
 use super::cold_state::raise;
 use super::gapfill_layout::{Class, GroupColumn};
 use super::gapfill_plan::{fill, private};
-use super::gapfill_query::{self, Calls, GapQuery, holds, split_having};
-use super::list;
+use super::gapfill_query::{self, Calls, GapQuery, Needed, holds, split_having};
+use super::{gapfill_range, list};
 use crate::error::{Error, Kind};
 use crate::hypertable::gapfill::Side;
 use pgrx::pg_sys;
@@ -37,7 +37,7 @@ pub unsafe fn group_paths(
         let Some(query) = gapfill_query::find(root) else {
             return;
         };
-        check_range(&query);
+        check_range(root, &query);
         add_missing_markers(&query, (*rel).reltarget);
         let having = (*(*root).parse).havingQual.cast();
         let (before, after) = split_having(having);
@@ -55,12 +55,17 @@ pub unsafe fn group_paths(
     }
 }
 
-fn check_range(query: &GapQuery) {
+/// The range must be known, unless no row can come at all.
+unsafe fn check_range(root: *mut pg_sys::PlannerInfo, query: &GapQuery) {
     for (side, arg, name, condition) in [
         (Side::Start, query.start, "start", ">="),
         (Side::Finish, query.finish, "finish", "<"),
     ] {
-        if arg.is_null() && !query.bounds.iter().any(|b| b.side == side) {
+        // SAFETY: the planner's own query
+        let known = !arg.is_null()
+            || query.bounds.iter().any(|b| b.side == side)
+            || unsafe { gapfill_range::never((*root).parse) };
+        if !known {
             let error = no_range(name, condition);
             raise(if query.zone.is_null() {
                 error
@@ -122,27 +127,19 @@ unsafe fn input(
             }
         }
         order = pg_sys::lappend(order, rising(query).cast());
-        let mut rest = std::ptr::null_mut();
-        for (i, expr) in list::pointers::<pg_sys::Node>((*output).exprs).enumerate() {
-            let sortref = match (*output).sortgrouprefs.is_null() {
-                true => 0,
-                false => *(*output).sortgrouprefs.add(i),
-            };
-            if sortref == 0 || pg_sys::get_sortgroupref_clause_noerr(sortref, groups).is_null() {
-                rest = pg_sys::lappend(rest, expr.cast());
-            }
+        let given: Vec<*mut pg_sys::Node> = list::pointers((*target).exprs).collect();
+        let mut needed = Needed {
+            given: &given,
+            columns: vec![],
+        };
+        let markers = query.markers.iter().map(|m| m.cast());
+        let quals = list::pointers(quals);
+        for expr in list::pointers((*output).exprs).chain(markers).chain(quals) {
+            needed.add(expr);
         }
-        for expr in query
-            .markers
-            .iter()
-            .map(|m| m.cast())
-            .chain(list::pointers(quals))
-        {
-            rest = pg_sys::lappend(rest, expr);
+        for column in needed.columns {
+            pg_sys::add_column_to_pathtarget(target, column.cast(), 0);
         }
-        let flags = pg_sys::PVC_INCLUDE_AGGREGATES | pg_sys::PVC_INCLUDE_PLACEHOLDERS;
-        let columns = pg_sys::pull_var_clause(rest.cast(), flags as i32);
-        pg_sys::add_new_columns_to_pathtarget(target, columns);
         let classes = list::pointers::<pg_sys::Node>((*target).exprs)
             .map(|expr| match () {
                 () if pg_sys::equal(expr.cast(), query.call.cast()) => Class::Bucket,

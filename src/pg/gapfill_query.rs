@@ -194,7 +194,8 @@ unsafe fn given(arg: *mut pg_sys::Expr) -> *mut pg_sys::Expr {
     if absent { std::ptr::null_mut() } else { arg }
 }
 
-/// Splits conditions of HAVING: those that need filled values come second.
+/// Splits conditions of HAVING: those on aggregates choose the groups that are filled; those on the bucket
+/// and on filled values are for the rows after.
 ///
 /// # Safety
 /// A list of valid expressions.
@@ -203,7 +204,7 @@ pub unsafe fn split_having(quals: *mut pg_sys::List) -> (*mut pg_sys::List, *mut
     // SAFETY: promised by the caller
     unsafe {
         for qual in list::pointers::<pg_sys::Node>(quals) {
-            if Calls::within(qual).markers.is_empty() {
+            if pg_sys::contain_agg_clause(qual) && Calls::within(qual).markers.is_empty() {
                 before = pg_sys::lappend(before, qual.cast());
             } else {
                 after = pg_sys::lappend(after, qual.cast());
@@ -211,4 +212,44 @@ pub unsafe fn split_having(quals: *mut pg_sys::List) -> (*mut pg_sys::List, *mut
         }
     }
     (before, after)
+}
+
+/// What expressions above an aggregate need from it besides `given`: aggregates, and columns that the group
+/// columns determine.
+pub struct Needed<'a> {
+    pub given: &'a [*mut pg_sys::Node],
+    pub columns: Vec<*mut pg_sys::Node>,
+}
+
+impl Needed<'_> {
+    /// # Safety
+    /// `node` must be NULL or a valid expression.
+    pub unsafe fn add(&mut self, node: *mut pg_sys::Node) {
+        // SAFETY: promised by the caller
+        unsafe { need(node, std::ptr::from_mut(self).cast()) };
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn need(node: *mut pg_sys::Node, context: *mut core::ffi::c_void) -> bool {
+    use pg_sys::NodeTag as T;
+    // SAFETY: the walker passes valid nodes, and the context that add() gave
+    unsafe {
+        if node.is_null() {
+            return false;
+        }
+        let needed = &mut *context.cast::<Needed>();
+        let mut known = needed.given.iter().chain(&needed.columns);
+        if known.any(|k| pg_sys::equal(k.cast(), node.cast())) {
+            return false;
+        }
+        if matches!(
+            (*node).type_,
+            T::T_Var | T::T_Aggref | T::T_PlaceHolderVar | T::T_GroupingFunc
+        ) {
+            needed.columns.push(node);
+            return false;
+        }
+        pg_sys::expression_tree_walker(node, Some(need), context)
+    }
 }

@@ -145,6 +145,25 @@ impl Search<'_> {
     }
 }
 
+/// True when the planner has found WHERE to hold for no row; the conditions are gone then.
+///
+/// # Safety
+/// The query must be the planner's own, preprocessed one.
+pub unsafe fn never(parse: *mut pg_sys::Query) -> bool {
+    // SAFETY: promised by the caller; cast by the tags
+    unsafe {
+        let quals = (*(*parse).jointree).quals;
+        if quals.is_null() || (*quals).type_ != pg_sys::NodeTag::T_List {
+            return false;
+        }
+        list::pointers::<pg_sys::Node>(quals.cast()).any(|qual| {
+            let constant = qual.cast::<pg_sys::Const>();
+            (*qual).type_ == pg_sys::NodeTag::T_Const
+                && ((*constant).constisnull || (*constant).constvalue.value() == 0)
+        })
+    }
+}
+
 /// True for an expression that has one value for the whole query.
 ///
 /// # Safety

@@ -173,7 +173,10 @@ impl Run {
     unsafe fn start(&mut self) -> Result<()> {
         // SAFETY: promised by the caller
         unsafe {
-            let (buckets, zone) = self.limits.buckets()?;
+            let Some((buckets, zone)) = self.limits.buckets()? else {
+                self.phase = Phase::Done;
+                return Ok(());
+            };
             self.first_buckets = Some(buckets);
             self.zone_name = zone;
             self.pull();

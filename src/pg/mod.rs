@@ -38,6 +38,7 @@ mod gapfill_layout;
 mod gapfill_limits;
 mod gapfill_marker;
 mod gapfill_node;
+mod gapfill_outer;
 mod gapfill_output;
 mod gapfill_path;
 mod gapfill_plan;

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
-use std::ffi::{CStr, c_char};
+use std::ffi::CStr;
 
 /// now() of this transaction, in microseconds since 2000-01-01 UTC.
 pub fn transaction_time() -> i64 {
@@ -32,23 +32,12 @@ pub fn in_transaction_block() -> bool {
 /// True when the library was loaded with the server, so that workers start by themselves.
 pub fn preloaded() -> bool {
     // SAFETY: a setting that only a restart changes: NULL or a NUL terminated string
-    unsafe { lists_us(pg_sys::shared_preload_libraries_string) }
-}
-
-/// True when the library was loaded before the first statement of this session.
-pub fn preloaded_here() -> bool {
-    // SAFETY: a setting that a session takes over when it starts: NULL or a NUL terminated string
-    preloaded() || unsafe { lists_us(pg_sys::session_preload_libraries_string) }
-}
-
-/// # Safety
-/// `list` must be NULL or a NUL terminated string.
-unsafe fn lists_us(list: *const c_char) -> bool {
-    if list.is_null() {
-        return false;
-    }
-    // SAFETY: promised by the caller
-    let list = unsafe { CStr::from_ptr(list) };
+    let list = unsafe {
+        if pg_sys::shared_preload_libraries_string.is_null() {
+            return false;
+        }
+        CStr::from_ptr(pg_sys::shared_preload_libraries_string)
+    };
     list.to_string_lossy()
         .split(',')
         .any(|l| l.trim().trim_matches('"').ends_with("pg_strata"))
