@@ -38,6 +38,12 @@ mod histogram;
 pub mod hooks;
 pub mod inject;
 pub mod latch;
+mod lazy_edges;
+mod lazy_parts;
+mod lazy_path;
+mod lazy_plan;
+pub mod lazy_scan;
+mod lazy_window;
 mod list;
 pub mod maker;
 pub mod managed;
@@ -78,6 +84,7 @@ pub fn init() {
     }
     hooks::init();
     cold_scan::register();
+    lazy_scan::register();
     sqlite::set_interrupt_check(catalog::check_for_interrupts);
     if preloading() {
         shmem::init();
