@@ -58,3 +58,8 @@ COMMENT ON FUNCTION strata._hypertable_dropped() IS 'internal: removes dropped t
 COMMENT ON EVENT TRIGGER strata_hypertable_dropped IS 'removes dropped hypertables and chunks from the catalog of pg_strata';
 COMMENT ON VIEW strata.hypertables IS 'hypertables that the current user has any right on';
 COMMENT ON VIEW strata.chunks IS 'chunks of those hypertables, with their ranges and whether they are hot or cold';
+COMMENT ON TABLE strata.client_exposure IS 'roles that see hypertables as ordinary tables; see strata.expose_to_client';
+COMMENT ON COLUMN strata.client_exposure.role_name IS 'the role';
+COMMENT ON COLUMN strata.client_exposure.relations IS 'the hypertables that it sees so; NULL for all';
+COMMENT ON COLUMN strata.client_exposure.saved_search_path IS 'its own search_path in this database before; NULL when it had none';
+COMMENT ON COLUMN strata.client_exposure.created_at IS 'since when';

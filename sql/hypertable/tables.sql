@@ -57,3 +57,13 @@ SELECT pg_catalog.pg_extension_config_dump('strata.hypertable_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.dimension', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.dimension_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.chunk', '');
+
+CREATE TABLE strata.client_exposure (
+  role_name name PRIMARY KEY,
+  relations regclass[],
+  saved_search_path text,
+  created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
+REVOKE ALL ON TABLE strata.client_exposure FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('strata.client_exposure', '');

@@ -38,6 +38,7 @@ pub fn check_chunk(chunk: pg_sys::Oid) -> Result<ChunkInfo> {
             &format!("its range ends at {}, later than now", info.range_end),
         ));
     }
+    hypertable::refuse_frozen(chunk, "tier")?;
     let columns = spec::columns(chunk)?;
     let special: Vec<String> = spec::indexes(chunk, &columns)?
         .into_iter()

@@ -247,6 +247,18 @@ pub fn copy_to_chunk(h: &Hypertable, oid: pg_sys::Oid, chunk: &str) -> Result<()
     Ok(())
 }
 
+/// Switches row security on for a chunk whose hypertable has it: nobody goes round its policies.
+pub fn copy_row_security(parent: pg_sys::Oid, chunk: &str) -> Result<()> {
+    for s in statements(
+        &("", sql::ROW_SECURITY, Phase::Create, Role::Extension),
+        parent,
+        chunk,
+    )? {
+        spi::execute(&s.sql, &[])?;
+    }
+    Ok(())
+}
+
 /// Gives a chunk the replica identity of its hypertable; needs the indexes, so it comes after ATTACH.
 pub fn copy_replica_identity(parent: pg_sys::Oid, oid: pg_sys::Oid, chunk: &str) -> Result<()> {
     let sql = spi::write_one(

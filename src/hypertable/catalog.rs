@@ -336,6 +336,7 @@ pub fn add_hypertable(
     grid: Grid,
     options: Option<Vec<String>>,
 ) -> Result<i32> {
+    crate::pg::demand::changed(relation);
     let (interval, number) = interval_columns(grid.key, grid.width);
     as_extension_owner(|| {
         spi::write_one(
@@ -353,6 +354,7 @@ pub fn add_hypertable(
 }
 
 pub fn set_interval(relation: pg_sys::Oid, grid: Grid) -> Result<()> {
+    crate::pg::demand::changed(relation);
     let (interval, number) = interval_columns(grid.key, grid.width);
     as_extension_owner(|| {
         spi::execute(

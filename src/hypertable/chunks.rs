@@ -292,6 +292,7 @@ pub fn drop(h: &Hypertable, chunks: &[Chunk]) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(chunks.len());
     for c in chunks {
         check_for_interrupts();
+        super::target::refuse_frozen(c.oid, "drop")?;
         let name = qualified_name(c.oid)?;
         {
             // detached first: core then checks that no foreign key points at its rows

@@ -4,21 +4,38 @@
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
 pub mod api;
+mod attach;
 pub mod bounds;
+pub mod bucket;
 mod buckets;
 pub mod calendar;
 mod carry;
 mod carry_sql;
 pub mod catalog;
 mod chunks;
+mod clients;
 pub mod convert;
 mod create;
 pub mod dimension;
+mod freeze;
+pub mod histogram;
+mod ident_list;
 mod info;
 pub mod key;
+mod lens;
+pub mod on_demand;
+mod place;
+mod planned;
+pub mod predicate;
 mod refuse;
 mod remake;
 mod select;
 pub mod settings;
+mod sizes;
+mod tablespaces;
+mod target;
+pub mod uuid7;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
+pub use planned::managed;
+pub use target::refuse_frozen;

@@ -49,6 +49,10 @@ FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'c' AND c.connoinheri
 UNION ALL
 SELECT 9, format('Constraint \"%s\" is NOT VALID: ALTER TABLE ... VALIDATE CONSTRAINT %I.', c.conname, c.conname)
 FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype IN ('c', 'f', 'n') AND NOT c.convalidated
+    AND to_jsonb(c)->>'conenforced' IS DISTINCT FROM 'false'
+UNION ALL
+SELECT 9, format('Constraint \"%s\" is NOT ENFORCED: ALTER TABLE ... DROP CONSTRAINT %I.', c.conname, c.conname)
+FROM pg_constraint c WHERE c.conrelid = $1 AND to_jsonb(c)->>'conenforced' = 'false'
 UNION ALL
 SELECT 10, format('Row trigger \"%s\" has transition tables.', g.tgname)
 FROM pg_trigger g WHERE g.tgrelid = $1 AND NOT g.tgisinternal AND g.tgtype & 1 = 1 AND (g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL)

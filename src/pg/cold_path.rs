@@ -167,8 +167,7 @@ unsafe fn wanted_order(
         if (*class).ec_has_volatile {
             return None;
         }
-        let member = list::pointers::<pg_sys::EquivalenceMember>((*class).ec_members)
-            .find(|m| pg_sys::bms_equal((**m).em_relids, (*rel).relids))?;
+        let member = *super::compat::class_members(class, rel).first()?;
         let var = plain_var((*member).em_expr.cast(), (*rel).relid)?;
         let encoding = super::cold_datum::encoding_of((*var).vartype);
         let default_family = btree_family((*var).vartype)?;

@@ -175,6 +175,36 @@ pub unsafe fn is_descending(key: *const pg_sys::PathKey) -> bool {
     }
 }
 
+/// The expressions of an equivalence class that belong to this relation alone, partitions included.
+///
+/// # Safety
+/// Both must be structs of the planner.
+pub unsafe fn class_members(
+    class: *const pg_sys::EquivalenceClass,
+    rel: *const pg_sys::RelOptInfo,
+) -> Vec<*mut pg_sys::EquivalenceMember> {
+    use super::list::pointers;
+    // SAFETY: promised by the caller; before 18 the members of partitions are in the common list, since
+    // then in one list per partition, by its range table index
+    unsafe {
+        let all = pointers::<pg_sys::EquivalenceMember>((*class).ec_members);
+        #[cfg(feature = "pg18")]
+        let all = {
+            let index = (*rel).relid as usize;
+            let has = index < (*class).ec_childmembers_size as usize;
+            let lists = (*class).ec_childmembers;
+            let own = if has {
+                *lists.add(index)
+            } else {
+                std::ptr::null_mut()
+            };
+            all.chain(pointers::<pg_sys::EquivalenceMember>(own))
+        };
+        all.filter(|member| pg_sys::bms_equal((**member).em_relids, (*rel).relids))
+            .collect()
+    }
+}
+
 /// # Safety
 /// `handler` must be fit to run as a signal handler, in the main thread.
 pub unsafe fn pqsignal(signal: i32, handler: pg_sys::pqsigfunc) {
@@ -241,5 +271,36 @@ pub unsafe fn lock_held(tag: &pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE) -> bool {
     // SAFETY: promised by the caller
     unsafe {
         pg_sys::LockHeldByMe(tag, mode, false)
+    }
+}
+
+/// Runs a portal to its end as a statement of the top level.
+///
+/// # Safety
+/// The portal must have been started; `dest` must be a receiver.
+pub unsafe fn run_top_level_portal(portal: pg_sys::Portal, dest: *mut pg_sys::DestReceiver) {
+    let all = std::ffi::c_long::MAX;
+    let none = std::ptr::null_mut();
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::PortalRun(portal, all, true, true, dest, dest, none);
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::PortalRun(portal, all, true, dest, dest, none);
+    }
+}
+
+/// Flags for a worker that connects as a role which may not log in; `None` where that is impossible.
+pub fn nologin_flags() -> Option<u32> {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    {
+        None
+    }
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    {
+        Some(pg_sys::BGWORKER_BYPASS_ROLELOGINCHECK)
     }
 }

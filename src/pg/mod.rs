@@ -5,6 +5,7 @@
 
 pub mod anyvalue;
 pub mod bgworker;
+pub(crate) mod call;
 pub mod catalog;
 pub mod cold_am;
 mod cold_am_ddl;
@@ -31,17 +32,38 @@ mod copy_raw;
 mod copy_route;
 mod copy_run;
 mod copy_spool;
+mod compat_executor;
+mod compat_plan;
 pub mod databases;
+mod datum;
+pub mod demand;
+mod demand_here;
+mod demand_place;
+mod demand_rules;
 mod explain;
-mod ffi;
+pub mod ffi;
+mod first_last;
 pub mod guc;
+mod histogram;
 pub mod hooks;
 pub mod inject;
 pub mod latch;
 mod list;
+pub mod maker;
+pub mod managed;
 pub mod nonatomic;
+pub mod object_lock;
 pub mod owner;
 pub mod partition;
+mod planner;
+mod planner_bucket;
+mod planner_clause;
+mod planner_end;
+mod planner_now;
+pub mod relation_rows;
+mod router;
+mod router_key;
+mod router_node;
 pub mod session;
 pub mod shmem;
 pub mod sigmask;
@@ -50,6 +72,9 @@ pub mod sqlite;
 mod sqlite_error;
 mod sqlite_vfs;
 pub mod subxact;
+pub mod time;
+pub mod timeout;
+pub mod toplevel;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

@@ -4,7 +4,7 @@
 //! STRATA_FUZZ_SEED repeats a run, STRATA_FUZZ_QUERIES makes it longer.
 
 use crate::fuzz_columns::{COLUMNS, Column, literal, plain_type};
-use crate::support::{ColdDb, Db, exec, one, rows, server, try_one};
+use crate::support::{ColdDb, Db, exec, has_icu, one, rows, server, try_one};
 use postgres::Client;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -127,8 +127,13 @@ fn make(db: &Db, random: &mut Random) {
         .iter()
         .map(|c| format!("{} {}", c.name, c.kind))
         .collect();
+    let collations = if has_icu(&mut db.session()) {
+        "CREATE COLLATION fuzz_blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+    } else {
+        "CREATE COLLATION fuzz_blind (locale = 'C'); CREATE COLLATION \"und-x-icu\" (locale = 'C')"
+    };
     db.run(&format!(
-        "CREATE COLLATION fuzz_blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+        "{collations};
          CREATE TYPE fuzz_color AS ENUM ('green', 'blue', 'red'); CREATE DOMAIN fuzz_small AS int4 CHECK (VALUE < 10);
          CREATE TABLE m (id int, ts timestamptz NOT NULL, {}, PRIMARY KEY (id, ts))",
         definitions.join(", ")

@@ -1,7 +1,9 @@
 //! With PRIMARY KEY (id, ts) and 2 of 3 chunks cold: keys, foreign keys, new sessions, a lost library.
 
 use crate::common::Cluster;
-use crate::support::{ColdDb, Db, FEBRUARY, JANUARY, chunk_state, exec, fails, one, rows, server};
+use crate::support::{
+    ColdDb, Db, FEBRUARY, JANUARY, chunk_state, exec, fails, force_parallel, one, rows, server,
+};
 
 /// Everything that pg_index and pg_constraint say about the table and its chunks.
 const INDEXES: &str = "SELECT string_agg(i::text, E'\\n' ORDER BY i.indexrelid) FROM pg_index i \
@@ -227,8 +229,11 @@ fn new_session_answers_completely() {
         db.run("SELECT count(*) FROM m WHERE dev = 1")
     );
     // parallel workers load the library by themselves
-    let parallel = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; \
-        SET max_parallel_workers_per_gather = 2; SET force_parallel_mode = on; ";
+    let parallel = format!(
+        "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; \
+        SET max_parallel_workers_per_gather = 2; {};",
+        force_parallel()
+    );
     assert_eq!(
         db.run(&format!("{parallel} SELECT count(*), sum(id) FROM m")),
         "2160|2331720"

@@ -1,7 +1,9 @@
 //! Servers shared by the tests, databases of their own, and short ways to ask them.
 
 use crate::common::{ACCESS_KEY, Cluster, REGION, S3Server, SECRET_KEY, wait_until};
-pub use crate::common::{Armed, Db, arm, exec, fails, one, rows, try_one};
+pub use crate::common::{
+    Armed, Db, arm, exec, fails, force_parallel, has_icu, has_xml, one, rows, try_one,
+};
 use postgres::Client;
 use std::path::PathBuf;
 use std::process::Command;

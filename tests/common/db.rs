@@ -1,6 +1,6 @@
 //! Databases of their own on a shared server, and short ways to ask them.
 
-use super::Cluster;
+use super::{Cluster, PgConfig};
 use postgres::error::DbError;
 use postgres::{Client, SimpleQueryMessage};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,6 +62,32 @@ impl<'a> Db<'a> {
     #[track_caller]
     pub fn one(&self, sql: &str) -> String {
         one(&mut self.session(), sql)
+    }
+}
+
+/// True when the server knows ICU's collations.
+pub fn has_icu(session: &mut Client) -> bool {
+    let sql = "SELECT count(*) FROM pg_collation WHERE collname = 'und-x-icu'";
+    tell(one(session, sql) != "0", "ICU")
+}
+
+/// True when the server can read XML.
+pub fn has_xml(session: &mut Client) -> bool {
+    tell(try_one(session, "SELECT xml '<a/>'").is_ok(), "libxml")
+}
+
+fn tell(has: bool, library: &str) -> bool {
+    if !has {
+        println!("this server was built without {library}: what needs it is left out");
+    }
+    has
+}
+
+/// What makes the server use parallel plans wherever they are allowed.
+pub fn force_parallel() -> &'static str {
+    match PgConfig::get().major {
+        15 => "SET force_parallel_mode = on",
+        _ => "SET debug_parallel_query = on",
     }
 }
 

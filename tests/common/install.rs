@@ -107,7 +107,12 @@ fn check_stamp(library: &Path) -> Result<(), String> {
         let target = program
             .ancestors()
             .find(|path| path.join("CACHEDIR.TAG").exists())?;
-        fs::read_to_string(target.join("install/installed")).ok()
+        let major = PgConfig::get().major;
+        let stamp = match major {
+            15 => "install/installed".to_string(),
+            _ => format!("pg{major}/install/installed"),
+        };
+        fs::read_to_string(target.join(stamp)).ok()
     }) else {
         return Ok(());
     };

@@ -17,7 +17,7 @@ mod suite;
 mod wait;
 
 pub use cluster::{Builder, Cluster, Stop};
-pub use db::{Armed, Db, arm, exec, fails, one, rows, try_one};
+pub use db::{Armed, Db, arm, exec, fails, force_parallel, has_icu, has_xml, one, rows, try_one};
 pub use install::{PgConfig, require_fresh_install};
 pub use proxy::{Counts, Fault, FaultProxy};
 pub use s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};

@@ -1,7 +1,12 @@
 //! SQL surface of hypertables; declared in sql/hypertable/code.sql.
 
 mod chunks;
+mod clients;
 mod create;
+mod ops;
+mod sizes;
+mod time;
+mod time_zone;
 
 use super::dimension::GivenInterval;
 use crate::error::{Error, Kind};

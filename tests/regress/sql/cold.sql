@@ -8,9 +8,10 @@ CREATE EXTENSION pg_strata;
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE line text;
 BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
+    FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
         line := regexp_replace(line, '-g(\d+)-[0-9a-f]{8}\.sqlite on (\w+) \(.*\)', '-g\1.sqlite on \2');
-        CONTINUE WHEN line ~ '(GETs|Bytes|Cache Hits|Heap Blocks|Heap Fetches|Buckets|Batches|Memory)';
+        line := regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
+        CONTINUE WHEN line ~ '(Index Searches|GETs|Bytes|Cache Hits|Heap Blocks|Heap Fetches|Buckets|Batches|Memory)';
         RETURN NEXT line;
     END LOOP;
 END $$;

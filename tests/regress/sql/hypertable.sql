@@ -164,8 +164,17 @@ SELECT strata.create_hypertable('by_hash', strata.by_range('ts'));
 SELECT strata.create_hypertable('by_two', strata.by_range('ts'));
 SELECT strata.create_hypertable('by_expr', strata.by_range('ts'));
 SELECT strata.create_hypertable('by_other', strata.by_range('ts'));
-CREATE UNLOGGED TABLE by_unlogged (ts timestamptz) PARTITION BY RANGE (ts);
-SELECT strata.create_hypertable('by_unlogged', strata.by_range('ts'));
+-- from version 18 on, the server refuses such a table itself
+DO $$
+BEGIN
+    CREATE UNLOGGED TABLE by_unlogged (ts timestamptz) PARTITION BY RANGE (ts);
+    PERFORM strata.create_hypertable('by_unlogged', strata.by_range('ts'));
+    RAISE 'no error';
+EXCEPTION WHEN wrong_object_type OR feature_not_supported OR object_not_in_prerequisite_state THEN
+    IF SQLERRM NOT IN ('partitioned tables cannot be unlogged', 'unlogged table "by_unlogged" cannot become a hypertable') THEN
+        RAISE;
+    END IF;
+END $$;
 -- open-ended partitions are neighbours like others
 CREATE TABLE by_open (k int) PARTITION BY RANGE (k);
 CREATE TABLE by_open_min PARTITION OF by_open FOR VALUES FROM (MINVALUE) TO (150000);
@@ -307,17 +316,27 @@ INSERT INTO fk_ref SELECT id, ts FROM fk_base WHERE id < 3;
 CREATE VIEW fk_view AS SELECT id, ts FROM fk_base WHERE id > 2;
 CREATE RULE fk_rule AS ON INSERT TO fk_view DO INSTEAD INSERT INTO fk_base (id, ts) VALUES (NEW.id, NEW.ts);
 SET ROLE fk_owner;
-SELECT created, rows_moved, report->'carried' AS carried FROM strata.create_hypertable('fk_base', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);
+SELECT created, rows_moved, (report->'carried') - 'privileges' AS carried FROM strata.create_hypertable('fk_base', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);
 RESET ROLE;
 SELECT conname, conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname IN ('ref_fk', 'up_fk') AND conparentid = 0 AND conrelid::regclass::text IN ('fk_ref', 'fk_base') ORDER BY 1;
 SELECT c.relname, c.relowner::regrole, pg_get_ruledef(r.oid) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE rulename = 'fk_rule';
 SELECT count(*) FROM fk_view;
 INSERT INTO fk_ref VALUES (2, '2024-01-01');
-DELETE FROM fk_base WHERE id = 2;
-DELETE FROM fk_base WHERE id = 1;
+-- the server names the copies of a foreign key in its own way in each version
+CREATE FUNCTION attempt(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+    EXECUTE statement;
+    RETURN 'done';
+EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN regexp_replace(SQLERRM, 'constraint "\w+"', 'constraint') || '; ' || detail;
+END $$;
+SELECT attempt('DELETE FROM fk_base WHERE id = 2');
+SELECT attempt('DELETE FROM fk_base WHERE id = 1');
 DELETE FROM fk_base WHERE id = 5 RETURNING id;
 -- a chunk whose rows are referenced stays, the hypertable with it
-SELECT strata.drop_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
+SELECT attempt('SELECT strata.drop_chunks(''fk_base'', older_than => TIMESTAMPTZ ''2024-03-01 00:00+00'')');
 SELECT count(*) FROM strata.show_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
 -- the owner changes: chunks of both owners are made and dropped
 ALTER TABLE fk_base OWNER TO fk_other;
