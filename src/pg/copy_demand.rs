@@ -26,7 +26,8 @@ pub(super) enum Where {
 /// NULL: the table gets no chunks on demand.
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn of(rel: pg_sys::Relation) -> *mut c_void {
-    match Demand::of(rel) {
+    // SAFETY: the caller has the relation open
+    match unsafe { Demand::of(rel) } {
         Some(demand) => {
             let missing = BTreeSet::new();
             PgMemoryContexts::CurrentMemoryContext

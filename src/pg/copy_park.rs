@@ -95,11 +95,13 @@ pub(super) unsafe fn drain(c: *mut Copy) {
             return;
         }
         copy_leaf::flush_all(c);
-        copy_demand::make(c.cast());
-        copy_route::refresh(c);
         let p = &raw mut (*c).parked;
         let cstate = (*c).cstate;
         let (line, line_valid) = ((*cstate).cur_lineno, (*cstate).line_buf_valid);
+        // a failure to make them is about the last row that waits
+        set_line(c, (*p).n.wrapping_sub(1), line, line_valid);
+        copy_demand::make(c.cast());
+        copy_route::refresh(c);
         let query_memory = CurrentMemoryContext;
         let slot = (*c).slot;
         let mut i = 0;
@@ -112,9 +114,7 @@ pub(super) unsafe fn drain(c: *mut Copy) {
             raw::heap_deform_tuple(tuple, desc, (*slot).tts_values, (*slot).tts_isnull);
             raw::ExecStoreVirtualTuple(slot);
             (*slot).tts_tableOid = (*(*c).rel).rd_id;
-            (*cstate).cur_lineno = *(*p).lines.add(i);
-            // its text is at hand only for the line that was read last
-            (*cstate).line_buf_valid = line_valid && (*cstate).cur_lineno == line;
+            set_line(c, i, line, line_valid);
             let leaf = copy_route::leaf(c);
             let leaf = if leaf.is_null() {
                 copy_route::find(c, -1)
@@ -131,6 +131,16 @@ pub(super) unsafe fn drain(c: *mut Copy) {
         raw::MemoryContextReset((*p).memory);
         (*p).n = 0;
         (*p).bytes = 0;
+    }
+}
+
+/// Errors from here on are about a parked row. Its text is at hand only if it was read last.
+unsafe fn set_line(c: *mut Copy, i: usize, last: u64, last_valid: bool) {
+    // SAFETY: i is below the number of parked rows
+    unsafe {
+        let cstate = (*c).cstate;
+        (*cstate).cur_lineno = *(*c).parked.lines.add(i);
+        (*cstate).line_buf_valid = last_valid && (*cstate).cur_lineno == last;
     }
 }
 

@@ -54,9 +54,7 @@ pub(super) unsafe fn read_all(c: *mut Copy) {
         raw::ExecDropSingleTupleTableSlot((*c).slot);
         raw::pfree(values.cast());
         raw::pfree(nulls.cast());
-        if !(*estate).es_partition_directory.is_null() {
-            raw::DestroyPartitionDirectory((*estate).es_partition_directory);
-        }
+        // lets go of the table's partitions, too
         raw::FreeExecutorState(estate);
         (*c).slot = std::ptr::null_mut();
         (*c).estate = std::ptr::null_mut();

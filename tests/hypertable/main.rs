@@ -3,5 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod copy;
+mod copy_errors;
+mod copy_triggers;
 mod newer;
 mod settings;
