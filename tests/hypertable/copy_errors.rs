@@ -194,11 +194,18 @@ fn row_security_freeze_and_read_only_are_refused() {
     assert!(said.contains("Ok(5)"), "{said}");
     let freeze = Case {
         name: "r_freeze",
-        copy: "COPY t FROM STDIN (FREEZE)",
         data: ROWS,
         ..Case::default()
     };
-    assert!(same(freeze).contains("cannot perform COPY FREEZE on a partitioned table"));
+    // by psql: the error comes right after the server asked for data, which the driver does not expect
+    let mut refused = [Kind::Native, Kind::Made, Kind::Missing].map(|kind| {
+        drop(table(&freeze, kind));
+        let sql = "COPY t FROM STDIN (FREEZE);\n2024-01-02\t1\tx\n\\.\n";
+        SERVER.try_psql(&database(&freeze, kind), sql).unwrap_err()
+    });
+    assert!(refused[0].contains("cannot perform COPY FREEZE on a partitioned table"));
+    refused.sort();
+    assert_eq!(refused[0], refused[2]);
     let thawed = Case {
         name: "r_thawed",
         copy: "COPY t FROM STDIN (FREEZE false)",
