@@ -37,7 +37,8 @@ impl Noun for OnDemand {
     fn make(&self, relation: Oid, indexes: &[i64]) -> Result<u32> {
         let h = chunks::hypertable(relation)?;
         let mut made = 0;
-        for indexes in indexes.chunks(chunks::MAX_PER_STATEMENT as usize) {
+        let limit = settings::need(relation)?.max_chunks_per_statement;
+        for indexes in indexes.chunks(usize::try_from(limit).unwrap_or(1)) {
             made += chunks::make_missing(&h, indexes, "on_demand")?.len();
         }
         warn_of_many(&h, made)?;

@@ -181,3 +181,18 @@ pub fn current_user() -> pg_sys::Oid {
     // SAFETY: a plain global
     unsafe { pg_sys::GetUserId() }
 }
+
+/// Tells all sessions that something about the relation changed: also what they keep in caches of ours.
+pub fn invalidate(relation: pg_sys::Oid) {
+    // SAFETY: legal for any relation that exists; a missing one raises an error
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) }
+}
+
+/// True for types whose values can be hashed by a default operator class.
+pub fn can_hash(typ: pg_sys::Oid) -> bool {
+    // SAFETY: the type cache answers for any type that exists; its entries live as long as the session
+    unsafe {
+        let entry = pg_sys::lookup_type_cache(typ, pg_sys::TYPECACHE_HASH_OPFAMILY as i32);
+        (*entry).hash_opf != pg_sys::InvalidOid
+    }
+}

@@ -8,3 +8,4 @@ mod copy_errors;
 mod copy_triggers;
 mod newer;
 mod settings;
+mod storm;
