@@ -94,7 +94,8 @@ pub fn ensure_schema() -> Result<()> {
     }
 }
 
-fn free_name(h: &Hypertable, lo: Edge) -> Result<String> {
+/// The name of a chunk that begins there, not taken by a chunk that was kept.
+pub fn free_name(h: &Hypertable, lo: Edge) -> Result<String> {
     for attempt in 1.. {
         let name = bounds::chunk_name(&h.table.name, h.id, lo, h.grid.key, attempt);
         let taken = spi::read_one(NAME_TAKEN, &[SCHEMA.into(), name.as_str().into()], |r| {
@@ -246,8 +247,9 @@ fn newest_data(h: &Hypertable, chunks: &[Chunk]) -> Result<Option<i64>> {
         }
         if has_rows(c)? {
             return Ok(match c.range {
-                (Edge::At(lo), _) => Some(lo),
+                // its end: a chunk may be many intervals wide
                 (_, Edge::At(hi)) => Some(hi.saturating_sub(1)),
+                (Edge::At(lo), _) => Some(lo),
                 _ => None,
             });
         }

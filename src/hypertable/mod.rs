@@ -5,6 +5,7 @@
 
 pub mod api;
 mod attach;
+mod attach_old;
 pub mod bounds;
 pub mod bucket;
 mod buckets;
@@ -23,6 +24,7 @@ mod ident_list;
 mod info;
 pub mod key;
 mod lens;
+mod online;
 mod place;
 mod refuse;
 mod remake;

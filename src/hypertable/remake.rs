@@ -133,7 +133,7 @@ fn check_rows(request: &Request, s: &Subject, has_rows: bool, nulls: i64) -> Res
     Ok(())
 }
 
-fn new_table(s: &Subject) -> Result<NewTable> {
+pub fn new_table(s: &Subject) -> Result<NewTable> {
     let tablespace = spi::write_one(
         "SELECT t.spcname::text FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE c.oid = $1",
         &[s.table.oid.into()],
@@ -166,7 +166,7 @@ impl Work<'_> {
         for step in steps {
             match step {
                 Step::Run(statement) => run(self.s, &statement)?,
-                Step::Identity(identity) => self.identity(&identity)?,
+                Step::Identity(i) => identity(&self.s.target, &self.old, &i)?,
                 Step::Register => {
                     let relation = relation_named(self.s)?;
                     as_extension_owner(|| carry::strip_privileges(relation))?;
@@ -179,44 +179,6 @@ impl Work<'_> {
             }
         }
         Ok((id, rows))
-    }
-
-    fn identity(&self, i: &convert::Identity) -> Result<()> {
-        let old = convert::old_name(self.old_sequence(i)?);
-        let (schema, name) = (quote_ident(&i.schema), quote_ident(&i.sequence));
-        as_extension_owner(|| {
-            let made = spi::write_one(
-                "SELECT pg_get_serial_sequence($1, $2)",
-                &[self.s.target.as_str().into(), i.column.as_str().into()],
-                |r| r.need::<String>(1),
-            )?
-            .ok_or_else(|| Error::internal("an identity column lost its sequence"))?;
-            if made != format!("{schema}.{name}") {
-                spi::execute(&format!("ALTER SEQUENCE {made} RENAME TO {name}"), &[])?;
-            }
-            spi::execute(
-                &format!(
-                    "SELECT setval('{schema}.{name}'::regclass, last_value, is_called) FROM {schema}.{old}"
-                ),
-                &[],
-            )?;
-            let oid = spi::write_one(
-                "SELECT $1::regclass::oid",
-                &[format!("{schema}.{name}").into()],
-                |r| r.need::<pg_sys::Oid>(1),
-            )?;
-            oid.map_or(Ok(()), carry::strip_privileges)
-        })
-    }
-
-    fn old_sequence(&self, i: &convert::Identity) -> Result<u32> {
-        spi::write_one(
-            "SELECT pg_get_serial_sequence($1, $2)::regclass::oid",
-            &[self.old.as_str().into(), i.column.as_str().into()],
-            |r| r.need::<pg_sys::Oid>(1),
-        )?
-        .map(pg_sys::Oid::to_u32)
-        .ok_or_else(|| Error::internal("the old identity sequence vanished"))
     }
 
     fn make_chunks(&self) -> Result<()> {
@@ -254,6 +216,45 @@ impl Work<'_> {
     }
 }
 
+/// The sequence of an identity column of the new table gets the name, value and rights of the old one's.
+pub fn identity(target: &str, old_table: &str, i: &convert::Identity) -> Result<()> {
+    let old = convert::old_name(old_sequence(old_table, i)?);
+    let (schema, name) = (quote_ident(&i.schema), quote_ident(&i.sequence));
+    as_extension_owner(|| {
+        let made = spi::write_one(
+            "SELECT pg_get_serial_sequence($1, $2)",
+            &[target.into(), i.column.as_str().into()],
+            |r| r.need::<String>(1),
+        )?
+        .ok_or_else(|| Error::internal("an identity column lost its sequence"))?;
+        if made != format!("{schema}.{name}") {
+            spi::execute(&format!("ALTER SEQUENCE {made} RENAME TO {name}"), &[])?;
+        }
+        spi::execute(
+            &format!(
+                "SELECT setval('{schema}.{name}'::regclass, last_value, is_called) FROM {schema}.{old}"
+            ),
+            &[],
+        )?;
+        let oid = spi::write_one(
+            "SELECT $1::regclass::oid",
+            &[format!("{schema}.{name}").into()],
+            |r| r.need::<pg_sys::Oid>(1),
+        )?;
+        oid.map_or(Ok(()), carry::strip_privileges)
+    })
+}
+
+fn old_sequence(old_table: &str, i: &convert::Identity) -> Result<u32> {
+    spi::write_one(
+        "SELECT pg_get_serial_sequence($1, $2)::regclass::oid",
+        &[old_table.into(), i.column.as_str().into()],
+        |r| r.need::<pg_sys::Oid>(1),
+    )?
+    .map(pg_sys::Oid::to_u32)
+    .ok_or_else(|| Error::internal("the old identity sequence vanished"))
+}
+
 /// A value inside a range.
 fn inside(range: Range) -> i64 {
     match range {
@@ -263,7 +264,7 @@ fn inside(range: Range) -> i64 {
     }
 }
 
-fn run(s: &Subject, statement: &Statement) -> Result<()> {
+pub fn run(s: &Subject, statement: &Statement) -> Result<()> {
     let settings = SettingScope::new();
     if !statement.tablespace.is_empty() {
         settings.set("default_tablespace", &quote_ident(&statement.tablespace));

@@ -4,4 +4,5 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod newer;
+mod online;
 mod settings;

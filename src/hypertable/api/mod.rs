@@ -3,6 +3,7 @@
 mod chunks;
 mod clients;
 mod create;
+mod life;
 mod ops;
 mod sizes;
 mod time;
