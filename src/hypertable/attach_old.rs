@@ -5,13 +5,12 @@
 //! and writers go on); the swap (AccessExclusiveLock on the table and what is linked to it, catalog work
 //! only: PostgreSQL takes the CHECK for a proof and adopts indexes and foreign keys that fit).
 
-use super::bounds::{Edge, Range, Width};
-use super::calendar::DAY_US;
+use super::attach_range::{parse_range, range, range_text};
+use super::bounds::{Edge, Range};
 use super::convert::{self, Phase, Statement, Step};
-use super::create::{Subject, one, relation_named};
-use super::key::KeyType;
-use super::{carry, catalog, chunks, remake};
-use crate::error::{Error, Kind, Result};
+use super::create::{Request, Subject, one, relation_named};
+use super::{carry, catalog, chunks, extras, make, remake, unique};
+use crate::error::Result;
 use crate::pg::catalog::{quote_ident, quote_literal, quote_qualified};
 use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
@@ -19,7 +18,14 @@ use crate::pg::spi;
 /// The CHECK of the range. Its comment says the range; it goes with the swap.
 pub const CHECK: &str = "strata_online";
 
-const EDGE: &str = "SELECT {e}, {f} FROM (SELECT {k} AS k FROM ONLY {t} WHERE {k} IS NOT NULL ORDER BY {k} {o} LIMIT 1) x";
+/// The CHECKs that a conversion adds, besides [`CHECK`].
+const RULES: [&str; 3] = [extras::V7_CHECK, extras::ORDER_CHECK, make::END_CHECK];
+
+const OPEN: &str = "
+SELECT c.conname::text FROM pg_constraint c
+WHERE c.conrelid = $1 AND c.contype = 'c' AND NOT c.convalidated AND c.conname::text = ANY ($2) ORDER BY 1";
+const EXISTS: &str = "
+SELECT EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = $1 AND c.conname = $2::name)";
 
 const STATE: &str = "
 SELECT c.convalidated, COALESCE(obj_description(c.oid, 'pg_constraint'), ''), c.conkey = ARRAY[a.attnum]
@@ -66,32 +72,6 @@ pub enum Prepared {
     Foreign,
 }
 
-/// An edge as it stands in the comment.
-fn edge_text(edge: Edge) -> String {
-    edge.value().map_or("-".into(), |v| v.to_string())
-}
-
-/// `range <lo> <hi>`, `-` for an open end.
-#[must_use]
-pub fn range_text((lo, hi): Range) -> String {
-    format!("range {} {}", edge_text(lo), edge_text(hi))
-}
-
-/// Reads [`range_text`].
-#[must_use]
-pub fn parse_range(text: &str) -> Option<Range> {
-    let mut words = text.strip_prefix("range ")?.split(' ');
-    let edge = |word: &str, open: Edge| match word {
-        "-" => Some(open),
-        v => v.parse().ok().map(Edge::At),
-    };
-    let range = (
-        edge(words.next()?, Edge::Min)?,
-        edge(words.next()?, Edge::Max)?,
-    );
-    (words.next().is_none() && range.0 < range.1).then_some(range)
-}
-
 /// What an earlier, interrupted conversion left.
 pub fn prepared(s: &Subject) -> Result<Prepared> {
     let found = spi::write_one(STATE, &[s.table.oid.into(), s.key.as_str().into()], |r| {
@@ -108,89 +88,9 @@ pub fn prepared(s: &Subject) -> Result<Prepared> {
     })
 }
 
-fn as_number(key: KeyType) -> (&'static str, &'static str) {
-    match key {
-        KeyType::Int2 | KeyType::Int4 | KeyType::Int8 => ("k::int8", "true"),
-        KeyType::Date => ("(k - DATE '2000-01-01')::int8", "isfinite(k)"),
-        KeyType::Timestamp | KeyType::TimestampTz => (
-            "CASE WHEN isfinite(k) THEN (extract(epoch FROM k) * 1000000)::int8 - 946684800000000 ELSE 0 END",
-            "isfinite(k)",
-        ),
-        KeyType::Uuid => (
-            "('x' || encode(substr(uuid_send(k), 1, 6), 'hex'))::bit(48)::int8 * 1000 - 946684800000000",
-            "true",
-        ),
-    }
-}
-
-/// Least or greatest key. By an index on the key in no time, else by reading the table; as the extension's
-/// owner, whom no policy hides a row from, with built-in functions only.
-fn outermost(s: &Subject, order: &str) -> Result<Option<i64>> {
-    let (expression, finite) = as_number(s.grid.key);
-    // the date of an infinity has no number
-    let expression = match s.grid.key {
-        KeyType::Date => format!("CASE WHEN isfinite(k) THEN {expression} ELSE 0 END"),
-        _ => expression.to_string(),
-    };
-    let sql = EDGE
-        .replace("{e}", &expression)
-        .replace("{f}", finite)
-        .replace("{k}", &quote_ident(&s.key))
-        .replace("{t}", &s.target)
-        .replace("{o}", order);
-    let found = as_extension_owner(|| {
-        spi::write_one(&sql, &[], |r| Ok((r.need::<i64>(1)?, r.need::<bool>(2)?)))
-    })?;
-    match found {
-        Some((_, false)) => Err(Error::new(
-            Kind::DatetimeOverflow,
-            format!(
-                "column \"{}\" of table \"{}\" contains infinite values, which no chunk can hold",
-                s.key, s.table.name
-            ),
-        )),
-        Some((value, true)) => Ok(Some(value)),
-        None => Ok(None),
-    }
-}
-
-/// The range of the chunk that the table will be: from a boundary at or below its first row to one that
-/// new rows do not reach while the conversion runs. One interval ahead at least, and a day of time or a
-/// tenth of the numbers.
-pub fn range(s: &Subject) -> Result<Range> {
-    let (first, last) = (outermost(s, "ASC")?, outermost(s, "DESC")?);
-    let (grid, now) = (s.grid, chunks::now_of(s.grid.key));
-    let head = last.max(now).unwrap_or(0);
-    let tail = first.or(now).unwrap_or(0);
-    let day = if grid.key == KeyType::Date { 1 } else { DAY_US };
-    let width = match grid.width {
-        Width::Units(n) => n,
-        Width::Months(m) => i64::from(m).saturating_mul(31 * day),
-    };
-    let spare = match now {
-        Some(_) => day,
-        None => head.saturating_sub(tail) / 10,
-    };
-    let until = head.saturating_add(width.max(spare));
-    Ok((
-        grid.range(grid.index(tail))?.0,
-        grid.range(grid.index(until))?.1,
-    ))
-}
-
-/// True when new rows will soon come to the end of the range that an interrupted conversion chose.
-pub fn outgrown(s: &Subject, range: Range) -> Result<bool> {
-    let Edge::At(end) = range.1 else {
-        return Ok(false);
-    };
-    let head = outermost(s, "DESC")?
-        .max(chunks::now_of(s.grid.key))
-        .unwrap_or(0);
-    Ok(s.grid.index(head) >= s.grid.index(end.saturating_sub(1)))
-}
-
-/// Refuses rows outside of the range from now on. AccessExclusiveLock on the table for a moment.
-pub fn add_check(s: &Subject, range: Range) -> Result<()> {
+/// Refuses rows outside of the range from now on, and those that break the rules of the hypertable.
+/// AccessExclusiveLock on the table for a moment.
+pub fn add_check(request: &Request, s: &Subject, range: Range) -> Result<()> {
     let (key, target) = (quote_ident(&s.key), &s.target);
     let mut condition = format!("{key} IS NOT NULL");
     if range.0 != Edge::Min {
@@ -199,11 +99,12 @@ pub fn add_check(s: &Subject, range: Range) -> Result<()> {
     if range.1 != Edge::Max {
         condition += &format!(" AND {key} < {}", range.1.sql(s.grid.key));
     }
+    let mut checks = vec![format!("CONSTRAINT {CHECK} CHECK ({condition})")];
+    checks.extend(missing_rules(request, s, range)?);
     as_extension_owner(|| {
-        spi::execute(
-            &format!("ALTER TABLE {target} ADD CONSTRAINT {CHECK} CHECK ({condition}) NOT VALID"),
-            &[],
-        )?;
+        for check in checks {
+            spi::execute(&format!("ALTER TABLE {target} ADD {check} NOT VALID"), &[])?;
+        }
         let comment = quote_literal(&range_text(range));
         spi::execute(
             &format!("COMMENT ON CONSTRAINT {CHECK} ON {target} IS {comment}"),
@@ -213,24 +114,55 @@ pub fn add_check(s: &Subject, range: Range) -> Result<()> {
     Ok(())
 }
 
-/// Takes the CHECK off again. AccessExclusiveLock on the table for a moment.
-pub fn drop_check(table: &str) -> Result<()> {
-    let sql = format!("ALTER TABLE {table} DROP CONSTRAINT {CHECK}");
+/// Rules of the hypertable and of a chunk with this range that the table does not have.
+pub fn missing_rules(request: &Request, s: &Subject, range: Range) -> Result<Vec<String>> {
+    let mut missing = extras::checks(request, s)?;
+    if let Some(end) = &request.end_column
+        && let Some(check) = make::end_check(end, range, s.grid.key)
+        && spi::write_one(EXISTS, &[s.table.oid.into(), make::END_CHECK.into()], |r| {
+            r.need::<bool>(1)
+        })? != Some(true)
+    {
+        missing.push(check);
+    }
+    Ok(missing)
+}
+
+/// Names of our CHECKs on the table that are not validated.
+pub fn open_checks(s: &Subject) -> Result<Vec<String>> {
+    let names: Vec<&str> = RULES.iter().copied().chain([CHECK]).collect();
+    spi::write(OPEN, &[s.table.oid.into(), names.into()], |r| r.need(1))
+}
+
+/// Takes our CHECKs off again, but for those rules that all rows keep. AccessExclusiveLock on the table
+/// for a moment.
+pub fn drop_checks(s: &Subject) -> Result<()> {
+    let mut names = open_checks(s)?;
+    names.extend([CHECK, make::END_CHECK].map(String::from));
+    for name in names {
+        drop_check(&s.target, &name)?;
+    }
+    Ok(())
+}
+
+fn drop_check(table: &str, name: &str) -> Result<()> {
+    let sql = format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}");
     as_extension_owner(|| spi::execute(&sql, &[]))?;
     Ok(())
 }
 
 /// Reads all rows. ShareUpdateExclusiveLock: readers and writers go on.
 pub fn validate(s: &Subject) -> Result<()> {
-    let sql = format!("ALTER TABLE {} VALIDATE CONSTRAINT {CHECK}", s.target);
-    as_extension_owner(|| spi::execute(&sql, &[]))?;
-    Ok(())
+    let open = open_checks(s)?;
+    as_extension_owner(|| {
+        for name in open {
+            let sql = format!("ALTER TABLE {} VALIDATE CONSTRAINT {name}", s.target);
+            spi::execute(&sql, &[])?;
+        }
+        Ok(())
+    })
 }
 
-#[allow(
-    dead_code,
-    reason = "for create_hypertable with migrate_data above the limit"
-)]
 /// Whether foreign keys of other tables to this one are checked within the swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Incoming {
@@ -242,11 +174,14 @@ pub enum Incoming {
 /// Puts a partitioned table in the place of the table, and the table into it as a chunk. The caller holds
 /// AccessExclusiveLock on the table and everything linked to it, has found no blocker, and the CHECK is
 /// validated. Returns the number of the hypertable.
-pub fn swap(s: &Subject, range: Range, incoming: Incoming) -> Result<i32> {
+pub fn swap(request: &Request, s: &Subject, range: Range, incoming: Incoming) -> Result<i32> {
     // comments are carried over; that of our CHECK is not one of the user
     let uncomment = format!("COMMENT ON CONSTRAINT {CHECK} ON {} IS NULL", s.target);
     as_extension_owner(|| spi::execute(&uncomment, &[]))?;
-    let carried = carry::capture(s.table.oid, &s.target)?;
+    // no unique key is changed on this way: the caller has found that all of them contain the key
+    let keys = extras::key_columns(request, s);
+    let conflicts = unique::conflicts(s.table.oid, &keys, unique::Action::Error)?;
+    let carried = carry::capture(s.table.oid, &s.target, &conflicts)?;
     let old = quote_qualified(&s.table.schema, &convert::old_name(s.table.oid.to_u32()));
     let mut id = 0;
     let mut attached = false;
@@ -270,7 +205,7 @@ pub fn swap(s: &Subject, range: Range, incoming: Incoming) -> Result<i32> {
                 let relation = relation_named(s)?;
                 as_extension_owner(|| carry::strip_privileges(relation))?;
                 let options = Some(carried.options.clone()).filter(|o| !o.is_empty());
-                id = catalog::add_hypertable(relation, s.grid, options)?;
+                id = extras::enroll(request, s, relation, options, None)?;
                 strip(s, &old)?;
             }
             Step::MakeChunks | Step::MoveRows | Step::FinishChunks => {}
@@ -297,11 +232,9 @@ fn deferred(mut statement: Statement, incoming: Incoming) -> Statement {
 /// Makes the old table bare enough for a chunk.
 fn strip(s: &Subject, old: &str) -> Result<()> {
     as_extension_owner(|| {
-        // the new table got it with the other CHECKs
-        spi::execute(
-            &format!("ALTER TABLE {} DROP CONSTRAINT {CHECK}", s.target),
-            &[],
-        )?;
+        // the new table got those of the chunk with the other CHECKs
+        drop_check(&s.target, CHECK)?;
+        drop_check(&s.target, make::END_CHECK)?;
         for sql in spi::write(STRIP, &[s.table.oid.into(), old.into()], |r| {
             r.need::<String>(2)
         })? {
@@ -331,7 +264,7 @@ fn attach(s: &Subject, old: &str, range: Range) -> Result<()> {
     );
     // an index that the old table lacks would be built here, by expressions of the owner: core runs them so
     super::create::as_owner(s, || spi::execute(&sql, &[]))?;
-    drop_check(old)
+    drop_check(old, CHECK)
 }
 
 /// Gives the old table the place and the names of a chunk.
@@ -339,7 +272,7 @@ fn file_away(s: &Subject, old: &str, range: Range) -> Result<()> {
     let h = chunks::hypertable(relation_named(s)?)?;
     as_extension_owner(|| {
         chunks::ensure_schema()?;
-        let chunk = chunks::free_name(&h, range.0)?;
+        let chunk = make::free_name(&h, range.0)?;
         for (n, (sql, kind)) in spi::write(RENAMED, &[s.table.oid.into()], |r| {
             Ok((r.need::<String>(1)?, r.need::<String>(2)?))
         })?
@@ -368,50 +301,16 @@ fn file_away(s: &Subject, old: &str, range: Range) -> Result<()> {
 
 /// All of it in this transaction; the table stays locked while its rows are read. Returns the number of the
 /// hypertable. The caller holds AccessExclusiveLock and has found no blocker.
-#[allow(
-    dead_code,
-    reason = "for create_hypertable with migrate_data above the limit"
-)]
-pub fn convert_locked(s: &Subject) -> Result<i32> {
+pub fn convert_locked(request: &Request, s: &Subject) -> Result<i32> {
     // a transaction that has an id reads with fresh snapshots
     one::<i32>("SELECT 1")?;
     if prepared(s)? != Prepared::No {
-        drop_check(&s.target)?;
+        drop_checks(s)?;
     }
     let range = range(s)?;
-    add_check(s, range)?;
+    add_check(request, s, range)?;
     validate(s)?;
-    swap(s, range, Incoming::Validated)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_survive_their_comment() {
-        for range in [
-            (Edge::At(-5), Edge::At(7)),
-            (Edge::Min, Edge::At(0)),
-            (Edge::At(1), Edge::Max),
-            (Edge::Min, Edge::Max),
-        ] {
-            assert_eq!(parse_range(&range_text(range)), Some(range));
-        }
-    }
-
-    #[test]
-    fn other_comments_are_no_ranges() {
-        for text in [
-            "",
-            "range",
-            "range 1",
-            "range 2 1",
-            "range 1 2 3",
-            "range a 2",
-            "x 1 2",
-        ] {
-            assert_eq!(parse_range(text), None, "{text}");
-        }
-    }
+    let id = swap(request, s, range, Incoming::Validated)?;
+    chunks::premake(&chunks::hypertable(relation_named(s)?)?)?;
+    Ok(id)
 }

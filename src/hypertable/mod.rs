@@ -3,9 +3,11 @@
 //! The promise: users' tables stay ordinary PostgreSQL tables; drop the extension and they remain.
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
+mod alter;
 pub mod api;
 mod attach;
 mod attach_old;
+mod attach_range;
 pub mod bounds;
 pub mod bucket;
 mod buckets;
@@ -15,17 +17,25 @@ mod carry_sql;
 pub mod catalog;
 mod chunks;
 mod clients;
+pub mod columns;
 pub mod convert;
 mod create;
 pub mod dimension;
+mod extras;
 mod freeze;
 pub mod histogram;
 mod ident_list;
 mod info;
 pub mod key;
 mod lens;
+mod make;
+pub mod on_demand;
 mod online;
+mod patience;
 mod place;
+mod planned;
+pub mod predicate;
+mod rate;
 mod refuse;
 mod remake;
 mod select;
@@ -33,7 +43,9 @@ pub mod settings;
 mod sizes;
 mod tablespaces;
 mod target;
+mod unique;
 pub mod uuid7;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
+pub use planned::managed;
 pub use target::refuse_frozen;

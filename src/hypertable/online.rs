@@ -4,25 +4,18 @@
 use super::attach_old::{self, CHECK, Incoming, Prepared};
 use super::bounds::{Grid, Range};
 use super::chunks::ddl_settings;
-use super::create::{Subject, fill, one};
-use super::dimension::Dimension;
-use super::{catalog, chunks, refuse};
+use super::create::{Request, Subject, fill, one};
+use super::key::KeyType;
+use super::patience::{LOCK_TIMEOUT, patiently, raise};
+use super::{attach_range, catalog, chunks, extras, refuse, unique};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{check_owner, lock_relation, quote_literal, quote_qualified};
 use crate::pg::owner::{SettingScope, as_extension_owner};
 use crate::pg::session::{notice, transaction_snapshot_is_fixed};
-use crate::pg::subxact::{Caught, attempt};
-use crate::pg::{bgworker, inject, nonatomic, spi};
+use crate::pg::subxact::attempt;
+use crate::pg::{inject, nonatomic, spi};
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
-use std::time::{Duration, Instant};
-
-/// Nobody queues behind a lock request of ours for longer.
-const LOCK_TIMEOUT: &str = "200ms";
-/// Between two requests others get through.
-const PAUSE: Duration = Duration::from_millis(300);
-/// How long to try before giving up; what was done so far stays.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 // a foreign key of a partitioned table cannot be NOT VALID; one of the table itself would be checked again
 const KEYS_IN: &str = "
@@ -35,12 +28,6 @@ WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND (c.conrelid
 const NOT_VALID: &str = "
 SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', c.conrelid::regclass, c.conname), c.conname::text, c.conrelid::regclass::text
 FROM pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND NOT c.convalidated ORDER BY 1";
-
-/// What the user asked for; the table by name, since its OID changes in the middle.
-pub struct Online {
-    pub relation: pg_sys::Oid,
-    pub dimension: Dimension,
-}
 
 /// What is left to do.
 enum Next {
@@ -56,12 +43,12 @@ enum Next {
 }
 
 /// Does it. Only from a CALL outside of a transaction block; commits after each part.
-pub fn run(online: &Online) -> Result<()> {
+pub fn run(online: &Request) -> Result<()> {
     let Some(s) = first_look(online)? else {
         return finish(online.relation);
     };
     let name = s.target.clone();
-    refuse_blockers(&s)?;
+    refuse_blockers(online, &s)?;
     drop(s);
     let mut violations = 0;
     loop {
@@ -97,7 +84,7 @@ pub fn run(online: &Online) -> Result<()> {
 }
 
 /// Looks for the first and the last row without any lock that others would notice.
-fn next(online: &Online) -> Result<Next> {
+fn next(online: &Request) -> Result<Next> {
     let _settings = ddl_settings();
     let Some(s) = subject(online)? else {
         return Ok(Next::Finish(online.relation));
@@ -105,17 +92,27 @@ fn next(online: &Online) -> Result<Next> {
     Ok(match attach_old::prepared(&s)? {
         // its end is near: rows beyond would be refused before the conversion is through
         Prepared::Checked(range) | Prepared::Validated(range)
-            if attach_old::outgrown(&s, range)? =>
+            if attach_range::outgrown(&s, range)? =>
         {
             Next::Check {
-                range: attach_old::range(&s)?,
+                range: attach_range::range(&s)?,
+                replace: true,
+            }
+        }
+        // the last call asked for something else
+        Prepared::Checked(range) | Prepared::Validated(range)
+            if !attach_old::missing_rules(online, &s, range)?.is_empty() =>
+        {
+            Next::Check {
+                range,
                 replace: true,
             }
         }
         Prepared::Checked(_) => Next::Validate,
+        Prepared::Validated(_) if !attach_old::open_checks(&s)?.is_empty() => Next::Validate,
         Prepared::Validated(_) => Next::Swap,
         Prepared::No => Next::Check {
-            range: attach_old::range(&s)?,
+            range: attach_range::range(&s)?,
             replace: false,
         },
         Prepared::Foreign => {
@@ -132,7 +129,7 @@ fn next(online: &Online) -> Result<Next> {
 }
 
 /// Reads all rows. False when one lies outside of the range; then the CHECK is gone again.
-fn validated(online: &Online, name: &str) -> Result<bool> {
+fn validated(online: &Request, name: &str) -> Result<bool> {
     nonatomic::commit()?;
     let tried = nonatomic::with_snapshot(|| {
         Ok(attempt(|| {
@@ -145,22 +142,25 @@ fn validated(online: &Online, name: &str) -> Result<bool> {
         Err(caught) if caught.code == PgSqlErrorCode::ERRCODE_CHECK_VIOLATION => caught,
         Err(caught) => return raise(caught),
     };
-    let nulls = nonatomic::with_snapshot(|| {
+    let (nulls, rules) = nonatomic::with_snapshot(|| {
         let _settings = ddl_settings();
         let Some(s) = subject(online)? else {
-            return Ok(0);
+            return Ok((0, Ok(())));
         };
         let sql = fill(
             "SELECT count(*) FROM ONLY {t} WHERE {k} IS NULL",
             &s.target,
             &s.key,
         );
-        as_extension_owner(|| one::<i64>(&sql))
+        Ok((
+            as_extension_owner(|| one::<i64>(&sql))?,
+            extras::check_rows(online, &s),
+        ))
     })?;
     patiently(name, || {
         let settings = ddl_settings();
         match locked(online, &settings, false)? {
-            Some(s) => attach_old::drop_check(&s.target),
+            Some(s) => attach_old::drop_checks(&s),
             None => Ok(()),
         }
     })?;
@@ -174,18 +174,13 @@ fn validated(online: &Online, name: &str) -> Result<bool> {
             ),
         ));
     }
+    rules?;
     pgrx::debug1!("{}", caught.message);
     Ok(false)
 }
 
-/// The same error again, with its SQLSTATE.
-fn raise<T>(caught: Caught) -> Result<T> {
-    caught.raise().report(pgrx::PgLogLevel::ERROR);
-    Err(Error::internal("an error did not end the statement"))
-}
-
 /// The table as it is now; `None` when it is a hypertable.
-fn subject(online: &Online) -> Result<Option<Subject>> {
+fn subject(online: &Request) -> Result<Option<Subject>> {
     let missing = || Error::new(Kind::UndefinedTable, "the table does not exist any more");
     let table = catalog::table(online.relation)?.ok_or_else(missing)?;
     refuse::check_kind(&table)?;
@@ -223,7 +218,7 @@ fn subject(online: &Online) -> Result<Option<Subject>> {
     }))
 }
 
-fn first_look(online: &Online) -> Result<Option<Subject>> {
+fn first_look(online: &Request) -> Result<Option<Subject>> {
     if transaction_snapshot_is_fixed() {
         return Err(Error::new(
             Kind::NotSupported,
@@ -232,16 +227,28 @@ fn first_look(online: &Online) -> Result<Option<Subject>> {
         .hint("SET default_transaction_isolation = 'read committed'"));
     }
     let _settings = ddl_settings();
-    subject(online)
+    let s = subject(online)?;
+    if let Some(s) = &s {
+        extras::check(online, s)?;
+        // ids of other versions tell no time: there would be no range
+        if s.grid.key == KeyType::Uuid {
+            extras::check_rows(online, s)?;
+        }
+    }
+    Ok(s)
 }
 
 /// Everything in the way, before anything is changed and once more under the lock.
-fn refuse_blockers(s: &Subject) -> Result<()> {
+fn refuse_blockers(online: &Request, s: &Subject) -> Result<()> {
     let _settings = ddl_settings();
     let mut blockers = refuse::blockers(s.table.oid, &s.key)?;
-    // our own CHECK, not yet validated
-    let ours = format!("Constraint \"{CHECK}\" is NOT VALID");
-    blockers.retain(|b| !b.starts_with(&ours));
+    for ours in attach_old::open_checks(s)? {
+        let ours = format!("Constraint \"{ours}\" is NOT VALID");
+        blockers.retain(|b| !b.starts_with(&ours));
+    }
+    let keys = extras::key_columns(online, s);
+    let conflicts = unique::conflicts(s.table.oid, &keys, unique::Action::Error)?;
+    blockers.extend(conflicts.blockers());
     blockers.extend(spi::write(KEYS_IN, &[s.table.oid.into()], |r| {
         r.need::<String>(1)
     })?);
@@ -252,24 +259,24 @@ fn refuse_blockers(s: &Subject) -> Result<()> {
 }
 
 /// Part one, in a subtransaction with a short lock_timeout.
-fn check(online: &Online, range: Range, replace: bool) -> Result<()> {
+fn check(online: &Request, range: Range, replace: bool) -> Result<()> {
     let settings = ddl_settings();
     let Some(s) = locked(online, &settings, false)? else {
         return Ok(());
     };
     match (attach_old::prepared(&s)?, replace) {
         (Prepared::Checked(_) | Prepared::Validated(_), true) => {
-            attach_old::drop_check(&s.target)?;
+            attach_old::drop_checks(&s)?;
         }
         (Prepared::No, _) => {}
         // another session was faster: the next look says what is left
         _ => return Ok(()),
     }
-    attach_old::add_check(&s, range)
+    attach_old::add_check(online, &s, range)
 }
 
 /// The last part, in a subtransaction with a short lock_timeout.
-fn swap(online: &Online) -> Result<pg_sys::Oid> {
+fn swap(online: &Request) -> Result<pg_sys::Oid> {
     let settings = ddl_settings();
     let Some(s) = locked(online, &settings, true)? else {
         return Ok(online.relation);
@@ -284,15 +291,15 @@ fn swap(online: &Online) -> Result<pg_sys::Oid> {
         )
         .hint("call create_hypertable_online again"));
     };
-    refuse_blockers(&s)?;
-    attach_old::swap(&s, range, Incoming::Later)?;
+    refuse_blockers(online, &s)?;
+    attach_old::swap(online, &s, range, Incoming::Later)?;
     let relation = super::create::relation_named(&s)?;
     inject::point("hypertable.online.before_commit");
     Ok(relation)
 }
 
 /// The table under its lock, with all that is linked to it if need be.
-fn locked(online: &Online, settings: &SettingScope, linked: bool) -> Result<Option<Subject>> {
+fn locked(online: &Request, settings: &SettingScope, linked: bool) -> Result<Option<Subject>> {
     settings.set("lock_timeout", LOCK_TIMEOUT);
     // a transaction that has an id reads with fresh snapshots: what others committed meanwhile counts
     one::<i32>("SELECT 1")?;
@@ -304,45 +311,6 @@ fn locked(online: &Online, settings: &SettingScope, linked: bool) -> Result<Opti
         }
     }
     subject(online)
-}
-
-fn may_retry(caught: &Caught) -> bool {
-    matches!(
-        caught.code,
-        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED
-    )
-}
-
-/// Runs `f` in transactions of its own until it gets its locks, and commits.
-fn patiently<T>(name: &str, f: impl Fn() -> Result<T>) -> Result<T> {
-    let start = Instant::now();
-    loop {
-        nonatomic::commit()?;
-        let tried = nonatomic::with_snapshot(|| Ok(attempt(&f)))?;
-        let caught = match tried {
-            Ok(Ok(done)) => {
-                nonatomic::commit()?;
-                return Ok(done);
-            }
-            Ok(Err(error)) => return Err(error),
-            Err(caught) => caught,
-        };
-        if !may_retry(&caught) {
-            return raise(caught);
-        }
-        if start.elapsed() > PATIENCE {
-            return Err(Error::new(
-                Kind::LockNotAvailable,
-                format!(
-                    "table {name} was in use for {} seconds without a break",
-                    PATIENCE.as_secs()
-                ),
-            )
-            .detail("Each attempt gives up after 200 ms, so that nobody waits behind it. What was done so far stays.")
-            .hint("call create_hypertable_online again; it goes on where it stopped"));
-        }
-        bgworker::pause(PAUSE);
-    }
 }
 
 /// After the swap: chunks ahead, and a look at rows of other tables that refer to this one.

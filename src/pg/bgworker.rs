@@ -83,6 +83,14 @@ impl Handle {
         status == pg_sys::BgwHandleStatus::BGWH_STOPPED
     }
 
+    /// The process, when it runs.
+    pub fn pid(&self) -> Option<i32> {
+        let mut pid = 0;
+        // SAFETY: as above
+        let status = unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &mut pid) };
+        (status == pg_sys::BgwHandleStatus::BGWH_STARTED).then_some(pid)
+    }
+
     /// Tells the worker to end.
     pub fn terminate(&self) {
         // SAFETY: as above
@@ -108,17 +116,55 @@ unsafe extern "C-unwind" {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pg_strata_worker_main(arg: pg_sys::Datum) {
-    // SIGTERM as in an ordinary session: it ends a running query too. A handler that only sets a flag
-    // keeps `pg_ctl stop` waiting for the query. SIGINT (cancel) and SIGUSR1 are set up by the server.
+    obey_signals();
+    let database = pg_sys::Oid::from(arg.value() as u32);
+    if let Some(main) = MAIN.get() {
+        main(database, BackgroundWorker::get_extra());
+    }
+}
+
+/// SIGTERM as in an ordinary session: it ends a running query too. A handler that only sets a flag keeps
+/// `pg_ctl stop` waiting for the query. SIGINT (cancel) and SIGUSR1 are set up by the server.
+pub(super) fn obey_signals() {
     // SAFETY: both are handlers of the server, made for this use; signals are still blocked
     unsafe {
         compat::pqsignal(pg_sys::SIGTERM as i32, Some(die));
         compat::pqsignal(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
         pg_sys::BackgroundWorkerUnblockSignals();
     }
-    let database = pg_sys::Oid::from(arg.value() as u32);
-    if let Some(main) = MAIN.get() {
-        main(database, BackgroundWorker::get_extra());
+}
+
+/// Starts a worker with an entry point and an argument of its own, once; NULL-free handle in
+/// TopMemoryContext, or `None` when `max_worker_processes` is exhausted.
+pub(super) fn start_once(
+    name: &str,
+    function: &CStr,
+    argument: u32,
+) -> Option<*mut pg_sys::BackgroundWorkerHandle> {
+    let function = function.to_str().ok()?;
+    // SAFETY: MyProcPid is a plain global; both pointers live on this stack
+    unsafe {
+        let builder = BackgroundWorkerBuilder::new(name)
+            .set_type(name)
+            .set_library("pg_strata")
+            .set_function(function)
+            .set_argument(Some(pg_sys::Datum::from(argument)))
+            .enable_spi_access()
+            .set_start_time(BgWorkerStartTime::RecoveryFinished)
+            .set_restart_time(None)
+            .set_notify_pid(pg_sys::MyProcPid);
+        let mut worker = pg_sys::BackgroundWorker::from(&builder);
+        let mut handle = std::ptr::null_mut();
+        let started = PgMemoryContexts::TopMemoryContext
+            .switch_to(|_| pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle));
+        started.then_some(handle)
+    }
+}
+
+/// Sets a setting for the rest of this process's life; outside of transactions.
+pub(super) fn set_for_life(name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) {
+        override_setting(&name, &value);
     }
 }
 
@@ -156,6 +202,44 @@ fn override_setting(name: &CStr, value: &CStr) {
     }
 }
 
+/// Connects as `role`, with the settings that the role and the database have. `flags` of
+/// [`compat::nologin_flags`] for a role that may not log in.
+pub fn connect_as(database: pg_sys::Oid, role: pg_sys::Oid, flags: u32, application: &str) {
+    if let Ok(application) = CString::new(application) {
+        override_setting(c"application_name", &application);
+    }
+    // SAFETY: called once, in a worker that is not connected yet
+    unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(database, role, flags) }
+}
+
+/// Limits waits for locks from now on in this process; 0 for no limit. Unlike a SET of a transaction it
+/// holds through the commits inside of a statement.
+pub fn limit_lock_waits(timeout_ms: u32) {
+    if let Ok(value) = CString::new(timeout_ms.to_string()) {
+        // SAFETY: both strings are NUL terminated
+        unsafe {
+            pg_sys::SetConfigOption(
+                c"lock_timeout".as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+            );
+        }
+    }
+}
+
+/// Drops a cancel that arrived after the work that it was meant for.
+pub fn forget_cancel() {
+    // SAFETY: a word that signal handlers set
+    unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) }
+}
+
+/// Puts settings back to what they were when this process connected: for use after code of users.
+pub fn reset_settings() {
+    // SAFETY: outside of a transaction, as RESET ALL in autocommit
+    unsafe { pg_sys::ResetAllOptions() }
+}
+
 /// Shows `what` as running in pg_stat_activity.
 pub fn report_active(what: &str) {
     if let Ok(what) = CString::new(what) {
@@ -176,8 +260,9 @@ pub fn report_idle() {
     }
 }
 
-/// Sleeps until woken or until `timeout` is over; ends the process when it was told to.
-pub fn wait(timeout: Duration) {
+/// Sleeps until woken or until `timeout` is over; ends the process when it was told to. True when
+/// postgresql.conf was read again.
+pub fn wait(timeout: Duration) -> bool {
     wait_latch(timeout);
     // SAFETY: plain words that signal handlers set. Outside of a transaction a cancel means nothing,
     // and would raise an error that nobody awaits
@@ -188,7 +273,7 @@ pub fn wait(timeout: Duration) {
         (&raw mut pg_sys::QueryCancelPending).write_volatile(0);
     }
     pgrx::check_for_interrupts!();
-    reload_settings();
+    reload_settings()
 }
 
 /// Sleeps a little inside of a running statement, which a cancel or shutdown may end.
@@ -212,14 +297,16 @@ fn wait_latch(timeout: Duration) {
     }
 }
 
-/// Reads postgresql.conf again when the server was told to.
-pub fn reload_settings() {
+/// Reads postgresql.conf again when the server was told to; true if so.
+pub fn reload_settings() -> bool {
     // SAFETY: the flag is a plain word that the SIGHUP handler sets
     unsafe {
-        if (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0 {
+        let told = (&raw const pg_sys::ConfigReloadPending).read_volatile() != 0;
+        if told {
             (&raw mut pg_sys::ConfigReloadPending).write_volatile(0);
             pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
         }
+        told
     }
 }
 
@@ -262,6 +349,9 @@ pub fn transaction<T>(f: impl FnOnce() -> Result<T>) -> std::result::Result<T, C
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
+            // a process that is connected as a role has the role's defaults
+            pg_sys::XactReadOnly = false;
+            pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
         let out = f()?;

@@ -273,3 +273,34 @@ pub unsafe fn lock_held(tag: &pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE) -> bool {
         pg_sys::LockHeldByMe(tag, mode, false)
     }
 }
+
+/// Runs a portal to its end as a statement of the top level.
+///
+/// # Safety
+/// The portal must have been started; `dest` must be a receiver.
+pub unsafe fn run_top_level_portal(portal: pg_sys::Portal, dest: *mut pg_sys::DestReceiver) {
+    let all = std::ffi::c_long::MAX;
+    let none = std::ptr::null_mut();
+    #[cfg(not(feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::PortalRun(portal, all, true, true, dest, dest, none);
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::PortalRun(portal, all, true, dest, dest, none);
+    }
+}
+
+/// Flags for a worker that connects as a role which may not log in; `None` where that is impossible.
+pub fn nologin_flags() -> Option<u32> {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    {
+        None
+    }
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    {
+        Some(pg_sys::BGWORKER_BYPASS_ROLELOGINCHECK)
+    }
+}

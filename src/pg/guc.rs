@@ -7,6 +7,9 @@ use std::ffi::CString;
 /// Filters are evaluated inside the SQLite file where that is exact (any user; for tests).
 pub static COLD_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 
+/// Key ranges that follow from now() and time_bucket, and ordered scans in windows (any user).
+pub static PLANNER: GucSetting<bool> = GucSetting::<bool>::new(true);
+
 /// Directory of the built-in cold store, relative to the data directory or absolute (superuser).
 pub static COLD_DIRECTORY: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"strata_cold"));
@@ -26,6 +29,9 @@ pub static MOVE_LIMIT_MB: GucSetting<i32> = GucSetting::<i32>::new(64);
 /// Pause between two rounds of a database worker, in seconds (postgresql.conf).
 pub static WORKER_INTERVAL_S: GucSetting<i32> = GucSetting::<i32>::new(60);
 
+/// Jobs of one database that run at once (postgresql.conf).
+pub static MAX_RUNNING_JOBS: GucSetting<i32> = GucSetting::<i32>::new(2);
+
 /// Armed stop points of the `inject` feature (superuser).
 pub static INJECT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -36,6 +42,14 @@ pub fn init() {
         c"Evaluates filters inside cold files where that is exact.",
         c"Off fetches all rows of a cold file and filters them locally.",
         &COLD_PUSHDOWN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"strata.planner",
+        c"Prunes chunks by now() and time_bucket, and reads ordered chunks one after another.",
+        c"Off plans hypertables as PostgreSQL does.",
+        &PLANNER,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -96,6 +110,16 @@ pub fn init() {
         86_400,
         GucContext::Sighup,
         GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.max_running_jobs",
+        c"Jobs and policies of one database that run at once.",
+        c"Each takes one of max_worker_processes; 0 runs none.",
+        &MAX_RUNNING_JOBS,
+        0,
+        256,
+        GucContext::Sighup,
+        GucFlags::default(),
     );
     #[cfg(feature = "inject")]
     GucRegistry::define_string_guc(

@@ -53,3 +53,29 @@ pub fn with_snapshot<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     }
     out
 }
+
+/// Runs one statement that may commit, such as the CALL of a procedure. Only after [`check_call`].
+pub fn call(sql: &str) -> Result<()> {
+    let sql = std::ffi::CString::new(sql).map_err(|_| Error::internal("NUL in a statement"))?;
+    // SAFETY: connect and finish are paired; an error ends both with the transaction. The options are plain
+    // data that the call only reads
+    unsafe {
+        if pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32)
+            != pg_sys::SPI_OK_CONNECT as i32
+        {
+            return Err(Error::internal("SPI_connect failed"));
+        }
+        let options = pg_sys::SPIExecuteOptions {
+            allow_nonatomic: true,
+            ..Default::default()
+        };
+        let status = pg_sys::SPI_execute_extended(sql.as_ptr(), &options);
+        pg_sys::SPI_finish();
+        if status < 0 {
+            return Err(Error::internal(format!(
+                "a call returned SPI status {status}"
+            )));
+        }
+    }
+    Ok(())
+}

@@ -19,6 +19,8 @@ struct Place {
     database: u32,
     /// address of a latch in shared memory, the same in all processes of a cluster
     latch: usize,
+    /// somebody asked for a round since the last one
+    called: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -33,6 +35,7 @@ struct Board {
 const FREE: Place = Place {
     database: 0,
     latch: 0,
+    called: false,
 };
 
 // SAFETY: the name is ours alone, and Board holds no pointer into the heap
@@ -86,6 +89,7 @@ pub fn claim(database: pg_sys::Oid) -> Claim {
             *free = Place {
                 database,
                 latch: my_latch(),
+                called: false,
             };
             Claim::Ours
         } else {
@@ -118,20 +122,32 @@ pub fn served() -> Vec<u32> {
         .collect()
 }
 
-/// Wakes the worker of `database`; false when there is none.
+/// Makes the worker of `database` begin a round; false when there is none.
 pub fn wake_worker(database: pg_sys::Oid) -> bool {
     if !available() {
         return false;
     }
     let latch = {
-        let board = BOARD.share();
-        let place = board
-            .workers
-            .iter()
-            .find(|p| p.database == database.to_u32());
-        place.map_or(0, |p| p.latch)
+        let mut board = BOARD.exclusive();
+        let database = database.to_u32();
+        let place = board.workers.iter_mut().find(|p| p.database == database);
+        place.map_or(0, |p| {
+            p.called = true;
+            p.latch
+        })
     };
     set(latch)
+}
+
+/// True when a round was asked for since the last call.
+pub fn take_call(database: pg_sys::Oid) -> bool {
+    if !available() {
+        return false;
+    }
+    let mut board = BOARD.exclusive();
+    let database = database.to_u32();
+    let place = board.workers.iter_mut().find(|p| p.database == database);
+    place.is_some_and(|p| std::mem::take(&mut p.called))
 }
 
 /// Tells the launcher that `database` may need a worker now (`None`: look at the list of databases).

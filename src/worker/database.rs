@@ -1,11 +1,13 @@
 //! The worker of one database: rounds of registered steps, as long as the extension is there.
 
-use super::{DATABASE, STEPS, list, log_failure};
+use super::{DATABASE, STEPS, WATCHES, list, log_failure};
 use crate::error::Result;
 use crate::pg::bgworker;
 use crate::pg::inject;
 use crate::pg::shmem::{self, Claim};
 use pgrx::pg_sys::Oid;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 /// What pg_extension says about us in this database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +48,9 @@ pub fn run(database: Oid) {
     bgworker::connect(Some(database), DATABASE);
     let mut claimed = false;
     let mut before = Installed::Ours;
+    let mut next_round = Instant::now();
     loop {
+        let mut nap = bgworker::interval();
         match bgworker::transaction(|| Ok(installed())) {
             Ok(Installed::No) => return,
             Ok(now) => {
@@ -56,7 +60,13 @@ pub fn run(database: Oid) {
                 }
                 claimed = true;
                 if now == Installed::Ours {
-                    round();
+                    // a job that ends wakes us too, and must not cost a whole round
+                    if shmem::take_call(database) || Instant::now() >= next_round {
+                        round();
+                        next_round = Instant::now() + nap;
+                    }
+                    let until_round = next_round.saturating_duration_since(Instant::now());
+                    nap = watch().min(until_round);
                 } else if now != before {
                     pgrx::log!("pg_strata: worker is idle: {now}");
                 }
@@ -65,8 +75,27 @@ pub fn run(database: Oid) {
             Err(error) => log_failure("looking for the extension", error),
         }
         bgworker::report_idle();
-        bgworker::wait(bgworker::interval());
+        if bgworker::wait(nap) {
+            next_round = Instant::now();
+        }
     }
+}
+
+/// Runs the watches, each in a transaction of its own; returns the shortest of their naps.
+fn watch() -> Duration {
+    let watches = WATCHES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let mut nap = bgworker::interval();
+    for (name, run) in watches {
+        bgworker::report_active(&format!("pg_strata: {name}"));
+        match bgworker::contain(run) {
+            Ok(wanted) => nap = nap.min(wanted),
+            Err(error) => log_failure(&format!("\"{name}\" of the background worker"), error),
+        }
+    }
+    nap
 }
 
 fn claim(database: Oid) -> bool {

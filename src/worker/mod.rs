@@ -10,6 +10,7 @@ mod job;
 mod launcher;
 mod leave;
 mod roster;
+mod task;
 
 use crate::error::Result;
 use crate::pg;
@@ -28,10 +29,15 @@ const JOB: &str = "pg_strata job";
 /// `backend_type` of all our processes that are connected to a database.
 const CONNECTED: [&str; 2] = [DATABASE, JOB];
 
-type Work = fn() -> Result<()>;
+/// A step or job.
+pub type Work = fn() -> Result<()>;
 type Named = Vec<(&'static str, Work)>;
+type Watch = fn() -> Result<Duration>;
+static WATCHES: Mutex<Vec<(&'static str, Watch)>> = Mutex::new(Vec::new());
 static STEPS: Mutex<Named> = Mutex::new(Vec::new());
 static JOBS: Mutex<Named> = Mutex::new(Vec::new());
+
+pub use task::{Task, register_task, start_task};
 
 /// Adds a step to the round of every database worker.
 ///
@@ -47,6 +53,11 @@ pub fn register_step(name: &'static str, run: fn() -> Result<()>) {
 /// [`crate::pg::bgworker::transaction`].
 pub fn register_job(kind: &'static str, run: fn() -> Result<()>) {
     list(&JOBS, |jobs| jobs.push((kind, run)));
+}
+
+/// The steps of a round, for places without a background worker.
+pub fn steps() -> Vec<(&'static str, Work)> {
+    list(&STEPS, |steps| steps.clone())
 }
 
 fn list<T>(registry: &Mutex<Named>, f: impl FnOnce(&mut Named) -> T) -> T {
@@ -86,6 +97,13 @@ pub fn wake_at_commit() {
     });
 }
 
+/// Adds a step that every waking of a database worker runs, before the others. It returns how long the
+/// worker may sleep at most.
+pub fn register_watch(name: &'static str, run: Watch) {
+    let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
+    watches.push((name, run));
+}
+
 /// Registers the launcher when preloading, and what every worker process of ours runs.
 pub fn init() {
     if pg::binary_upgrade() {
@@ -105,10 +123,11 @@ pub fn init() {
 }
 
 fn main(database: Oid, role: &str) {
-    match role.strip_prefix("job:") {
-        Some(kind) => job::run(database, kind),
-        None if role == "launcher" => launcher::run(),
-        None => database::run(database),
+    match role.split_once(':') {
+        Some(("job", kind)) => job::run(database, kind),
+        Some(("task", task)) => task::run(database, task),
+        _ if role == "launcher" => launcher::run(),
+        _ => database::run(database),
     }
 }
 
@@ -136,7 +155,7 @@ fn look_again() {
 }
 
 /// Writes an error of background work to the server log, and goes on.
-fn log_failure(what: &str, error: Caught) {
+pub fn log_failure(what: &str, error: Caught) {
     let mut report = ErrorReport::new(error.code, format!("{what} failed: {}", error.message), "");
     if let Some(detail) = error.detail {
         report = report.set_detail(detail);

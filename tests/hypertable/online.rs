@@ -439,3 +439,78 @@ fn a_range_that_was_outgrown_meanwhile_is_chosen_again() {
         "100000"
     );
 }
+
+#[test]
+fn the_rules_of_an_end_column_are_checked_before_the_swap() {
+    let cluster = server();
+    let db = Db::new(&cluster, "ends");
+    let mut session = db.session();
+    let call = "CALL strata.create_hypertable_online('span', strata.by_range('a', 10), end_column => 'b', logical_key => 'k')";
+    exec(
+        &mut session,
+        "CREATE TABLE span (a int, b int, k text); INSERT INTO span SELECT i, i + 5, 'k' FROM generate_series(10, 40) i;
+         INSERT INTO span VALUES (20, 19, 'wrong')",
+    );
+    fails(&mut session, call, "23514", &["before", "1"]);
+    // nothing is left of it
+    let left = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'span'::regclass";
+    assert_eq!(one(&mut session, left), "0");
+    exec(&mut session, "DELETE FROM span WHERE k = 'wrong'");
+    exec(&mut session, call);
+    assert_eq!(
+        rows(
+            &mut session,
+            "SELECT c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid), c.convalidated FROM pg_constraint c
+             JOIN pg_class r ON r.oid = c.conrelid WHERE c.contype = 'c' AND r.relname IN ('span', 'span_h1_10') ORDER BY c.conname, r.relname",
+        ),
+        "strata_chunks.span_h1_10|strata_end|CHECK ((b >= 10))|t\n\
+         span|strata_end_after_start|CHECK ((b >= a))|t\n\
+         strata_chunks.span_h1_10|strata_end_after_start|CHECK ((b >= a))|t"
+    );
+    assert_eq!(
+        rows(
+            &mut session,
+            "SELECT end_column, logical_key FROM strata.hypertables"
+        ),
+        "b|k"
+    );
+    fails(
+        &mut session,
+        "INSERT INTO span VALUES (30, 29)",
+        "23514",
+        &[],
+    );
+}
+
+#[test]
+fn above_the_limit_migrate_data_attaches_the_table_as_it_is() {
+    let cluster = server();
+    let db = with_table(&cluster, "attached");
+    let before = db.one(CONTENT);
+    let mut session = db.session();
+    let file = "SELECT pg_relation_filenode('\"Big\"')";
+    let filenode = one(&mut session, file);
+    exec(
+        &mut session,
+        "SET strata.move_limit = 0; ALTER TABLE \"Big\" ADD UNIQUE (id)",
+    );
+    let create = "SELECT rows_moved, report->>'action' FROM strata.create_hypertable('\"Big\"', strata.by_range('ts', INTERVAL '1 day'), \
+                  migrate_data => true, create_default_indexes => false, on_conflicting_unique => 'drop')";
+    fails(&mut session, create, "53400", &["unique keys"]);
+    exec(
+        &mut session,
+        "ALTER TABLE \"Big\" DROP CONSTRAINT \"Big_id_key\"",
+    );
+    exec(&mut session, &format!("BEGIN; {create}; ROLLBACK"));
+    assert_eq!(one(&mut session, file), filenode);
+    assert_eq!(rows(&mut session, create), "0|attach");
+    assert_eq!(db.one(CONTENT), before);
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT pg_relation_filenode(chunk) FROM strata.chunks ORDER BY range_start LIMIT 1"
+        ),
+        filenode
+    );
+    check_result(&db);
+}

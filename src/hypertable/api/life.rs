@@ -2,9 +2,10 @@
 
 #![allow(clippy::result_large_err, reason = "ErrorReport is what pgrx takes")]
 
+use super::super::create::Request;
 use super::super::dimension::Dimension;
-use super::super::online::{self, Online};
-use super::{later, need};
+use super::super::{online, unique};
+use super::{need, text};
 use crate::pg::nonatomic;
 use pgrx::JsonB;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -24,10 +25,16 @@ fn create_hypertable_online(
         "CALL strata.create_hypertable_online",
         "Call it outside of BEGIN ... COMMIT; create_hypertable(..., migrate_data => true) does it in one transaction.",
     )?;
-    later(end_column, "end_column", "leave it out")?;
-    later(logical_key, "logical_key", "leave it out")?;
-    Ok(online::run(&Online {
+    Ok(online::run(&Request {
         relation: need(relation, "relation")?,
         dimension: Dimension::parse(need(dimension, "dimension")?.0)?,
+        default_indexes: false,
+        if_not_exists: true,
+        migrate_data: true,
+        hash: None,
+        end_column: end_column.map(text),
+        logical_key: logical_key.map(text),
+        conflicts: unique::Action::Error,
+        dry_run: false,
     })?)
 }

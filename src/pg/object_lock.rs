@@ -1,0 +1,39 @@
+//! Locks on rows of our catalog by number, held by a session: they outlast transactions and end with the
+//! process, whatever ends it. Unlike advisory locks they are out of reach of users.
+
+use pgrx::pg_sys;
+
+const MODE: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
+
+fn tag(class: pg_sys::Oid, object: u32) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        // SAFETY: a plain global
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: class.to_u32(),
+        locktag_field3: object,
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    }
+}
+
+/// Locks `object` of the table `class` for this session; false when somebody, also this session, has it.
+/// In pg_locks it has locktype `object`.
+pub fn try_hold(class: pg_sys::Oid, object: u32) -> bool {
+    // SAFETY: the tag is valid; a session lock needs no transaction
+    let got = unsafe { pg_sys::LockAcquire(&tag(class, object), MODE, true, true) };
+    match got {
+        pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => false,
+        pg_sys::LockAcquireResult::LOCKACQUIRE_OK => true,
+        _ => {
+            release(class, object);
+            false
+        }
+    }
+}
+
+/// Ends what [`try_hold`] began.
+pub fn release(class: pg_sys::Oid, object: u32) {
+    // SAFETY: as above; a lock that is not held is a warning
+    unsafe { pg_sys::LockRelease(&tag(class, object), MODE, true) };
+}

@@ -1,0 +1,155 @@
+//! The process of one run: claims the job, runs it, notes what came of it.
+
+use super::catalog::{self, Job, Outcome};
+use super::scheduler::Tx;
+use super::{backoff, policy, resolve};
+use crate::error::{Error, Kind, Result};
+use crate::pg::owner::UserScope;
+use crate::pg::subxact::attempt;
+use crate::pg::{bgworker, inject, object_lock, spi, timeout, toplevel};
+use pgrx::PgSqlErrorCode;
+use std::time::Instant;
+
+/// Kind of the task in which a job runs.
+pub const KIND: &str = "run";
+
+/// What the argument of a task says: `<job>:<role>:<due|now>`; role 0 stands for a process that is
+/// connected as superuser.
+pub(super) fn argument(job: i32, role: u32, now: bool) -> String {
+    format!("{job}:{role}:{}", if now { "now" } else { "due" })
+}
+
+/// Runs the job that the argument names, unless it runs already, is not due any more, or is gone.
+pub(super) fn task(argument: &str) -> Result<()> {
+    let mut parts = argument.split(':');
+    let number = parts.next().and_then(|n| n.parse().ok());
+    let role = parts.next().and_then(|n| n.parse::<u32>().ok());
+    let (Some(id), Some(role)) = (number, role) else {
+        return Err(Error::internal("unreadable argument of a job"));
+    };
+    let now = parts.next() == Some("now");
+    let class = bgworker::transaction(catalog::class)?;
+    if !object_lock::try_hold(class, id as u32) {
+        return Ok(());
+    }
+    let Some(job) = bgworker::transaction(|| claim(id, role, now))? else {
+        return Ok(());
+    };
+    inject::point("queue.claimed");
+    bgworker::report_active(&format!("pg_strata: job {id} ({})", job.name));
+    let begun = Instant::now();
+    let outcome = execute(&job, role);
+    let outcome = outcome.map_err(|mut e| {
+        let most = job.max_runtime_ms;
+        if e.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+            && most > 0
+            && begun.elapsed().as_millis() as i64 >= most
+        {
+            e.message = format!("job {id} ran longer than its max_runtime");
+        }
+        e
+    });
+    inject::point("queue.ran");
+    // a cancel that came too late is for nobody; code of users may have left a role, a path
+    bgworker::forget_cancel();
+    bgworker::reset_settings();
+    note(&job, &outcome)
+}
+
+/// Takes the job for this process.
+fn claim(id: i32, role: u32, now: bool) -> Result<Option<Job>> {
+    let Some(job) = catalog::find(id)? else {
+        return Ok(None);
+    };
+    if !now && !catalog::still_due(id)? {
+        return Ok(None);
+    }
+    // the owner may have changed since the process was started
+    if role != 0 && job.owner.to_u32() != role {
+        return Ok(None);
+    }
+    catalog::begin(id)?;
+    Ok(Some(job))
+}
+
+fn execute(job: &Job, role: u32) -> Outcome {
+    let _limit = timeout::Limit::new(job.max_runtime_ms);
+    if let Some(run) = policy::runner(job) {
+        return bgworker::contain(|| Ok(run(job))).and_then(|out| out);
+    }
+    let call = bgworker::transaction(|| resolve::call(job))?;
+    if role != 0 {
+        // connected as the owner: nothing to be protected from
+        return toplevel::run(&call, None, || Ok(()));
+    }
+    // a role that may not log in, before PostgreSQL 17: no commit inside, since the next transaction would
+    // not be the owner's any more
+    bgworker::transaction(|| {
+        // nothing of the owner's is left for the commit: such an operation may not defer triggers
+        let _owner = UserScope::restricted(job.owner);
+        spi::execute(&call, &[]).map(|_| ())
+    })
+}
+
+/// Notes the end of a run, and when the next one is.
+fn note(job: &Job, outcome: &Outcome) -> Result<()> {
+    let failures = bgworker::transaction(|| catalog::finish(job.id, outcome))?;
+    let Some(failures) = failures else {
+        return Ok(()); // deleted meanwhile
+    };
+    schedule(Tx::Worker, job, outcome, failures)?;
+    if let Err(e) = outcome {
+        say_failed(job, &e.message);
+    }
+    Ok(())
+}
+
+/// One line for each failure.
+pub(super) fn say_failed(job: &Job, message: &str) {
+    pgrx::log!("pg_strata: job {} ({}) failed: {message}", job.id, job.name);
+}
+
+/// Sets the next time of a job that has ended.
+pub(super) fn schedule(tx: Tx, job: &Job, outcome: &Outcome, failures: i32) -> Result<()> {
+    if outcome.is_ok() {
+        return next_tick(tx, job);
+    }
+    if backoff::gives_up(job.max_retries, failures) {
+        tx.run(|| catalog::switch_off(job.id))?;
+        pgrx::log!(
+            "pg_strata: job {} ({}) is switched off after {failures} failures; SELECT strata.alter_job({}, scheduled => true)",
+            job.id,
+            job.name,
+            job.id
+        );
+        return next_tick(tx, job);
+    }
+    let delay = backoff::delay_us(job.retry_us, job.interval_us, failures);
+    tx.run(|| catalog::retry_in(job.id, delay))
+}
+
+pub(super) fn next_tick(tx: Tx, job: &Job) -> Result<()> {
+    let out = tx.run(|| {
+        let tried = attempt(|| catalog::to_next_tick(job.id));
+        Ok(tried.and_then(|out| out.map_err(Into::into)))
+    })?;
+    if let Err(e) = out {
+        // an unknown time zone after a restore, or a time out of range: the job must not spin
+        pgrx::log!(
+            "pg_strata: job {} ({}) has no next time on its schedule: {}",
+            job.id,
+            job.name,
+            e.message
+        );
+        tx.run(|| catalog::retry_in(job.id, job.interval_us))?;
+    }
+    Ok(())
+}
+
+/// The error of a run whose process vanished.
+pub(super) fn vanished() -> Error {
+    Error::new(
+        Kind::Internal,
+        "the process of the job ended without a result",
+    )
+}

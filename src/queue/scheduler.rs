@@ -1,0 +1,264 @@
+//! Who is run next, and who did not come back. One pass is cheap; the background worker makes one whenever
+//! it wakes, `run_maintenance` makes them until nothing is due.
+
+use super::catalog::{self, Job};
+use super::{policy, run};
+use crate::error::Result;
+use crate::pg::bgworker::{self, Handle};
+use crate::pg::{compat, guc, nonatomic, spi};
+use crate::worker::{self, Task};
+use pgrx::pg_sys::Oid;
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+/// A run that did not end this long after its max_runtime is ended by force.
+const GRACE: Duration = Duration::from_secs(10);
+/// How soon to look again when the server had no free process.
+const FULL: Duration = Duration::from_secs(1);
+const SAY_AGAIN: Duration = Duration::from_secs(600);
+const SWEEP: Duration = Duration::from_secs(3600);
+const LONGEST_NAP: Duration = Duration::from_secs(60);
+
+/// How a pass opens its transactions.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Tx {
+    /// in a background worker
+    Worker,
+    /// in a procedure that commits
+    Session,
+}
+
+impl Tx {
+    pub(super) fn run<T>(self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self {
+            Tx::Worker => Ok(bgworker::transaction(f)?),
+            Tx::Session => {
+                let out = nonatomic::with_snapshot(f)?;
+                nonatomic::commit()?;
+                Ok(out)
+            }
+        }
+    }
+}
+
+/// A process that this one has started.
+struct Running {
+    job: i32,
+    handle: Handle,
+    kill_at: Option<Instant>,
+}
+
+pub(super) struct Scheduler {
+    tx: Tx,
+    running: Vec<Running>,
+    /// jobs that this scheduler leaves alone
+    pub(super) except: Vec<i32>,
+    said_full: Option<Instant>,
+    swept: Option<Instant>,
+}
+
+/// What a pass leaves behind.
+pub(super) struct Pass {
+    /// how long to sleep at most; the end of a process wakes this one
+    pub(super) nap: Duration,
+    /// jobs that were started
+    pub(super) started: usize,
+    /// there was no free process for a job that is due
+    pub(super) full: bool,
+}
+
+thread_local! {
+    static SCHEDULER: RefCell<Scheduler> = const { RefCell::new(Scheduler::new(Tx::Worker)) };
+}
+
+/// The watch of the background worker.
+pub(super) fn watch() -> Result<Duration> {
+    SCHEDULER.with_borrow_mut(|s| {
+        s.sweep()?;
+        Ok(s.pass(&|_| true)?.nap)
+    })
+}
+
+impl Scheduler {
+    pub(super) const fn new(tx: Tx) -> Scheduler {
+        Scheduler {
+            tx,
+            running: Vec::new(),
+            except: Vec::new(),
+            said_full: None,
+            swept: None,
+        }
+    }
+
+    pub(super) fn idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Looks after the running jobs and starts those that are due and that `allowed` lets through.
+    pub(super) fn pass(&mut self, allowed: &dyn Fn(&Job) -> bool) -> Result<Pass> {
+        self.reap();
+        self.bury_orphans()?;
+        let mut pass = Pass {
+            nap: LONGEST_NAP,
+            started: 0,
+            full: false,
+        };
+        let most = usize::try_from(guc::MAX_RUNNING_JOBS.get()).unwrap_or(0);
+        let mut passed_over = Vec::new();
+        while self.running.len() < most {
+            let mut except = self.busy();
+            except.extend(&passed_over);
+            // one at a time: each start may change what is due
+            let due = self.tx.run(|| catalog::due(&except, 1))?;
+            let Some(job) = due.into_iter().next() else {
+                break;
+            };
+            if !allowed(&job) {
+                passed_over.push(job.id);
+                continue;
+            }
+            if !self.needed(&job)? {
+                run::next_tick(self.tx, &job)?;
+                passed_over.push(job.id);
+                continue;
+            }
+            if !self.start(&job)? {
+                pass.full = true;
+                self.say_full();
+                break;
+            }
+            pass.started += 1;
+        }
+        pass.nap = self.nap(most, pass.full)?;
+        Ok(pass)
+    }
+
+    fn busy(&self) -> Vec<i32> {
+        let mut busy: Vec<i32> = self.running.iter().map(|r| r.job).collect();
+        busy.extend(&self.except);
+        busy
+    }
+
+    /// A policy that cannot be asked is run, so that its error is noted where people look.
+    fn needed(&self, job: &Job) -> Result<bool> {
+        let asked = match self.tx {
+            Tx::Worker => bgworker::transaction(|| policy::needed(job)).ok(),
+            Tx::Session => Some(self.tx.run(|| policy::needed(job))?),
+        };
+        Ok(asked.unwrap_or(true))
+    }
+
+    fn start(&mut self, job: &Job) -> Result<bool> {
+        let handle = start_run(self.tx, job, false)?;
+        let Some(handle) = handle else {
+            return Ok(false);
+        };
+        let limit = u64::try_from(job.max_runtime_ms).unwrap_or(0);
+        let kill_at = (limit > 0).then(|| Instant::now() + Duration::from_millis(limit) + GRACE);
+        self.running.push(Running {
+            job: job.id,
+            handle,
+            kill_at,
+        });
+        Ok(true)
+    }
+
+    fn reap(&mut self) {
+        self.running.retain(|r| !r.handle.ended());
+        for r in &self.running {
+            if r.kill_at.is_some_and(|at| at <= Instant::now()) {
+                r.handle.terminate();
+            }
+        }
+    }
+
+    /// Notes the failure of runs whose process was killed, here or with the whole server.
+    fn bury_orphans(&mut self) -> Result<()> {
+        let mine: Vec<i32> = self.running.iter().map(|r| r.job).collect();
+        for id in self.tx.run(|| catalog::orphans(&mine))? {
+            let outcome = Err(run::vanished().into());
+            let found = self.tx.run(|| {
+                let Some(job) = catalog::find(id)? else {
+                    return Ok(None);
+                };
+                Ok(catalog::finish(id, &outcome)?.map(|failures| (job, failures)))
+            })?;
+            if let Some((job, failures)) = found {
+                run::schedule(self.tx, &job, &outcome, failures)?;
+                run::say_failed(&job, "the process of the job ended without a result");
+            }
+        }
+        Ok(())
+    }
+
+    fn nap(&self, most: usize, full: bool) -> Result<Duration> {
+        if full {
+            return Ok(FULL);
+        }
+        let mut nap = LONGEST_NAP;
+        for at in self.running.iter().filter_map(|r| r.kill_at) {
+            nap = nap.min(at.saturating_duration_since(Instant::now()));
+        }
+        if self.running.len() < most {
+            let busy = self.busy();
+            if let Some(ms) = self.tx.run(|| catalog::until_next(&busy))? {
+                // one more than asked for: the clock must have passed the time
+                let ms = u64::try_from(ms).unwrap_or(0).saturating_add(1);
+                nap = nap.min(Duration::from_millis(ms));
+            }
+        }
+        Ok(nap)
+    }
+
+    fn say_full(&mut self) {
+        if self.said_full.is_some_and(|at| at.elapsed() < SAY_AGAIN) {
+            return;
+        }
+        self.said_full = Some(Instant::now());
+        pgrx::log!("pg_strata: no free background worker for jobs; see max_worker_processes");
+    }
+
+    /// Now and then: old runs, and jobs that a restore left without a state.
+    fn sweep(&mut self) -> Result<()> {
+        if self.swept.is_some_and(|at| at.elapsed() < SWEEP) {
+            return Ok(());
+        }
+        self.swept = Some(Instant::now());
+        self.tx.run(|| {
+            catalog::complete_states()?;
+            catalog::forget_old_runs()
+        })
+    }
+}
+
+const ROLE: &str =
+    "SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE oid OPERATOR(pg_catalog.=) $1";
+
+/// Starts the process of a run; `None` when there is no free one. `now`: also when it is not due.
+pub(super) fn start_run(tx: Tx, job: &Job, now: bool) -> Result<Option<Handle>> {
+    let mut role: Option<Oid> = None;
+    let mut nologin = false;
+    if policy::runner(job).is_none() {
+        let owner = job.owner;
+        let login = tx.run(|| spi::read_one(ROLE, &[owner.into()], |r| r.need::<bool>(1)))?;
+        match login {
+            Some(true) => role = Some(owner),
+            Some(false) if compat::nologin_flags().is_some() => {
+                role = Some(owner);
+                nologin = true;
+            }
+            // such a process takes the owner's identity for the run; of a role that is gone it fails there
+            _ => {}
+        }
+    }
+    let argument = run::argument(job.id, role.map_or(0, Oid::to_u32), now);
+    Ok(worker::start_task(
+        bgworker::my_database(),
+        &Task {
+            kind: run::KIND,
+            argument: &argument,
+            role,
+            nologin,
+        },
+    ))
+}
