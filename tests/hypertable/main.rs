@@ -6,3 +6,4 @@ mod common;
 mod newer;
 mod online;
 mod settings;
+mod storm;
