@@ -7,5 +7,6 @@ mod copy;
 mod copy_errors;
 mod copy_triggers;
 mod newer;
+mod online;
 mod settings;
 mod storm;
