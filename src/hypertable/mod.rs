@@ -6,6 +6,8 @@
 mod alter;
 pub mod api;
 mod attach;
+mod attach_old;
+mod attach_range;
 pub mod bounds;
 pub mod bucket;
 mod buckets;
@@ -29,6 +31,8 @@ pub mod key;
 mod lens;
 mod make;
 pub mod on_demand;
+mod online;
+mod patience;
 mod place;
 mod planned;
 pub mod predicate;

@@ -3,6 +3,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod copy;
+mod copy_errors;
+mod copy_triggers;
 mod newer;
+mod online;
 mod settings;
 mod storm;
