@@ -10,3 +10,4 @@ mod newer;
 mod online;
 mod settings;
 mod storm;
+mod time;
