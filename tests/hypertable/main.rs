@@ -4,5 +4,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod newer;
+mod plans_fuzz;
 mod settings;
 mod storm;
