@@ -17,6 +17,16 @@ fn tag(class: pg_sys::Oid, object: u32) -> pg_sys::LOCKTAG {
     }
 }
 
+/// The tag of a relation of this database.
+pub(super) fn relation_tag(relation: pg_sys::Oid) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        locktag_field2: relation.to_u32(),
+        locktag_field3: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+        ..tag(relation, 0)
+    }
+}
+
 /// Locks `object` of the table `class` for this session; false when somebody, also this session, has it.
 /// In pg_locks it has locktype `object`.
 pub fn try_hold(class: pg_sys::Oid, object: u32) -> bool {

@@ -4,6 +4,7 @@ mod chunks;
 mod clients;
 mod create;
 mod ops;
+mod policies;
 mod sizes;
 mod time;
 mod time_zone;
