@@ -38,6 +38,8 @@ compile_error!("pg_strata needs panic = \"unwind\": PostgreSQL errors travel as 
 pub extern "C-unwind" fn _PG_init() {
     pg::init();
     cold::init();
+    hypertable::on_demand::init();
+    pg::managed::set_loader(hypertable::managed);
     worker::register_step("premake", || hypertable::premake_all().map(|_| ()));
     worker::register_step("export", cold::start_if_pending);
     worker::register_job(cold::EXPORT_JOB, cold::run_queued);

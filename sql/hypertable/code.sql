@@ -38,6 +38,55 @@ $$;
 CREATE FUNCTION strata.set_chunk_time_interval(hypertable regclass, chunk_time_interval anyelement, dimension_name name DEFAULT NULL)
 RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_chunk_time_interval_wrapper';
 
+CREATE FUNCTION strata.set_partitioning_interval(hypertable regclass, partition_interval anyelement, dimension_name name DEFAULT NULL)
+RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_chunk_time_interval_wrapper';
+
+CREATE FUNCTION strata.set_number_partitions(hypertable regclass, number_partitions integer, dimension_name name DEFAULT NULL)
+RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_number_partitions_wrapper';
+
+CREATE FUNCTION strata.set_integer_now_func(hypertable regclass, integer_now_func regproc, replace_if_exists boolean DEFAULT false)
+RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_integer_now_func_wrapper';
+
+CREATE FUNCTION strata.alter_hypertable(
+  relation regclass, premake integer DEFAULT NULL, chunk_origin timestamptz DEFAULT NULL, on_missing_chunk text DEFAULT NULL,
+  max_chunks_per_statement integer DEFAULT NULL, horizon_past interval DEFAULT NULL, horizon_future interval DEFAULT NULL,
+  drop_empty_after interval DEFAULT NULL, lock_wait interval DEFAULT NULL, chunk_grants boolean DEFAULT NULL)
+RETURNS jsonb LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'alter_hypertable_wrapper';
+
+CREATE FUNCTION strata._two_kinds(column_name name)
+RETURNS strata.dimension_info LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'two_kinds_wrapper';
+
+CREATE FUNCTION strata._disable_chunk_skipping(hypertable regclass, column_name name, if_not_exists boolean)
+RETURNS TABLE (hypertable_id integer, disabled boolean)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'disable_chunk_skipping_wrapper';
+
+CREATE FUNCTION strata.add_dimension(hypertable regclass, dimension strata.dimension_info, if_not_exists boolean DEFAULT false)
+RETURNS TABLE (dimension_id integer, created boolean)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'add_dimension_wrapper';
+
+CREATE FUNCTION strata.add_dimension(
+  hypertable regclass, column_name name, number_partitions integer DEFAULT NULL, chunk_time_interval anyelement DEFAULT NULL::bigint,
+  partitioning_func regproc DEFAULT NULL, if_not_exists boolean DEFAULT false)
+RETURNS TABLE (dimension_id integer, schema_name name, table_name name, column_name name, created boolean)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1 AS $$
+  SELECT d.dimension_id, n.nspname, c.relname, $2, d.created
+  FROM strata.add_dimension($1, CASE WHEN $3 IS NOT NULL AND $4 IS NOT NULL THEN strata._two_kinds($2)
+                                     WHEN $3 IS NULL THEN strata.by_range($2, $4, $5)
+                                     ELSE strata.by_hash($2, $3, $5) END, $6) d,
+       pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+  WHERE c.oid OPERATOR(pg_catalog.=) $1
+$$;
+
+CREATE FUNCTION strata.enable_chunk_skipping(hypertable regclass, column_name name, if_not_exists boolean DEFAULT false)
+RETURNS TABLE (column_stats_id integer, enabled boolean)
+LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'enable_chunk_skipping_wrapper';
+
+CREATE FUNCTION strata.disable_chunk_skipping(hypertable regclass, column_name name, if_not_exists boolean DEFAULT false)
+RETURNS TABLE (hypertable_id integer, column_name name, disabled boolean)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 1 AS $$
+  SELECT d.hypertable_id, $2, d.disabled FROM strata._disable_chunk_skipping($1, $2, $3) d
+$$;
+
 CREATE FUNCTION strata.premake_chunks(relation regclass, from_value "any", to_value "any")
 RETURNS SETOF regclass LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'premake_chunks_wrapper';
 
@@ -68,16 +117,18 @@ CREATE VIEW strata.hypertables WITH (security_barrier = true) AS
 SELECT n.nspname AS hypertable_schema,
        c.relname AS hypertable_name,
        pg_catalog.pg_get_userbyid(c.relowner) AS owner,
-       1::smallint AS num_dimensions,
+       (1 OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM strata.dimension d
+                                  WHERE d.hypertable_id OPERATOR(pg_catalog.=) h.id))::smallint AS num_dimensions,
        k.chunks AS num_chunks,
        false AS compression_enabled,
-       CASE WHEN t.spcname IS NULL THEN NULL ELSE ARRAY[t.spcname] END AS tablespaces,
+       CASE WHEN pg_catalog.cardinality(h.tablespaces) OPERATOR(pg_catalog.>) 0 THEN h.tablespaces
+            WHEN t.spcname IS NOT NULL THEN ARRAY[t.spcname] END AS tablespaces,
        a.attname AS primary_dimension,
        a.atttypid::pg_catalog.regtype AS primary_dimension_type,
        h.relation,
-       COALESCE(h.chunk_interval::text, h.integer_interval::text) AS chunk_interval,
-       NULL::name AS end_column,
-       NULL::name AS logical_key,
+       COALESCE(h.integer_interval::text, h.chunk_interval::text) AS chunk_interval,
+       h.end_column,
+       h.logical_key,
        h.premake,
        k.cold AS cold_chunks,
        k.hot_bytes
@@ -90,12 +141,17 @@ LEFT JOIN pg_catalog.pg_tablespace t ON t.oid OPERATOR(pg_catalog.=) c.reltables
 CROSS JOIN LATERAL (
   SELECT pg_catalog.count(*) AS chunks,
          pg_catalog.count(*) FILTER (WHERE f.cold) AS cold,
-         COALESCE(pg_catalog.sum(x.relpages::bigint) FILTER (WHERE f.cold IS NOT TRUE), 0)::bigint
+         COALESCE(pg_catalog.sum(GREATEST(x.relpages, 0)::bigint OPERATOR(pg_catalog.+) l.pages) FILTER (WHERE f.cold IS NOT TRUE), 0)::bigint
            OPERATOR(pg_catalog.*) pg_catalog.current_setting('block_size')::bigint AS hot_bytes
   FROM pg_catalog.pg_inherits i
   JOIN pg_catalog.pg_class x ON x.oid OPERATOR(pg_catalog.=) i.inhrelid
   LEFT JOIN LATERAL (SELECT true AS cold FROM strata.cold_file f WHERE f.chunk OPERATOR(pg_catalog.=) x.oid
                      AND f.state OPERATOR(pg_catalog.=) 'live' LIMIT 1) f ON true
+  CROSS JOIN LATERAL (
+    -- hash sub-partitions
+    SELECT COALESCE(pg_catalog.sum(GREATEST(y.relpages, 0)), 0) AS pages
+    FROM pg_catalog.pg_inherits j JOIN pg_catalog.pg_class y ON y.oid OPERATOR(pg_catalog.=) j.inhrelid
+    WHERE j.inhparent OPERATOR(pg_catalog.=) x.oid) l
   WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid) k
 WHERE strata._visible(c.oid);
 
@@ -115,7 +171,10 @@ SELECT n.nspname AS hypertable_schema,
        k.created_at AS chunk_creation_time,
        x.oid::pg_catalog.regclass AS chunk,
        COALESCE(k.origin, 'user') AS origin,
-       CASE WHEN i.inhdetachpending THEN 'detaching' ELSE COALESCE(f.state, 'hot') END AS state
+       CASE WHEN i.inhdetachpending THEN 'detaching'
+            WHEN f.state IS NOT NULL THEN f.state
+            WHEN k.closed_at IS NOT NULL THEN 'closed'
+            ELSE 'hot' END AS state
 FROM strata.hypertable h
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) h.relation
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -133,12 +192,44 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL strata._chunk_range(x.oid, a.atttypid) r
 WHERE strata._visible(c.oid);
 
+CREATE VIEW strata.dimensions WITH (security_barrier = true) AS
+SELECT n.nspname AS hypertable_schema,
+       c.relname AS hypertable_name,
+       d.dimension_number,
+       a.attname AS column_name,
+       a.atttypid::pg_catalog.regtype AS column_type,
+       d.dimension_type,
+       d.time_interval,
+       d.integer_interval,
+       d.integer_now_func,
+       d.num_partitions
+FROM strata.hypertable h
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) h.relation
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) c.oid
+CROSS JOIN LATERAL (
+  SELECT 1::bigint AS dimension_number, k.attname AS name, 'Time' AS dimension_type,
+         CASE WHEN h.integer_interval IS NULL THEN h.chunk_interval END AS time_interval, h.integer_interval,
+         (SELECT f.proname FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.=) h.integer_now_func) AS integer_now_func,
+         NULL::smallint AS num_partitions
+  FROM pg_catalog.pg_attribute k
+  WHERE k.attrelid OPERATOR(pg_catalog.=) c.oid AND k.attnum OPERATOR(pg_catalog.=) p.partattrs[0]
+  UNION ALL
+  SELECT 1 OPERATOR(pg_catalog.+) pg_catalog.row_number() OVER (ORDER BY x.id), x.column_name, 'Space',
+         NULL, NULL, NULL, x.number_partitions::smallint
+  FROM strata.dimension x WHERE x.hypertable_id OPERATOR(pg_catalog.=) h.id) d
+JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attname OPERATOR(pg_catalog.=) d.name
+  AND NOT a.attisdropped
+WHERE strata._visible(c.oid);
+
 -- Keeps the catalog right when hypertables and chunks are dropped, by whatever command.
 CREATE FUNCTION strata._hypertable_dropped()
 RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   DELETE FROM strata.chunk k USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND k.chunk = d.objid;
+  DELETE FROM strata.detaching t USING pg_catalog.pg_event_trigger_dropped_objects() d
+  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND t.chunk = d.objid;
   DELETE FROM strata.hypertable h USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND h.relation = d.objid;
 END
@@ -148,4 +239,4 @@ CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
   EXECUTE FUNCTION strata._hypertable_dropped();
 
 REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;
-GRANT SELECT ON strata.hypertables, strata.chunks TO PUBLIC;
+GRANT SELECT ON strata.hypertables, strata.chunks, strata.dimensions TO PUBLIC;

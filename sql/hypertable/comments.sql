@@ -5,7 +5,7 @@ COMMENT ON CONSTRAINT dimension_info_is_object ON DOMAIN strata.dimension_info I
 
 COMMENT ON TABLE strata.hypertable IS 'registered hypertables; see the view strata.hypertables';
 COMMENT ON COLUMN strata.hypertable.relation IS 'the partitioned table; its key is in pg_partitioned_table';
-COMMENT ON COLUMN strata.hypertable.chunk_interval IS 'width of new chunks of a time key, in UTC; months go by calendar';
+COMMENT ON COLUMN strata.hypertable.chunk_interval IS 'width of new chunks of a time key, in UTC, months by calendar; of ids, the time that a chunk should hold';
 COMMENT ON COLUMN strata.hypertable.integer_interval IS 'width of new chunks of an integer key';
 COMMENT ON COLUMN strata.hypertable.premake IS 'number of chunks kept ready ahead of now() and of the newest data';
 COMMENT ON COLUMN strata.hypertable.chunk_options IS 'storage parameters of new chunks';
@@ -31,6 +31,17 @@ COMMENT ON COLUMN strata.dimension.hypertable_id IS 'the hypertable';
 COMMENT ON COLUMN strata.dimension.column_name IS 'the column that is hashed';
 COMMENT ON COLUMN strata.dimension.number_partitions IS 'partitions per new chunk';
 COMMENT ON SEQUENCE strata.dimension_id_seq IS 'numbers dimensions';
+COMMENT ON TABLE strata.chunk_skipping IS 'columns whose least and greatest values closed chunks keep';
+COMMENT ON COLUMN strata.chunk_skipping.id IS 'number of the entry';
+COMMENT ON COLUMN strata.chunk_skipping.hypertable_id IS 'the hypertable';
+COMMENT ON COLUMN strata.chunk_skipping.column_name IS 'the column';
+COMMENT ON SEQUENCE strata.chunk_skipping_id_seq IS 'numbers columns of chunk skipping';
+COMMENT ON TABLE strata.leaf_key IS 'keys that are unique inside each chunk only';
+COMMENT ON COLUMN strata.leaf_key.id IS 'number of the entry';
+COMMENT ON COLUMN strata.leaf_key.hypertable_id IS 'the hypertable';
+COMMENT ON COLUMN strata.leaf_key.columns IS 'the columns of the key';
+COMMENT ON COLUMN strata.leaf_key.nulls_not_distinct IS 'true: NULLs count as equal';
+COMMENT ON SEQUENCE strata.leaf_key_id_seq IS 'numbers keys of chunks';
 COMMENT ON COLUMN strata.chunk.closed_at IS 'when the chunk was found to change no more';
 COMMENT ON COLUMN strata.chunk.zone IS 'least and greatest values of columns of a closed chunk';
 COMMENT ON COLUMN strata.chunk.frozen IS 'true: the chunk must not be changed or dropped';
@@ -40,8 +51,8 @@ COMMENT ON COLUMN strata.chunk.created_at IS 'when it was made or adopted';
 COMMENT ON COLUMN strata.chunk.origin IS 'premake, on_demand, attach or user';
 
 COMMENT ON FUNCTION strata.by_range(name, anyelement, regproc) IS 'describes a range dimension for create_hypertable';
-COMMENT ON FUNCTION strata.by_hash(name, integer, regproc) IS 'hash dimensions are not supported yet: raises an error';
-COMMENT ON FUNCTION strata.by_id(name, name, anyelement) IS 'partitioning by id is not supported yet: raises an error';
+COMMENT ON FUNCTION strata.by_hash(name, integer, regproc) IS 'describes a hash dimension for add_dimension: new chunks are partitioned again';
+COMMENT ON FUNCTION strata.by_id(name, name, anyelement) IS 'describes a dimension by growing ids or version 7 uuids for create_hypertable';
 COMMENT ON FUNCTION strata.create_hypertable(regclass, strata.dimension_info, boolean, boolean, boolean, name, name, text, boolean)
   IS 'makes a hypertable of a table';
 COMMENT ON FUNCTION strata.create_hypertable(regclass, name, name, integer, name, name, anyelement, boolean, boolean, regproc, boolean, regproc)
@@ -49,6 +60,18 @@ COMMENT ON FUNCTION strata.create_hypertable(regclass, name, name, integer, name
 COMMENT ON FUNCTION strata._create_hypertable_named(regclass, strata.dimension_info, name, integer, name, name, boolean, boolean, regproc, boolean)
   IS 'internal: the older argument style of create_hypertable';
 COMMENT ON FUNCTION strata.set_chunk_time_interval(regclass, anyelement, name) IS 'changes the width of chunks made from now on';
+COMMENT ON FUNCTION strata.set_partitioning_interval(regclass, anyelement, name) IS 'changes the width of chunks made from now on';
+COMMENT ON FUNCTION strata.set_number_partitions(regclass, integer, name) IS 'changes into how many parts chunks made from now on are hashed';
+COMMENT ON FUNCTION strata.set_integer_now_func(regclass, regproc, boolean) IS 'names the function that tells the current value of an integer key';
+COMMENT ON FUNCTION strata.alter_hypertable(regclass, integer, timestamptz, text, integer, interval, interval, interval, interval, boolean)
+  IS 'changes settings of a hypertable and returns all of them';
+COMMENT ON FUNCTION strata._two_kinds(name) IS 'internal: refuses a dimension of two kinds';
+COMMENT ON FUNCTION strata.add_dimension(regclass, strata.dimension_info, boolean) IS 'chunks made from now on are partitioned again by hash';
+COMMENT ON FUNCTION strata.add_dimension(regclass, name, integer, anyelement, regproc, boolean)
+  IS 'chunks made from now on are partitioned again by hash (older argument style)';
+COMMENT ON FUNCTION strata.enable_chunk_skipping(regclass, name, boolean) IS 'closed chunks keep the least and greatest value of the column';
+COMMENT ON FUNCTION strata.disable_chunk_skipping(regclass, name, boolean) IS 'ends chunk skipping by the column';
+COMMENT ON FUNCTION strata._disable_chunk_skipping(regclass, name, boolean) IS 'internal: disable_chunk_skipping';
 COMMENT ON FUNCTION strata.premake_chunks(regclass, "any", "any") IS 'makes the missing chunks of a range [from, to)';
 COMMENT ON FUNCTION strata.show_chunks(regclass, "any", "any", "any", "any") IS 'lists chunks of a hypertable, oldest first';
 COMMENT ON FUNCTION strata.drop_chunks(regclass, "any", "any", boolean, "any", "any", boolean) IS 'drops chunks of a hypertable by age';
@@ -58,6 +81,7 @@ COMMENT ON FUNCTION strata._hypertable_dropped() IS 'internal: removes dropped t
 COMMENT ON EVENT TRIGGER strata_hypertable_dropped IS 'removes dropped hypertables and chunks from the catalog of pg_strata';
 COMMENT ON VIEW strata.hypertables IS 'hypertables that the current user has any right on';
 COMMENT ON VIEW strata.chunks IS 'chunks of those hypertables, with their ranges and whether they are hot or cold';
+COMMENT ON VIEW strata.dimensions IS 'range and hash dimensions of those hypertables';
 COMMENT ON TABLE strata.client_exposure IS 'roles that see hypertables as ordinary tables; see strata.expose_to_client';
 COMMENT ON COLUMN strata.client_exposure.role_name IS 'the role';
 COMMENT ON COLUMN strata.client_exposure.relations IS 'the hypertables that it sees so; NULL for all';

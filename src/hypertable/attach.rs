@@ -3,8 +3,9 @@
 use super::bounds::{Edge, Range};
 use super::catalog::{self, Hypertable, Table};
 use super::chunks::{self, ddl_settings};
+use super::make::Maker;
 use super::target::{owned_chunk, refuse_cold};
-use super::{carry, select};
+use super::{carry, extras, select};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::catalog::{check_owner, lock_relation, quote_ident, quote_qualified};
@@ -57,6 +58,7 @@ pub fn attach(hypertable: pg_sys::Oid, chunk: pg_sys::Oid, slices: &Value) -> Re
         carry::copy_row_security(h.table.oid, &name)?;
         carry::copy_replica_identity(h.table.oid, chunk, &name)
     })?;
+    extras::complete(&Maker::new(&h)?, chunk, (lo, hi))?;
     catalog::annotate(chunk, "attach")
 }
 

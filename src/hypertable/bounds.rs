@@ -290,24 +290,38 @@ pub fn gaps(wanted: Range, taken: &[Range]) -> Vec<Range> {
     out
 }
 
+/// PostgreSQL cuts longer names.
+const NAME_BYTES: usize = 63;
+
+/// The beginning of a name, cut between characters.
+fn cut(name: &str, bytes: usize) -> &str {
+    let mut cut = name.len().min(bytes);
+    while !name.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    &name[..cut]
+}
+
 /// `<table, cut to 30 bytes>_h<id>_<lo>`; `attempt` 2, 3, ... when the name is taken.
 #[must_use]
 pub fn chunk_name(table: &str, id: i32, lo: Edge, key: KeyType, attempt: u32) -> String {
-    let mut cut = table.len().min(30);
-    while !table.is_char_boundary(cut) {
-        cut -= 1;
-    }
     let lo = match lo {
         Edge::Min => "min".to_string(),
         Edge::Max => "max".to_string(),
         Edge::At(v) => key.compact(v),
     };
-    let suffix = if attempt > 1 {
-        format!("_{attempt}")
-    } else {
-        String::new()
-    };
-    format!("{}_h{id}_{lo}{suffix}", &table[..cut])
+    let mut end = format!("_h{id}_{lo}");
+    if attempt > 1 {
+        end += &format!("_{attempt}");
+    }
+    format!("{}{end}", cut(table, 30.min(NAME_BYTES - end.len())))
+}
+
+/// The name of hash partition `number` of a chunk.
+#[must_use]
+pub fn leaf_name(chunk: &str, number: i32) -> String {
+    let end = format!("_p{number}");
+    format!("{}{end}", cut(chunk, NAME_BYTES - end.len()))
 }
 
 fn bad(message: impl Into<String>) -> Error {

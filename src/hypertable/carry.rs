@@ -3,6 +3,7 @@
 use super::carry_sql as sql;
 use super::catalog::Hypertable;
 use super::convert::{Identity, Phase, Role, Statement, constraint_with_options};
+use super::unique::Conflicts;
 use crate::error::Result;
 use crate::pg::catalog::quote_ident;
 use crate::pg::spi;
@@ -121,11 +122,12 @@ fn statements(source: &Source, from: pg_sys::Oid, target: &str) -> Result<Vec<St
 }
 
 /// Reads all of it. `target` is the quoted, qualified name that the table has and will have.
-pub fn capture(table: pg_sys::Oid, target: &str) -> Result<Carried> {
+pub fn capture(table: pg_sys::Oid, target: &str, conflicts: &Conflicts) -> Result<Carried> {
     let mut out = Vec::new();
     let mut counts = BTreeMap::new();
     for source in SOURCES {
-        let found = statements(source, table, target)?;
+        let mut found = statements(source, table, target)?;
+        found.retain(|s| !conflicts.is_lost_comment(&s.sql, target));
         // an object may need several statements, but exactly one that is not ALTER TABLE ... or REVOKE
         let objects = match source.0 {
             "" => 0,
@@ -140,7 +142,7 @@ pub fn capture(table: pg_sys::Oid, target: &str) -> Result<Carried> {
         }
         out.extend(found);
     }
-    let indexes = indexes(table, target, &mut out)?;
+    let indexes = indexes(table, target, conflicts, &mut out)?;
     if indexes > 0 {
         counts.insert("indexes", indexes);
     }
@@ -189,18 +191,30 @@ fn identity_columns(table: pg_sys::Oid) -> Result<Vec<(Identity, pg_sys::Oid)>> 
     })
 }
 
-fn indexes(table: pg_sys::Oid, target: &str, out: &mut Vec<Statement>) -> Result<usize> {
+fn indexes(
+    table: pg_sys::Oid,
+    target: &str,
+    conflicts: &Conflicts,
+    out: &mut Vec<Statement>,
+) -> Result<usize> {
     let found = spi::write(sql::INDEXES, &[table.into()], |r| {
+        let index: pg_sys::Oid = r.need(8)?;
         let definition = match (r.get::<String>(3)?, r.get::<String>(4)?) {
-            (Some(constraint), Some(name)) => format!(
-                "ALTER TABLE {target} ADD CONSTRAINT {} {}",
-                quote_ident(&name),
-                constraint_with_options(&constraint, &r.need::<String>(5)?)
-            ),
-            _ => r.need(2)?,
+            (Some(constraint), Some(name)) => conflicts.definition(index, &constraint).map(|d| {
+                Ok::<_, crate::error::Error>(format!(
+                    "ALTER TABLE {target} ADD CONSTRAINT {} {}",
+                    quote_ident(&name),
+                    constraint_with_options(&d, &r.need::<String>(5)?)
+                ))
+            }),
+            _ => conflicts.definition(index, &r.need::<String>(2)?).map(Ok),
         };
-        Ok((definition, r.need::<String>(6)?, r.need::<String>(7)?))
+        Ok(match definition {
+            Some(d) => Some((d?, r.need::<String>(6)?, r.need::<String>(7)?)),
+            None => None,
+        })
     })?;
+    let found: Vec<_> = found.into_iter().flatten().collect();
     let n = found.len();
     for (sql, tablespace, settings) in found {
         // both run index expressions as the table's owner: core switches to that role itself
@@ -244,6 +258,24 @@ pub fn copy_to_chunk(h: &Hypertable, oid: pg_sys::Oid, chunk: &str) -> Result<()
     }
     let owner = quote_ident(&h.table.owner_name);
     spi::execute(&format!("ALTER TABLE {chunk} OWNER TO {owner}"), &[])?;
+    Ok(())
+}
+
+/// Gives a chunk the grants of its hypertable.
+pub fn copy_grants(parent: pg_sys::Oid, chunk: &str) -> Result<()> {
+    for s in statements(
+        &("", sql::GRANTS, Phase::Grant, Role::Extension),
+        parent,
+        chunk,
+    )? {
+        match s.role {
+            Role::User(user) => {
+                let _user = crate::pg::owner::UserScope::restricted(user.into());
+                spi::execute(&s.sql, &[])?
+            }
+            _ => spi::execute(&s.sql, &[])?,
+        };
+    }
     Ok(())
 }
 

@@ -51,7 +51,8 @@ SELECT ic.relname::text, pg_get_indexdef(i.indexrelid), pg_get_constraintdef(c.o
        COALESCE(t.spcname::text, ''),
        COALESCE((SELECT string_agg(format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s',
                                           n.nspname, ic.relname, a.attnum, a.attstattarget), ';')
-                 FROM pg_attribute a WHERE a.attrelid = ic.oid AND a.attstattarget >= 0), '')
+                 FROM pg_attribute a WHERE a.attrelid = ic.oid AND a.attstattarget >= 0), ''),
+       i.indexrelid
 FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_namespace n ON n.oid = ic.relnamespace
 LEFT JOIN pg_tablespace t ON t.oid = ic.reltablespace
 LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.conrelid = i.indrelid AND c.contype IN ('p', 'u', 'x')

@@ -1,6 +1,7 @@
 //! SPI statements about hypertables and their chunks.
 
 use super::bounds::{Edge, Grid, KeyType, Range, Width};
+use super::dimension::GivenInterval;
 use crate::error::Result;
 use crate::pg::owner::as_extension_owner;
 use crate::pg::partition::{BoundEnd, range_bound};
@@ -69,6 +70,13 @@ VALUES ($1::oid::regclass, $2::pg_catalog.interval, $3, $4) RETURNING id";
 const SET_INTERVAL: &str = "
 UPDATE strata.hypertable SET chunk_interval = $2::pg_catalog.interval, integer_interval = $3
 WHERE relation OPERATOR(pg_catalog.=) $1::oid::regclass";
+
+const SET_RATE_INTERVAL: &str = "
+UPDATE strata.hypertable SET chunk_interval = $2::pg_catalog.interval
+WHERE relation OPERATOR(pg_catalog.=) $1::oid::regclass";
+
+const SET_ID_WIDTH: &str = "
+UPDATE strata.hypertable SET integer_interval = $2 WHERE relation OPERATOR(pg_catalog.=) $1::oid::regclass";
 
 const ANNOTATE: &str = "
 INSERT INTO strata.chunk (chunk, origin) VALUES ($1::oid::regclass, $2)
@@ -336,6 +344,7 @@ pub fn add_hypertable(
     grid: Grid,
     options: Option<Vec<String>>,
 ) -> Result<i32> {
+    crate::pg::demand::changed(relation);
     let (interval, number) = interval_columns(grid.key, grid.width);
     as_extension_owner(|| {
         spi::write_one(
@@ -353,6 +362,7 @@ pub fn add_hypertable(
 }
 
 pub fn set_interval(relation: pg_sys::Oid, grid: Grid) -> Result<()> {
+    crate::pg::demand::changed(relation);
     let (interval, number) = interval_columns(grid.key, grid.width);
     as_extension_owner(|| {
         spi::execute(
@@ -360,6 +370,23 @@ pub fn set_interval(relation: pg_sys::Oid, grid: Grid) -> Result<()> {
             &[relation.into(), interval.into(), number.into()],
         )
     })?;
+    Ok(())
+}
+
+/// Of a table partitioned by growing ids: the time that a chunk should hold.
+pub fn set_rate_interval(relation: pg_sys::Oid, interval: GivenInterval) -> Result<()> {
+    as_extension_owner(|| {
+        spi::execute(
+            SET_RATE_INTERVAL,
+            &[relation.into(), interval.text().into()],
+        )
+    })?;
+    Ok(())
+}
+
+/// Of such a table: how many ids a new chunk holds.
+pub fn set_id_width(relation: pg_sys::Oid, ids: i64) -> Result<()> {
+    as_extension_owner(|| spi::execute(SET_ID_WIDTH, &[relation.into(), ids.into()]))?;
     Ok(())
 }
 

@@ -2,9 +2,10 @@
 
 use super::bounds::{self, Edge, KeyType, Range};
 use super::catalog::{self, Chunk, Hypertable};
+use super::make::Maker;
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{
-    check_for_interrupts, check_owner, lock_relation, qualified_name, quote_ident, quote_qualified,
+    check_for_interrupts, check_owner, lock_relation, qualified_name, quote_qualified,
     relation_name,
 };
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
@@ -14,8 +15,11 @@ use pgrx::pg_sys;
 
 /// The schema of all chunks; an ordinary schema, never a member of the extension.
 pub const SCHEMA: &str = "strata_chunks";
-/// One statement makes at most this many chunks.
-pub const MAX_PER_STATEMENT: i64 = 1000;
+const INTEGER_NOW: &str = "
+SELECT pg_catalog.format('SELECT %I.%I()::int8', n.nspname, p.proname)
+FROM strata.hypertable h JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) h.integer_now_func
+JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE h.relation OPERATOR(pg_catalog.=) $1";
 
 const SCHEMA_OWNER: &str = "
 SELECT pg_catalog.pg_get_userbyid(n.nspowner)::text,
@@ -23,20 +27,6 @@ SELECT pg_catalog.pg_get_userbyid(n.nspowner)::text,
 FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) n.nspowner,
      pg_catalog.pg_extension e
 WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND e.extname OPERATOR(pg_catalog.=) 'pg_strata'";
-
-const NAME_TAKEN: &str = "
-SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-               WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name)
-    OR EXISTS (SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
-               WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND t.typname OPERATOR(pg_catalog.=) $2::pg_catalog.name)";
-
-const TABLESPACE: &str = "
-SELECT t.spcname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t ON t.oid OPERATOR(pg_catalog.=) c.reltablespace
-WHERE c.oid OPERATOR(pg_catalog.=) $1";
-
-const OID_OF: &str = "
-SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name";
 
 /// Settings under which all our DDL runs: names qualified, times in UTC, storage in heap, no default of
 /// the session leaking in.
@@ -94,79 +84,6 @@ pub fn ensure_schema() -> Result<()> {
     }
 }
 
-fn free_name(h: &Hypertable, lo: Edge) -> Result<String> {
-    for attempt in 1.. {
-        let name = bounds::chunk_name(&h.table.name, h.id, lo, h.grid.key, attempt);
-        let taken = spi::read_one(NAME_TAKEN, &[SCHEMA.into(), name.as_str().into()], |r| {
-            r.need::<bool>(1)
-        })?;
-        if taken != Some(true) {
-            return Ok(name);
-        }
-    }
-    Err(Error::internal("no free chunk name"))
-}
-
-fn storage_clauses(h: &Hypertable) -> Result<String> {
-    let mut out = String::new();
-    if !h.chunk_options.is_empty() {
-        let options: Vec<String> = h
-            .chunk_options
-            .iter()
-            .filter_map(|o| o.split_once('='))
-            .map(|(name, value)| format!("{name}={}", crate::pg::catalog::quote_literal(value)))
-            .collect();
-        out += &format!(" WITH ({})", options.join(", "));
-    }
-    if let Some(t) = spi::read_one(TABLESPACE, &[h.table.oid.into()], |r| r.need::<String>(1))? {
-        out += &format!(" TABLESPACE {}", quote_ident(&t));
-    }
-    Ok(out)
-}
-
-/// Makes one chunk. The caller holds at least ShareUpdateExclusiveLock on the hypertable and has found
-/// `range` to be free. The table is made by the extension's owner, then given away; everything that may
-/// run an expression of the user (ATTACH) runs as the table's owner.
-fn make(h: &Hypertable, range: Range, origin: &str) -> Result<pg_sys::Oid> {
-    check_for_interrupts();
-    let _settings = ddl_settings();
-    let parent = quote_qualified(&h.table.schema, &h.table.name);
-    let (chunk, oid) = as_extension_owner(|| {
-        ensure_schema()?;
-        let name = free_name(h, range.0)?;
-        let chunk = quote_qualified(SCHEMA, &name);
-        spi::execute(
-            &format!(
-                "CREATE TABLE {chunk} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE \
-                 INCLUDING COMPRESSION INCLUDING GENERATED INCLUDING STATISTICS INCLUDING COMMENTS){}",
-                storage_clauses(h)?
-            ),
-            &[],
-        )?;
-        let oid = spi::write_one(OID_OF, &[SCHEMA.into(), name.as_str().into()], |r| {
-            r.need::<pg_sys::Oid>(1)
-        })?
-        .ok_or_else(|| Error::internal(format!("chunk {chunk} vanished")))?;
-        super::carry::copy_to_chunk(h, oid, &chunk)?;
-        Ok::<_, Error>((chunk, oid))
-    })?;
-    {
-        let _owner = UserScope::restricted(h.table.owner);
-        let key = h.grid.key;
-        spi::execute(
-            &format!(
-                "ALTER TABLE {parent} ATTACH PARTITION {chunk} FOR VALUES FROM ({}) TO ({})",
-                range.0.sql(key),
-                range.1.sql(key)
-            ),
-            &[],
-        )?;
-    }
-    as_extension_owner(|| super::carry::copy_replica_identity(h.table.oid, oid, &chunk))?;
-    catalog::annotate(oid, origin)?;
-    Ok(oid)
-}
-
 /// Makes what is missing of the chunks numbered `indexes`, clipped to their neighbours. Takes
 /// ShareUpdateExclusiveLock on the hypertable, and what ATTACH takes on tables linked by foreign keys.
 pub fn make_missing(h: &Hypertable, indexes: &[i64], origin: &str) -> Result<Vec<pg_sys::Oid>> {
@@ -182,43 +99,50 @@ pub fn make_missing(h: &Hypertable, indexes: &[i64], origin: &str) -> Result<Vec
         .map(|c| c.range)
         .collect();
     let mut wanted = Vec::new();
+    let mut missing = 0;
     for &i in indexes {
-        wanted.extend(bounds::gaps(h.grid.range(i)?, &taken));
+        let gaps = bounds::gaps(h.grid.range(i)?, &taken);
+        missing += i64::from(!gaps.is_empty());
+        wanted.extend(gaps);
     }
     wanted.sort_unstable();
     wanted.dedup();
-    if wanted.len() as i64 > MAX_PER_STATEMENT {
-        return Err(too_many(h, wanted.len() as i64));
+    let maker = Maker::new(h)?;
+    let limit = maker.settings().max_chunks_per_statement;
+    if missing > i64::from(limit) {
+        return Err(too_many(h, missing, limit));
     }
-    wanted.into_iter().map(|r| make(h, r, origin)).collect()
+    wanted.into_iter().map(|r| maker.make(r, origin)).collect()
 }
 
 /// 54000 for a statement that would make more chunks than one may.
-pub fn too_many(h: &Hypertable, chunks: i64) -> Error {
+pub fn too_many(h: &Hypertable, chunks: i64, limit: i32) -> Error {
     Error::new(
         Kind::LimitExceeded,
         format!(
-            "hypertable \"{}\" would need {chunks} new chunks, more than {MAX_PER_STATEMENT} in one statement",
+            "hypertable \"{}\" would need {chunks} new chunks, more than max_chunks_per_statement ({limit})",
             h.table.name
         ),
     )
-    .hint("choose a longer chunk interval, or a shorter range")
+    .hint("choose a longer chunk interval or a shorter range, or raise it with strata.alter_hypertable")
 }
 
-/// Numbers of the chunks that should exist ahead: the one of now (or 0 for integers), the one of the
-/// newest data, and `premake` after the newer of the two.
-pub fn ahead(h: &Hypertable, newest_data: Option<i64>) -> Vec<i64> {
-    let now = now_of(h.grid.key).unwrap_or(0);
-    let (now, data) = (h.grid.index(now), newest_data.map(|v| h.grid.index(v)));
+/// Numbers of the chunks that should exist ahead: the one of now (0 for integers without a function that
+/// tells it), the one of the newest data, and `premake` after the newer of the two.
+pub fn ahead(h: &Hypertable, now: Option<i64>, newest_data: Option<i64>) -> Vec<i64> {
+    let (now_chunk, data) = (
+        h.grid.index(now.unwrap_or(0)),
+        newest_data.map(|v| h.grid.index(v)),
+    );
     let head = match data {
-        // integers have no now(): data alone says where the head is
-        Some(d) if !h.grid.key.is_time() => d,
-        Some(d) => d.max(now),
-        None => now,
+        // without a now, data alone says where the head is
+        Some(d) if now.is_none() => d,
+        Some(d) => d.max(now_chunk),
+        None => now_chunk,
     };
     let mut out: Vec<i64> = (head..=head.saturating_add(i64::from(h.premake))).collect();
-    if h.grid.key.is_time() && now < head {
-        out.insert(0, now);
+    if now.is_some() && now_chunk < head {
+        out.insert(0, now_chunk);
     }
     // chunks beyond the last value of the type are no chunks
     out.retain(|&i| h.grid.range(i).is_ok());
@@ -235,9 +159,25 @@ pub fn now_of(key: KeyType) -> Option<i64> {
     }
 }
 
-/// A value inside the newest chunk that has rows, looking back no further than the chunk of now().
-fn newest_data(h: &Hypertable, chunks: &[Chunk]) -> Result<Option<i64>> {
-    let now = now_of(h.grid.key);
+/// Where a hypertable is now: now() for times, the answer of `integer_now_func` for integers that have one.
+/// The function runs as the owner of the table.
+pub fn now(h: &Hypertable) -> Result<Option<i64>> {
+    if h.grid.key.is_time() {
+        return Ok(now_of(h.grid.key));
+    }
+    let question = as_extension_owner(|| {
+        spi::read_one(INTEGER_NOW, &[h.table.oid.into()], |r| r.need::<String>(1))
+    })?;
+    let Some(question) = question else {
+        return Ok(None);
+    };
+    let _settings = ddl_settings();
+    let _owner = UserScope::restricted(h.table.owner);
+    Ok(spi::read_one(&question, &[], |r| r.get::<i64>(1))?.flatten())
+}
+
+/// A value in the newest chunk that has rows, looking back no further than the chunk of now.
+fn newest_data(h: &Hypertable, now: Option<i64>, chunks: &[Chunk]) -> Result<Option<i64>> {
     for c in chunks.iter().rev() {
         if let (Some(now), Edge::At(lo)) = (now, c.range.0)
             && lo <= now
@@ -246,6 +186,8 @@ fn newest_data(h: &Hypertable, chunks: &[Chunk]) -> Result<Option<i64>> {
         }
         if has_rows(c)? {
             return Ok(match c.range {
+                // numbers may be at its very end: chunks behind it must be ready
+                (_, Edge::At(hi)) if !h.grid.key.is_time() => Some(hi.saturating_sub(1)),
                 (Edge::At(lo), _) => Some(lo),
                 (_, Edge::At(hi)) => Some(hi.saturating_sub(1)),
                 _ => None,
@@ -257,13 +199,13 @@ fn newest_data(h: &Hypertable, chunks: &[Chunk]) -> Result<Option<i64>> {
 
 fn has_rows(c: &Chunk) -> Result<bool> {
     // rows that lie elsewhere are rows: a remote or cold chunk is not asked
-    if c.relkind != 'r' || !catalog::is_heap(c.oid)? {
+    if c.relkind != 'p' && (c.relkind != 'r' || !catalog::is_heap(c.oid)?) {
         return Ok(true);
     }
     let _settings = ddl_settings();
     let chunk = qualified_name(c.oid)?;
     // no expression of a user, and no policy or missing right that could hide rows
-    let sql = format!("SELECT EXISTS (SELECT FROM ONLY {chunk})");
+    let sql = format!("SELECT EXISTS (SELECT FROM {chunk})");
     let found = as_extension_owner(|| spi::read_one(&sql, &[], |r| r.need(1)))?;
     Ok(found.unwrap_or(true))
 }
@@ -272,7 +214,16 @@ fn has_rows(c: &Chunk) -> Result<bool> {
 /// would notice when nothing is missing.
 pub fn premake(h: &Hypertable) -> Result<i32> {
     let chunks = catalog::chunks(h.table.oid, false)?;
-    let wanted = ahead(h, newest_data(h, &chunks)?);
+    let wider = match super::rate::adapt(h, &chunks)? {
+        Some(width) => Some(Hypertable {
+            grid: h.grid_of(width)?,
+            ..h.clone()
+        }),
+        None => None,
+    };
+    let h = wider.as_ref().unwrap_or(h);
+    let now = now(h)?;
+    let wanted = ahead(h, now, newest_data(h, now, &chunks)?);
     let taken: Vec<Range> = chunks.iter().map(|c| c.range).collect();
     let mut missing = Vec::new();
     for i in wanted {

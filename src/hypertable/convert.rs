@@ -201,6 +201,27 @@ pub fn constraint_with_options(definition: &str, options: &str) -> String {
     format!("{body} WITH ({options}){deferral}")
 }
 
+/// The definition of an index or key with more columns at the end of its column list.
+#[must_use]
+pub fn widened(definition: &str, more: &str) -> String {
+    // the list is the first pair of parentheses outside quotes; a partial index has more behind it
+    let (mut depth, mut quote) = (0, None);
+    for (at, c) in definition.char_indices() {
+        match (c, quote) {
+            (c, Some(q)) if c == q => quote = None,
+            (_, Some(_)) => {}
+            ('"' | '\'', None) => quote = Some(c),
+            ('(', None) => depth += 1,
+            (')', None) if depth == 1 => {
+                return format!("{}, {more}{}", &definition[..at], &definition[at..]);
+            }
+            (')', None) => depth -= 1,
+            _ => {}
+        }
+    }
+    definition.to_string()
+}
+
 /// A name for the old version of an object: unique in its schema, and it says what it is.
 #[must_use]
 pub fn old_name(oid: u32) -> String {
@@ -276,6 +297,22 @@ mod tests {
         assert!(at("GRANT x") < at("FK IN") && at("FK IN") < at("VIEW"));
         assert!(at("VIEW") < is(&Step::FinishChunks));
         assert!(is(&Step::FinishChunks) < at("DROP TABLE"));
+    }
+
+    #[test]
+    fn keys_are_widened_inside_their_column_list() {
+        assert_eq!(widened("PRIMARY KEY (id)", "ts"), "PRIMARY KEY (id, ts)");
+        assert_eq!(
+            widened("UNIQUE (a, b) INCLUDE (c) DEFERRABLE", "ts"),
+            "UNIQUE (a, b, ts) INCLUDE (c) DEFERRABLE"
+        );
+        assert_eq!(
+            widened(
+                "CREATE UNIQUE INDEX \"odd (\" ON s.t USING btree (lower(x), (a || ')')) WHERE (a > 0)",
+                "ts, d"
+            ),
+            "CREATE UNIQUE INDEX \"odd (\" ON s.t USING btree (lower(x), (a || ')'), ts, d) WHERE (a > 0)"
+        );
     }
 
     #[test]

@@ -4,8 +4,9 @@ use super::bounds::Grid;
 use super::catalog::{self, Column, Hypertable, Partitioning, Table};
 use super::chunks::{self, ddl_settings};
 use super::dimension::Dimension;
-use super::refuse;
+use super::make::Maker;
 use super::remake::remake;
+use super::{extras, refuse, unique};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{check_owner, lock_relation, quote_ident, quote_qualified};
 use crate::pg::owner::{UserScope, as_extension_owner};
@@ -22,6 +23,11 @@ pub struct Request {
     pub default_indexes: bool,
     pub if_not_exists: bool,
     pub migrate_data: bool,
+    /// column and number of partitions of a hash dimension
+    pub hash: Option<(String, i32)>,
+    pub end_column: Option<String>,
+    pub logical_key: Option<String>,
+    pub conflicts: unique::Action,
     pub dry_run: bool,
 }
 
@@ -52,8 +58,9 @@ pub const HAS_ROWS: &str = "SELECT EXISTS (SELECT FROM {t})";
 const SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
 const EQUAL_INDEX: &str = "
 SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
-  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = $2::name
-  WHERE i.indrelid = $1 AND m.amname = 'btree' AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL)";
+  WHERE i.indrelid = $1 AND m.amname = 'btree' AND i.indpred IS NULL AND $2 = ARRAY(
+    SELECT a.attname::text FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY u(k, o)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.k ORDER BY u.o))";
 
 /// Does it. Takes AccessExclusiveLock on the table and, for a plain one, on tables linked by foreign keys
 /// and on views of it, before anything is changed; a dry run takes AccessShareLock on the table.
@@ -111,6 +118,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
         key,
         column,
     };
+    extras::check(request, &subject)?;
     match partitioning {
         Some(p) => register(request, &subject, &p),
         None => remake(request, &subject, &original_path),
@@ -193,6 +201,8 @@ fn register(request: &Request, s: &Subject, p: &Partitioning) -> Result<Outcome>
     if request.dry_run {
         return Ok(dry(s, report));
     }
+    check_hash_keys(request, s)?;
+    extras::check_rows(request, s)?;
     if !s.column.not_null {
         let sql = format!(
             "ALTER TABLE {} ALTER COLUMN {} SET NOT NULL",
@@ -202,14 +212,39 @@ fn register(request: &Request, s: &Subject, p: &Partitioning) -> Result<Outcome>
         as_owner(s, || spi::execute(&sql, &[]))?;
         report["set_not_null"] = json!(s.key);
     }
-    let id = catalog::add_hypertable(s.table.oid, s.grid, None)?;
+    let checks = extras::checks(request, s)?;
+    for check in &checks {
+        let sql = format!("ALTER TABLE {} ADD {check}", s.target);
+        as_owner(s, || spi::execute(&sql, &[]))?;
+    }
+    if !checks.is_empty() {
+        report["checks"] = json!(checks);
+    }
+    let id = extras::enroll(request, s, s.table.oid, None, None)?;
     for c in &adopted {
         catalog::annotate(c.oid, "attach")?;
     }
     default_index(request, s, s.table.oid, &mut report)?;
     let h = chunks::hypertable(s.table.oid)?;
+    let maker = Maker::new(&h)?;
+    for c in &adopted {
+        extras::complete(&maker, c.oid, c.range)?;
+    }
     chunks::premake(&h)?;
     finish(s, id, 0, report)
+}
+
+/// A partitioned table may have keys that lack the hashed column.
+fn check_hash_keys(request: &Request, s: &Subject) -> Result<()> {
+    if request.hash.is_none() {
+        return Ok(());
+    }
+    let needed = extras::key_columns(request, s);
+    let blockers = unique::conflicts(s.table.oid, &needed, unique::Action::Error)?.blockers();
+    if blockers.is_empty() {
+        return Ok(());
+    }
+    Err(refuse::error(&s.table, &s.key, &blockers))
 }
 
 pub fn dry(s: &Subject, report: Value) -> Outcome {
@@ -246,6 +281,7 @@ pub fn relation_named(s: &Subject) -> Result<pg_sys::Oid> {
     .ok_or_else(|| Error::internal("the new table vanished"))
 }
 
+/// `(key DESC)`, and `(hashed column, key DESC)`, unless there are equal ones.
 pub fn default_index(
     request: &Request,
     s: &Subject,
@@ -255,21 +291,25 @@ pub fn default_index(
     if !request.default_indexes {
         return Ok(());
     }
-    let exists = spi::write_one(
-        EQUAL_INDEX,
-        &[relation.into(), s.key.as_str().into()],
-        |r| r.need::<bool>(1),
-    )?;
-    if exists == Some(true) {
-        return Ok(());
+    let mut wanted = vec![vec![s.key.clone()]];
+    if let Some((column, _)) = &request.hash {
+        wanted.push(vec![column.clone(), s.key.clone()]);
     }
-    // as the extension's owner: the table's owner may lack CREATE on the schema; the index has no expression
-    let sql = format!(
-        "CREATE INDEX ON {} ({} DESC)",
-        s.target,
-        quote_ident(&s.key)
-    );
-    as_extension_owner(|| spi::execute(&sql, &[]))?;
-    report["default_index"] = json!(format!("({} DESC)", quote_ident(&s.key)));
+    let mut made = Vec::new();
+    for columns in wanted {
+        let args = [relation.into(), columns.clone().into()];
+        if spi::write_one(EQUAL_INDEX, &args, |r| r.need::<bool>(1))? == Some(true) {
+            continue;
+        }
+        let list: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
+        let list = format!("({} DESC)", list.join(", "));
+        // as the extension's owner: the table's owner may lack CREATE on the schema; there is no expression
+        let sql = format!("CREATE INDEX ON {} {list}", s.target);
+        as_extension_owner(|| spi::execute(&sql, &[]))?;
+        made.push(list);
+    }
+    if !made.is_empty() {
+        report["default_index"] = json!(made.join(", "));
+    }
     Ok(())
 }

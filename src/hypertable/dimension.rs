@@ -1,4 +1,4 @@
-//! The value of `dimension_info`: what `by_range` says about a dimension.
+//! The value of `dimension_info`: what `by_range`, `by_hash` and `by_id` say about a dimension.
 
 use super::bounds::{KeyType, Width};
 use crate::error::{Error, Kind, Result};
@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// `{"type": "range", "column": "ts", "interval": {"months": 0, "days": 7, "microseconds": 0}}`;
 /// the interval of an integer column is a number, a missing one means the default.
+/// `{"type": "hash", "column": "device", "partitions": 4}`.
+/// `{"type": "id", "column": "id", "time_column": "created_at", "interval": 1000000}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dimension {
@@ -14,12 +16,21 @@ pub struct Dimension {
     pub column: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<GivenInterval>,
+    /// only of a hash dimension
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
+    /// only of an id dimension
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_column: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DimensionKind {
     Range,
+    Hash,
+    /// by growing numbers or version 7 uuids, whose time is in another column
+    Id,
 }
 
 /// An interval as the user gave it, before the type of the column is known.
@@ -36,23 +47,73 @@ pub enum GivenInterval {
 
 impl Dimension {
     pub fn parse(value: serde_json::Value) -> Result<Dimension> {
-        serde_json::from_value(value).map_err(|e| {
+        let bad = |why: String| {
             Error::new(
                 Kind::InvalidParameter,
-                format!("invalid dimension_info: {e}"),
+                format!("invalid dimension_info: {why}"),
             )
             .hint("make it with strata.by_range('column', INTERVAL '7 days')")
-        })
+        };
+        let d: Dimension = serde_json::from_value(value).map_err(|e| bad(e.to_string()))?;
+        let hash = d.kind == DimensionKind::Hash;
+        if hash != d.partitions.is_some() || (hash && d.interval.is_some()) {
+            return Err(bad(
+                "partitions belong to a hash dimension, an interval to the others".into(),
+            ));
+        }
+        if d.time_column.is_some() && d.kind != DimensionKind::Id {
+            return Err(bad("time_column belongs to an id dimension".into()));
+        }
+        Ok(d)
     }
 
     /// The chunk width for a column of type `key`.
     pub fn width(&self, key: KeyType) -> Result<Width> {
-        self.interval
-            .map_or_else(|| Ok(Width::default_for(key)), |given| given.width(key))
+        match (self.interval, self.rate_interval(key)) {
+            (Some(given), None) => given.width(key),
+            _ => Ok(Width::default_for(key)),
+        }
+    }
+
+    /// For growing numbers without a width of their own: the time that a chunk should hold.
+    #[must_use]
+    pub fn rate_interval(&self, key: KeyType) -> Option<GivenInterval> {
+        match self.interval {
+            _ if self.kind != DimensionKind::Id || key.is_time() || self.time_column.is_none() => {
+                None
+            }
+            Some(GivenInterval::Number(_)) => None,
+            Some(given) => Some(given),
+            None => Some(GivenInterval::Fields {
+                months: 0,
+                days: 7,
+                microseconds: 0,
+            }),
+        }
     }
 }
 
 impl GivenInterval {
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        matches!(self, GivenInterval::Number(_))
+    }
+
+    /// As PostgreSQL reads it back; `None` for a number.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        match self {
+            GivenInterval::Number(_) => None,
+            GivenInterval::Fields {
+                months,
+                days,
+                microseconds,
+            } => Some(format!(
+                "{months} mons {days} days {microseconds} microseconds"
+            )),
+        }
+    }
+
     pub fn width(self, key: KeyType) -> Result<Width> {
         match self {
             GivenInterval::Number(n) => Width::from_integer(key, n),
@@ -89,11 +150,28 @@ mod tests {
     }
 
     #[test]
+    fn ids_follow_a_rate_unless_they_have_a_width() {
+        let parse = |v| Dimension::parse(v).unwrap();
+        let d = parse(json!({"type": "id", "column": "id", "time_column": "at"}));
+        assert!(d.rate_interval(KeyType::Int8).is_some());
+        assert_eq!(d.width(KeyType::Int8).unwrap(), Width::Units(1_000_000));
+        assert_eq!(d.rate_interval(KeyType::Uuid), None);
+        let d = parse(json!({"type": "id", "column": "id", "time_column": "at", "interval": 500}));
+        assert_eq!(d.rate_interval(KeyType::Int8), None);
+        assert_eq!(d.width(KeyType::Int8).unwrap(), Width::Units(500));
+        let d = parse(json!({"type": "id", "column": "id"}));
+        assert_eq!(d.rate_interval(KeyType::Int8), None);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for bad in [
             json!({}),
             json!({"type": "range"}),
             json!({"type": "hash", "column": "a"}),
+            json!({"type": "hash", "column": "a", "partitions": 4, "interval": 4}),
+            json!({"type": "range", "column": "a", "partitions": 4}),
+            json!({"type": "range", "column": "a", "time_column": "b"}),
             json!({"type": "range", "column": "a", "interval": "1 day"}),
             json!({"type": "range", "column": "a", "x": 1}),
         ] {

@@ -3,6 +3,7 @@
 //! The promise: users' tables stay ordinary PostgreSQL tables; drop the extension and they remain.
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
+mod alter;
 pub mod api;
 mod attach;
 pub mod bounds;
@@ -14,10 +15,12 @@ mod carry_sql;
 pub mod catalog;
 mod chunks;
 mod clients;
+pub mod columns;
 pub mod convert;
 mod create;
 pub mod dimension;
 mod drop_task;
+mod extras;
 mod freeze;
 pub mod histogram;
 mod ident_list;
@@ -26,8 +29,13 @@ pub mod key;
 mod leave;
 mod leave_sql;
 mod lens;
+mod make;
+pub mod on_demand;
 mod place;
+mod planned;
 mod policy;
+pub mod predicate;
+mod rate;
 mod refuse;
 mod remake;
 mod retention;
@@ -36,8 +44,10 @@ pub mod settings;
 mod sizes;
 mod tablespaces;
 mod target;
+mod unique;
 pub mod uuid7;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
+pub use planned::managed;
 pub use policy::policies;
 pub use target::refuse_frozen;

@@ -4,9 +4,10 @@ use super::catalog::Hypertable;
 use super::{chunks, drop_task, retention, settings};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
+use crate::pg::bgworker;
 use crate::pg::catalog::check_owner;
 use crate::pg::session;
-use crate::queue::{self, NewPolicy};
+use crate::queue::{self, Job, NewPolicy, Outcome};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{JsonB, pg_sys};
 use serde_json::{Map, Value};
@@ -14,8 +15,40 @@ use serde_json::{Map, Value};
 /// Tells queue and worker about us; once, when the library is loaded.
 pub fn policies() {
     queue::register_policy(retention::POLICY, retention::needed, retention::run);
+    queue::register_policy(PREMAKE, |_| Ok(true), premake);
     queue::register_task(drop_task::KIND, drop_task::run);
     queue::register_step("detach", drop_task::finish_pending);
+}
+
+/// Names of the policies that each hypertable has from the start.
+pub const PREMAKE: &str = "policy_premake";
+
+/// Gives a new hypertable its own policies.
+pub fn enroll(relation: pg_sys::Oid, owner: pg_sys::Oid) -> Result<()> {
+    let add = |name, title, interval: &str, scheduled, timed| {
+        queue::add_policy(NewPolicy {
+            name,
+            title,
+            hypertable: relation,
+            owner,
+            schedule_interval: interval.into(),
+            scheduled,
+            initial_start: None,
+            timezone: None,
+            config: None,
+            timed,
+        })
+    };
+    add(PREMAKE, "Premake", "1 minute", true, false)?;
+    Ok(())
+}
+
+fn premake(job: &Job) -> Outcome {
+    bgworker::limit_lock_waits(200);
+    bgworker::transaction(|| {
+        let h = retention::of_job(job)?;
+        chunks::premake(&h).map(|_| ())
+    })
 }
 
 /// What the functions that add policies have in common.
@@ -199,7 +232,7 @@ pub fn remove(relation: pg_sys::Oid, policy: &str, what: &str, if_exists: bool) 
 }
 
 /// Notes what a step of the background worker did for a hypertable, where people look for it.
-pub fn note_step(relation: pg_sys::Oid, policy: &str, outcome: &queue::Outcome) -> Result<()> {
+pub fn note_step(relation: pg_sys::Oid, policy: &str, outcome: &Outcome) -> Result<()> {
     match queue::policy_of(relation, policy)? {
         Some((id, _)) => queue::note_run(id, outcome),
         None => Ok(()),

@@ -30,14 +30,6 @@ SELECT 5, format('It inherits from table %s.', i.inhparent::regclass) FROM pg_in
 UNION ALL
 SELECT 5, format('Table %s inherits from it.', i.inhrelid::regclass) FROM pg_inherits i WHERE i.inhparent = $1
 UNION ALL
-SELECT 6, format('%s \"%s\" (%s) does not contain column \"%s\".',
-                 CASE WHEN i.indisprimary THEN 'Primary key' WHEN c.oid IS NOT NULL THEN 'Unique constraint' ELSE 'Unique index' END,
-                 x.relname,
-                 (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, false), ', ' ORDER BY k) FROM generate_series(1, i.indnkeyatts) k), $2)
-FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class x ON x.oid = i.indexrelid
-LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.conrelid = i.indrelid AND c.contype IN ('p', 'u')
-WHERE i.indisunique AND NOT t.key = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
-UNION ALL
 SELECT 7, format('Exclusion constraint \"%s\" needs PostgreSQL 17 or later on a partitioned table.', c.conname)
 FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'x' AND $3
 UNION ALL
@@ -231,7 +223,7 @@ pub fn error(t: &Table, key: &str, blockers: &[String]) -> Error {
     {
         let key = crate::pg::catalog::quote_ident(key);
         return e.hint(format!(
-            "every primary key and unique index must contain the time column: ALTER TABLE ... DROP CONSTRAINT ..., ADD PRIMARY KEY (..., {key})"
+            "every primary key and unique index must contain the time column: ALTER TABLE ... DROP CONSTRAINT ..., ADD PRIMARY KEY (..., {key}), or on_conflicting_unique => 'widen'"
         ));
     }
     e

@@ -6,7 +6,7 @@ use super::create::{
     HAS_ROWS, Outcome, Request, Subject, as_owner, default_index, dry, fill, finish, one,
     relation_named,
 };
-use super::{carry, catalog, chunks, refuse};
+use super::{carry, catalog, chunks, extras, refuse, unique};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{lock_relation, qualified_name, quote_ident, quote_qualified};
 use crate::pg::guc::MOVE_LIMIT_MB;
@@ -21,7 +21,10 @@ const SIZE: &str = "SELECT pg_catalog.pg_table_size($1::oid::regclass)";
 
 /// Section 9.2: one transaction, everything carried over or refused by name.
 pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Outcome> {
-    let blockers = refuse::blockers(s.table.oid, &s.key)?;
+    let mut blockers = refuse::blockers(s.table.oid, &s.key)?;
+    let needed = extras::key_columns(request, s);
+    let conflicts = unique::conflicts(s.table.oid, &needed, request.conflicts)?;
+    blockers.extend(conflicts.blockers());
     if !request.dry_run {
         if !blockers.is_empty() {
             return Err(refuse::error(&s.table, &s.key, &blockers));
@@ -34,14 +37,22 @@ pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Out
     let (has_rows, nulls) = count_rows(s)?;
     if !request.dry_run {
         check_rows(request, s, has_rows, nulls)?;
+        extras::check_rows(request, s)?;
     }
-    let carried = carry::capture(s.table.oid, &s.target)?;
+    let carried = carry::capture(s.table.oid, &s.target, &conflicts)?;
+    let checks = extras::checks(request, s)?;
     let mut report = json!({
         "action": if has_rows { "move" } else { "replace" },
         "interval": s.grid.width.text(s.grid.key),
         "carried": carried.counts,
         "not_carried": carried.lost,
     });
+    if !conflicts.found.is_empty() {
+        report["unique_keys"] = conflicts.report();
+    }
+    if !checks.is_empty() {
+        report["checks"] = json!(checks);
+    }
     if request.dry_run {
         let mut blockers = blockers;
         if nulls > 0 {
@@ -49,6 +60,9 @@ pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Out
                 "Column \"{}\" contains {nulls} NULL values.",
                 s.key
             ));
+        }
+        if let Err(e) = extras::check_rows(request, s) {
+            blockers.push(e.message);
         }
         report["blockers"] = json!(blockers);
         if has_rows && !request.migrate_data {
@@ -62,12 +76,21 @@ pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Out
     let new = new_table(s)?;
     let work = Work {
         s,
+        request,
+        conflicts,
         original_path,
         columns: carried.columns,
         options: carried.options,
         old: quote_qualified(&s.table.schema, &convert::old_name(s.table.oid.to_u32())),
     };
-    let (id, rows) = work.run(convert::plan(&new, &carried.identities, carried.statements))?;
+    let mut statements = carried.statements;
+    statements.extend(checks.iter().map(|check| Statement {
+        phase: convert::Phase::Create,
+        role: Role::Owner,
+        sql: format!("ALTER TABLE {} ADD {check}", s.target),
+        tablespace: String::new(),
+    }));
+    let (id, rows) = work.run(convert::plan(&new, &carried.identities, statements))?;
     default_index(request, s, relation_named(s)?, &mut report)?;
     finish(s, id, rows, report)
 }
@@ -154,6 +177,8 @@ fn new_table(s: &Subject) -> Result<NewTable> {
 /// A conversion under way.
 struct Work<'a> {
     s: &'a Subject,
+    request: &'a Request,
+    conflicts: unique::Conflicts,
     original_path: &'a str,
     columns: Vec<String>,
     options: Vec<String>,
@@ -171,7 +196,8 @@ impl Work<'_> {
                     let relation = relation_named(self.s)?;
                     as_extension_owner(|| carry::strip_privileges(relation))?;
                     let options = Some(self.options.clone()).filter(|o| !o.is_empty());
-                    id = catalog::add_hypertable(relation, self.s.grid, options)?;
+                    let (request, conflicts) = (self.request, Some(&self.conflicts));
+                    id = extras::enroll(request, self.s, relation, options, conflicts)?;
                 }
                 Step::MakeChunks => self.make_chunks()?,
                 Step::MoveRows => rows = self.move_rows()?,
@@ -226,8 +252,8 @@ impl Work<'_> {
         let mut wanted = used;
         wanted.extend(match newest {
             // the lower edge of the newest chunk stands for the newest row
-            Some(i) => chunks::ahead(&h, Some(inside(h.grid.range(i)?))),
-            None => chunks::ahead(&h, None),
+            Some(i) => chunks::ahead(&h, chunks::now(&h)?, Some(inside(h.grid.range(i)?))),
+            None => chunks::ahead(&h, chunks::now(&h)?, None),
         });
         wanted.sort_unstable();
         wanted.dedup();

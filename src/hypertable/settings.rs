@@ -1,6 +1,6 @@
 //! What the owner of a hypertable may choose, as `strata.hypertable` and `strata.dimension` hold it.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
 use pgrx::pg_sys;
@@ -20,6 +20,23 @@ const HASHES: &str = "
 SELECT d.column_name::text, d.number_partitions
 FROM strata.dimension d JOIN strata.hypertable h ON h.id OPERATOR(pg_catalog.=) d.hypertable_id
 WHERE h.relation OPERATOR(pg_catalog.=) $1 ORDER BY d.id";
+
+const LEAF_KEYS: &str = "
+SELECT k.columns::text[], k.nulls_not_distinct
+FROM strata.leaf_key k JOIN strata.hypertable h ON h.id OPERATOR(pg_catalog.=) k.hypertable_id
+WHERE h.relation OPERATOR(pg_catalog.=) $1 ORDER BY k.id";
+
+const SKIPPING: &str = "
+SELECT s.column_name::text
+FROM strata.chunk_skipping s JOIN strata.hypertable h ON h.id OPERATOR(pg_catalog.=) s.hypertable_id
+WHERE h.relation OPERATOR(pg_catalog.=) $1 ORDER BY s.id";
+
+/// A key that is unique inside each chunk only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeafKey {
+    pub columns: Vec<String>,
+    pub nulls_not_distinct: bool,
+}
 
 /// A hash dimension: each new chunk is partitioned again by this column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +66,14 @@ pub struct Settings {
     /// microseconds since 2000-01-01 UTC; `None` for the default
     pub origin_us: Option<i64>,
     pub hashes: Vec<HashDimension>,
+    pub leaf_keys: Vec<LeafKey>,
+    /// columns given to `enable_chunk_skipping`
+    pub skipping: Vec<String>,
+}
+
+/// The settings of a hypertable.
+pub fn need(relation: pg_sys::Oid) -> Result<Settings> {
+    of(relation)?.ok_or_else(|| Error::internal("a hypertable without settings"))
 }
 
 /// The settings of a registered table, or `None`.
@@ -60,6 +85,13 @@ pub fn of(relation: pg_sys::Oid) -> Result<Option<Settings>> {
                 partitions: r.need(2)?,
             })
         })?;
+        let leaf_keys = spi::read(LEAF_KEYS, &[relation.into()], |r| {
+            Ok(LeafKey {
+                columns: r.need(1)?,
+                nulls_not_distinct: r.need(2)?,
+            })
+        })?;
+        let skipping = spi::read(SKIPPING, &[relation.into()], |r| r.need::<String>(1))?;
         spi::read_one(SETTINGS, &[relation.into()], |r| {
             Ok(Settings {
                 create_missing: r.need(1)?,
@@ -76,6 +108,8 @@ pub fn of(relation: pg_sys::Oid) -> Result<Option<Settings>> {
                 drop_empty_after_us: r.get(12)?,
                 origin_us: r.get(13)?,
                 hashes: hashes.clone(),
+                leaf_keys: leaf_keys.clone(),
+                skipping: skipping.clone(),
             })
         })
     })

@@ -116,17 +116,55 @@ unsafe extern "C-unwind" {
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn pg_strata_worker_main(arg: pg_sys::Datum) {
-    // SIGTERM as in an ordinary session: it ends a running query too. A handler that only sets a flag
-    // keeps `pg_ctl stop` waiting for the query. SIGINT (cancel) and SIGUSR1 are set up by the server.
+    obey_signals();
+    let database = pg_sys::Oid::from(arg.value() as u32);
+    if let Some(main) = MAIN.get() {
+        main(database, BackgroundWorker::get_extra());
+    }
+}
+
+/// SIGTERM as in an ordinary session: it ends a running query too. A handler that only sets a flag keeps
+/// `pg_ctl stop` waiting for the query. SIGINT (cancel) and SIGUSR1 are set up by the server.
+pub(super) fn obey_signals() {
     // SAFETY: both are handlers of the server, made for this use; signals are still blocked
     unsafe {
         compat::pqsignal(pg_sys::SIGTERM as i32, Some(die));
         compat::pqsignal(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
         pg_sys::BackgroundWorkerUnblockSignals();
     }
-    let database = pg_sys::Oid::from(arg.value() as u32);
-    if let Some(main) = MAIN.get() {
-        main(database, BackgroundWorker::get_extra());
+}
+
+/// Starts a worker with an entry point and an argument of its own, once; NULL-free handle in
+/// TopMemoryContext, or `None` when `max_worker_processes` is exhausted.
+pub(super) fn start_once(
+    name: &str,
+    function: &CStr,
+    argument: u32,
+) -> Option<*mut pg_sys::BackgroundWorkerHandle> {
+    let function = function.to_str().ok()?;
+    // SAFETY: MyProcPid is a plain global; both pointers live on this stack
+    unsafe {
+        let builder = BackgroundWorkerBuilder::new(name)
+            .set_type(name)
+            .set_library("pg_strata")
+            .set_function(function)
+            .set_argument(Some(pg_sys::Datum::from(argument)))
+            .enable_spi_access()
+            .set_start_time(BgWorkerStartTime::RecoveryFinished)
+            .set_restart_time(None)
+            .set_notify_pid(pg_sys::MyProcPid);
+        let mut worker = pg_sys::BackgroundWorker::from(&builder);
+        let mut handle = std::ptr::null_mut();
+        let started = PgMemoryContexts::TopMemoryContext
+            .switch_to(|_| pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle));
+        started.then_some(handle)
+    }
+}
+
+/// Sets a setting for the rest of this process's life; outside of transactions.
+pub(super) fn set_for_life(name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) {
+        override_setting(&name, &value);
     }
 }
 

@@ -108,6 +108,25 @@ pub fn qualified_name(relation: pg_sys::Oid) -> Result<String> {
     Ok(quote_qualified(&schema, &name))
 }
 
+/// OID of a relation by its names, without a look at anybody's search_path.
+pub fn relation_oid(schema: &str, name: &str) -> Option<pg_sys::Oid> {
+    let (schema, name) = (CString::new(schema).ok()?, CString::new(name).ok()?);
+    // SAFETY: look-ups by NUL terminated names; invalid OIDs find nothing
+    let oid = unsafe {
+        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+        pg_sys::get_relname_relid(name.as_ptr(), schema)
+    };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}
+
+/// Number of a column.
+pub fn attribute_number(relation: pg_sys::Oid, column: &str) -> Option<i16> {
+    let column = CString::new(column).ok()?;
+    // SAFETY: a look-up by OID and NUL terminated name
+    let number = unsafe { pg_sys::get_attnum(relation, column.as_ptr()) };
+    (number > 0).then_some(number)
+}
+
 /// Fails with 42501 unless the current user owns the relation, or is a member of its owner.
 pub fn check_owner(relation: pg_sys::Oid) -> Result<()> {
     // SAFETY: plain catalog look-ups by OID
@@ -170,4 +189,19 @@ pub fn interrupt_pending() -> bool {
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: a plain global
     unsafe { pg_sys::GetUserId() }
+}
+
+/// Tells all sessions that something about the relation changed: also what they keep in caches of ours.
+pub fn invalidate(relation: pg_sys::Oid) {
+    // SAFETY: legal for any relation that exists; a missing one raises an error
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) }
+}
+
+/// True for types whose values can be hashed by a default operator class.
+pub fn can_hash(typ: pg_sys::Oid) -> bool {
+    // SAFETY: the type cache answers for any type that exists; its entries live as long as the session
+    unsafe {
+        let entry = pg_sys::lookup_type_cache(typ, pg_sys::TYPECACHE_HASH_OPFAMILY as i32);
+        (*entry).hash_opf != pg_sys::InvalidOid
+    }
 }

@@ -1,23 +1,92 @@
 //! Declarations that pgrx's bindings lack, with the header that they come from.
+//!
+//! Each wrapper is guarded as pgrx's own are: an error of PostgreSQL becomes a panic that unwinds.
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
-mod raw {
+/// Declarations without a guard, for callers that hold no value with a destructor.
+pub mod raw {
     use pgrx::pg_sys;
 
     unsafe extern "C-unwind" {
-        /// storage/predicate.h
-        pub fn TransferPredicateLocksToHeapRelation(relation: pg_sys::Relation);
+        /// executor/tuptable.h
+        pub fn slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, attnum: i32);
     }
 }
 
-/// Widens predicate locks on rows and pages to the whole relation, before its rows move.
-///
-/// # Safety
-/// The relation must be open and locked AccessExclusive.
-#[allow(ffi_unwind_calls, reason = "an error stops at the boundary")]
-pub unsafe fn transfer_predicate_locks(relation: pg_sys::Relation) {
-    // SAFETY: promised by the caller
-    unsafe { pg_guard_ffi_boundary(|| raw::TransferPredicateLocksToHeapRelation(relation)) }
+macro_rules! guarded {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)?;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As the C function of this name.
+            #[allow(ffi_unwind_calls, reason = "an error stops at the boundary")]
+            pub unsafe fn $name($($arg: $type),*) $(-> $out)? {
+                unsafe extern "C-unwind" {
+                    fn $name($($arg: $type),*) $(-> $out)?;
+                }
+                // SAFETY: promised by the caller
+                unsafe { pg_guard_ffi_boundary(|| $name($($arg),*)) }
+            }
+        )*
+    };
 }
+
+#[allow(non_snake_case)]
+mod functions {
+    use super::{pg_guard_ffi_boundary, pg_sys};
+
+    guarded! {
+        /// storage/predicate.h
+        fn TransferPredicateLocksToHeapRelation(relation: pg_sys::Relation);
+        /// executor/execPartition.h
+        fn ExecSetupPartitionTupleRouting(
+            estate: *mut pg_sys::EState,
+            root: pg_sys::Relation,
+        ) -> *mut pg_sys::PartitionTupleRouting;
+        /// executor/execPartition.h
+        fn ExecFindPartition(
+            node: *mut pg_sys::ModifyTableState,
+            root: *mut pg_sys::ResultRelInfo,
+            routing: *mut pg_sys::PartitionTupleRouting,
+            slot: *mut pg_sys::TupleTableSlot,
+            estate: *mut pg_sys::EState,
+        ) -> *mut pg_sys::ResultRelInfo;
+        /// executor/execPartition.h
+        fn ExecCleanupTupleRouting(
+            node: *mut pg_sys::ModifyTableState,
+            routing: *mut pg_sys::PartitionTupleRouting,
+        );
+        /// executor/nodeModifyTable.h
+        fn ExecComputeStoredGenerated(
+            relation: *mut pg_sys::ResultRelInfo,
+            estate: *mut pg_sys::EState,
+            slot: *mut pg_sys::TupleTableSlot,
+            command: pg_sys::CmdType::Type,
+        );
+        /// executor/tstoreReceiver.h
+        fn CreateTuplestoreDestReceiver() -> *mut pg_sys::DestReceiver;
+        /// executor/tstoreReceiver.h
+        fn SetTuplestoreDestReceiverParams(
+            receiver: *mut pg_sys::DestReceiver,
+            store: *mut pg_sys::Tuplestorestate,
+            context: pg_sys::MemoryContext,
+            detoast: bool,
+            target: pg_sys::TupleDesc,
+            map_failure: *const core::ffi::c_char,
+        );
+    }
+
+    /// Widens predicate locks on rows and pages to the whole relation, before its rows move.
+    ///
+    /// # Safety
+    /// The relation must be open and locked AccessExclusive.
+    pub unsafe fn transfer_predicate_locks(relation: pg_sys::Relation) {
+        // SAFETY: promised by the caller
+        unsafe { TransferPredicateLocksToHeapRelation(relation) }
+    }
+}
+
+pub use functions::*;

@@ -7,6 +7,9 @@ use std::ffi::CString;
 /// Filters are evaluated inside the SQLite file where that is exact (any user; for tests).
 pub static COLD_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
 
+/// Key ranges that follow from now() and time_bucket, and ordered scans in windows (any user).
+pub static PLANNER: GucSetting<bool> = GucSetting::<bool>::new(true);
+
 /// Directory of the built-in cold store, relative to the data directory or absolute (superuser).
 pub static COLD_DIRECTORY: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(Some(c"strata_cold"));
@@ -43,6 +46,14 @@ pub fn init() {
         c"Evaluates filters inside cold files where that is exact.",
         c"Off fetches all rows of a cold file and filters them locally.",
         &COLD_PUSHDOWN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"strata.planner",
+        c"Prunes chunks by now() and time_bucket, and reads ordered chunks one after another.",
+        c"Off plans hypertables as PostgreSQL does.",
+        &PLANNER,
         GucContext::Userset,
         GucFlags::default(),
     );

@@ -19,6 +19,7 @@ pub fn before_command(part: BeforeCommand) {
 }
 
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
+static mut PREVIOUS_EXECUTOR_START: pg_sys::ExecutorStart_hook_type = None;
 static mut PREVIOUS_PATHLIST: pg_sys::set_rel_pathlist_hook_type = None;
 static mut PREVIOUS_RELATION_INFO: pg_sys::get_relation_info_hook_type = None;
 
@@ -28,11 +29,28 @@ pub fn init() {
     unsafe {
         PREVIOUS_UTILITY = pg_sys::ProcessUtility_hook;
         pg_sys::ProcessUtility_hook = Some(process_utility);
+        PREVIOUS_EXECUTOR_START = pg_sys::ExecutorStart_hook;
+        pg_sys::ExecutorStart_hook = Some(executor_start);
         PREVIOUS_PATHLIST = pg_sys::set_rel_pathlist_hook;
         pg_sys::set_rel_pathlist_hook = Some(rel_pathlist);
         PREVIOUS_RELATION_INFO = pg_sys::get_relation_info_hook;
         pg_sys::get_relation_info_hook = Some(relation_info);
     }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags: i32) {
+    // pgrx's standard_ExecutorStart has a boundary inside already
+    // SAFETY: the arguments are passed on as they came; the closure owns nothing
+    let start = || unsafe {
+        match PREVIOUS_EXECUTOR_START {
+            #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+            Some(previous) => pg_guard_ffi_boundary(|| previous(query, flags)),
+            None => pg_sys::standard_ExecutorStart(query, flags),
+        }
+    };
+    // SAFETY: the server passes a query that is to be started
+    unsafe { super::router::start(query, flags, start) }
 }
 
 #[pg_guard]
@@ -66,6 +84,9 @@ unsafe extern "C-unwind" fn relation_info(
             pg_guard_ffi_boundary(|| previous(root, relation, inhparent, rel));
         }
         super::cold_path::relation_info(relation, inhparent, rel);
+        if inhparent {
+            super::planner::relation_info(root, relation, rel);
+        }
     }
 }
 

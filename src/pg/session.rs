@@ -73,6 +73,49 @@ pub fn has_role(role: u32) -> bool {
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
 }
 
+/// While alive, plain reads look through a snapshot of now, whatever the isolation level.
+pub struct LatestSnapshot(());
+
+impl LatestSnapshot {
+    #[must_use]
+    pub fn push() -> Self {
+        // SAFETY: popped by Drop; on error the (sub)transaction pops it
+        unsafe {
+            // not GetLatestSnapshot, which parallel workers must not call
+            pg_sys::PushActiveSnapshot(pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid));
+        }
+        LatestSnapshot(())
+    }
+}
+
+impl Drop for LatestSnapshot {
+    fn drop(&mut self) {
+        // SAFETY: pairs with the push
+        unsafe { pg_sys::PopActiveSnapshot() }
+    }
+}
+
+/// True when this session loaded the library before its first statement: with the server, or by one of
+/// the other preload settings. Then hooks see every statement of the session.
+pub fn preloaded_here() -> bool {
+    fn names_us(list: *const std::ffi::c_char) -> bool {
+        if list.is_null() {
+            return false;
+        }
+        // SAFETY: a setting: NUL terminated
+        let list = unsafe { CStr::from_ptr(list) };
+        list.to_string_lossy()
+            .split(',')
+            .any(|l| l.trim().trim_matches('"').ends_with("pg_strata"))
+    }
+    // SAFETY: settings that do not change in a session
+    unsafe {
+        names_us(pg_sys::shared_preload_libraries_string)
+            || names_us(pg_sys::session_preload_libraries_string)
+            || names_us(pg_sys::local_preload_libraries_string)
+    }
+}
+
 /// The server's system identifier, and this database.
 pub fn identity() -> (u64, u32) {
     // SAFETY: both are fixed for the life of the process

@@ -16,7 +16,9 @@ mod run;
 mod scheduler;
 
 pub use catalog::{Job, Outcome, interval_text};
-pub use policy::{NewPolicy, add_policy, note_run, policy_of, register_policy, remove_policy};
+pub use policy::{
+    NewPolicy, add_policy, is_switched_off, note_run, policy_of, register_policy, remove_policy,
+};
 
 pub use crate::worker::{Task, register_step, register_task, start_task, wake_at_commit};
 pub use edit::{check_schedule, check_times};

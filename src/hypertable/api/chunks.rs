@@ -8,7 +8,8 @@ use super::super::catalog::{self, Chunk, Hypertable};
 use super::super::chunks;
 use super::super::drop_task;
 use super::super::select::{self, Bounds, Points};
-use super::{Checked, given_interval, need, text};
+use super::super::settings;
+use super::{Checked, need};
 use crate::error::{Error, Kind};
 use crate::pg::anyvalue::any_value;
 use crate::pg::catalog::{check_owner, lock_held_on, lock_relation};
@@ -19,36 +20,6 @@ use pgrx::AnyElement;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use std::ffi::CStr;
-
-/// Changes the width of chunks made from now on. Takes ShareUpdateExclusiveLock on the hypertable.
-#[pg_extern(sql = false)]
-fn set_chunk_time_interval(
-    hypertable: Option<pg_sys::Oid>,
-    chunk_time_interval: Option<AnyElement>,
-    dimension_name: Option<&CStr>,
-) -> Result<(), ErrorReport> {
-    let h = chunks::hypertable(need(hypertable, "hypertable")?)?;
-    check_owner(h.table.oid)?;
-    if let Some(name) = dimension_name.map(text).filter(|n| *n != h.key) {
-        return Err(Error::new(
-            Kind::UndefinedObject,
-            format!(
-                "hypertable \"{}\" has no dimension \"{name}\"",
-                h.table.name
-            ),
-        )
-        .into());
-    }
-    let given = given_interval("chunk_time_interval", chunk_time_interval.as_ref())?;
-    let width = need(given, "chunk_time_interval")?.width(h.grid.key)?;
-    lock_relation(
-        h.table.oid,
-        pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE,
-    );
-    catalog::set_interval(h.table.oid, h.grid_of(width)?)?;
-    Ok(())
-}
 
 /// Makes the missing chunks of a range.
 #[pg_extern(sql = false)]
@@ -64,8 +35,9 @@ fn premake_chunks(
     let (from, to) = select::range_arguments(&h, &from, &to)?;
     let (first, last) = h.grid.span(from, to);
     let n = i128::from(last) - i128::from(first) + 1;
-    if n > i128::from(chunks::MAX_PER_STATEMENT) {
-        return Err(chunks::too_many(&h, i64::try_from(n).unwrap_or(i64::MAX)).into());
+    let limit = settings::need(h.table.oid)?.max_chunks_per_statement;
+    if n > i128::from(limit) {
+        return Err(chunks::too_many(&h, i64::try_from(n).unwrap_or(i64::MAX), limit).into());
     }
     let wanted: Vec<i64> = (first..=last).collect();
     Ok(SetOfIterator::new(chunks::make_missing(

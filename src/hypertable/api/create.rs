@@ -5,6 +5,7 @@
 use super::super::chunks;
 use super::super::create::{self, Outcome, Request};
 use super::super::dimension::{Dimension, DimensionKind};
+use super::super::unique::Action;
 use super::{Checked, given_interval, later, need, text};
 use crate::error::{Error, Kind};
 use crate::pg::session::{notice, preloaded};
@@ -23,43 +24,52 @@ fn by_range(
     partition_func: Option<pg_sys::Oid>,
 ) -> Result<JsonB, ErrorReport> {
     later(partition_func, "a partitioning function", NO_FUNCTION)?;
-    let dimension = Dimension {
+    dimension_info(&Dimension {
         kind: DimensionKind::Range,
         column: text(need(column_name, "column_name")?),
         interval: given_interval("partition_interval", partition_interval.as_ref())?,
-    };
+        partitions: None,
+        time_column: None,
+    })
+}
+
+/// Describes a hash dimension.
+#[pg_extern(sql = false)]
+fn by_hash(
+    column_name: Option<&CStr>,
+    number_partitions: Option<i32>,
+    partition_func: Option<pg_sys::Oid>,
+) -> Result<JsonB, ErrorReport> {
+    later(partition_func, "a partitioning function", NO_FUNCTION)?;
+    dimension_info(&Dimension {
+        kind: DimensionKind::Hash,
+        column: text(need(column_name, "column_name")?),
+        interval: None,
+        partitions: Some(need(number_partitions, "number_partitions")?),
+        time_column: None,
+    })
+}
+
+/// Describes a dimension by growing ids.
+#[pg_extern(sql = false)]
+fn by_id(
+    column_name: Option<&CStr>,
+    time_column: Option<&CStr>,
+    partition_interval: Option<AnyElement>,
+) -> Result<JsonB, ErrorReport> {
+    dimension_info(&Dimension {
+        kind: DimensionKind::Id,
+        column: text(need(column_name, "column_name")?),
+        interval: given_interval("partition_interval", partition_interval.as_ref())?,
+        partitions: None,
+        time_column: time_column.map(text),
+    })
+}
+
+fn dimension_info(dimension: &Dimension) -> Result<JsonB, ErrorReport> {
     let value = serde_json::to_value(dimension)
         .map_err(|e| Error::internal(format!("dimension_info: {e}")))?;
     Ok(JsonB(value))
-}
-
-/// Hash dimensions are planned.
-#[pg_extern(sql = false)]
-fn by_hash(
-    _column_name: Option<&CStr>,
-    _number_partitions: Option<i32>,
-    _partition_func: Option<pg_sys::Oid>,
-) -> Result<JsonB, ErrorReport> {
-    Err(
-        Error::new(Kind::NotSupported, "hash dimensions are not supported")
-            .hint("use one range dimension: strata.by_range('column', INTERVAL '7 days')")
-            .into(),
-    )
-}
-
-/// Partitioning by id is planned.
-#[pg_extern(sql = false)]
-fn by_id(
-    _column_name: Option<&CStr>,
-    _time_column: Option<&CStr>,
-    _partition_interval: Option<AnyElement>,
-) -> Result<JsonB, ErrorReport> {
-    Err(Error::new(
-        Kind::NotSupported,
-        "partitioning by id with a time column is not supported",
-    )
-    .hint("use strata.by_range('id', 1000000) for an integer id, or strata.by_range('time column')")
-    .into())
 }
 
 fn preload_notice() {
@@ -110,15 +120,17 @@ fn create_hypertable(
     >,
     ErrorReport,
 > {
-    later(end_column, "end_column", "leave it out")?;
-    later(logical_key, "logical_key", "leave it out")?;
-    conflicting_unique(on_conflicting_unique)?;
+    let conflicts = need(on_conflicting_unique, "on_conflicting_unique")?;
     let outcome = run(&Request {
         relation: need(relation, "relation")?,
         dimension: Dimension::parse(need(dimension, "dimension")?.0)?,
         default_indexes: need(create_default_indexes, "create_default_indexes")?,
         if_not_exists: need(if_not_exists, "if_not_exists")?,
         migrate_data: need(migrate_data, "migrate_data")?,
+        hash: None,
+        end_column: end_column.map(text),
+        logical_key: logical_key.map(text),
+        conflicts: Action::parse(conflicts)?,
         dry_run: need(dry_run, "dry_run")?,
     })?;
     let row: CreatedRow = (
@@ -129,21 +141,6 @@ fn create_hypertable(
         JsonB(outcome.report),
     );
     Ok(TableIterator::once(row))
-}
-
-fn conflicting_unique(value: Option<&str>) -> Checked<()> {
-    match need(value, "on_conflicting_unique")? {
-        "error" => Ok(()),
-        v @ ("widen" | "leaf" | "drop") => Err(Error::new(
-            Kind::NotSupported,
-            format!("on_conflicting_unique => '{v}' is not supported"),
-        )
-        .hint("change the keys first, so that each contains the time column; 'error' lists those that do not")),
-        v => Err(Error::new(
-            Kind::InvalidParameter,
-            format!("on_conflicting_unique must be 'error', not '{v}'"),
-        )),
-    }
 }
 
 /// The older argument style, taken apart by SQL.
@@ -172,16 +169,17 @@ fn create_hypertable_named(
     >,
     ErrorReport,
 > {
-    later(
-        partitioning_column,
-        "partitioning_column",
-        "use the time column alone",
-    )?;
-    later(
-        number_partitions,
-        "number_partitions",
-        "use the time column alone",
-    )?;
+    let hash = match (partitioning_column.map(text), number_partitions) {
+        (None, None) => None,
+        (Some(column), Some(n)) => Some((column, n)),
+        _ => {
+            return Err(Error::new(
+                Kind::InvalidParameter,
+                "partitioning_column and number_partitions belong together",
+            )
+            .into());
+        }
+    };
     later(partitioning_func, "a partitioning function", NO_FUNCTION)?;
     let schema = associated_schema_name.filter(|s| s.to_bytes() != chunks::SCHEMA.as_bytes());
     later(
@@ -200,6 +198,10 @@ fn create_hypertable_named(
         default_indexes: need(create_default_indexes, "create_default_indexes")?,
         if_not_exists: need(if_not_exists, "if_not_exists")?,
         migrate_data: need(migrate_data, "migrate_data")?,
+        hash,
+        end_column: None,
+        logical_key: None,
+        conflicts: Action::Error,
         dry_run: false,
     })?;
     Ok(TableIterator::once((

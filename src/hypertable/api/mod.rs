@@ -1,5 +1,6 @@
 //! SQL surface of hypertables; declared in sql/hypertable/code.sql.
 
+mod alter;
 mod chunks;
 mod clients;
 mod create;

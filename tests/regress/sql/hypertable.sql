@@ -117,15 +117,18 @@ SELECT strata.create_hypertable('t', '{"column": "ts"}'::jsonb);
 SELECT strata.create_hypertable('t', '{"type": "hash", "column": "ts"}'::strata.dimension_info);
 SELECT strata.create_hypertable('t', '7'::jsonb);
 
--- 6. arguments of later versions, and NULLs
+-- 6. arguments that do not go together, and NULLs
 SELECT strata.create_hypertable('t', strata.by_hash('id', 4));
-SELECT strata.create_hypertable('t', strata.by_id('id', 'ts'));
+SELECT strata.create_hypertable('t', strata.by_id('ts', 'ts'));
+SELECT strata.create_hypertable('t', strata.by_id('id', 'note'));
 SELECT strata.create_hypertable('t', strata.by_range('ts', partition_func => 'pg_catalog.lower(text)'::regprocedure::oid::regproc));
 SELECT strata.create_hypertable('t', strata.by_range('ts'), end_column => 'id');
-SELECT strata.create_hypertable('t', strata.by_range('ts'), logical_key => 'id');
-SELECT strata.create_hypertable('t', strata.by_range('ts'), on_conflicting_unique => 'widen');
+SELECT strata.create_hypertable('t', strata.by_range('ts'), logical_key => 'idd');
+SELECT strata.create_hypertable('t', strata.by_range('ts'), on_conflicting_unique => NULL);
 SELECT strata.create_hypertable('t', strata.by_range('ts'), on_conflicting_unique => 'ignore');
-SELECT strata.create_hypertable('t', 'ts', 'id', 4);
+SELECT strata.create_hypertable('t', 'ts', 'id', 0);
+SELECT strata.create_hypertable('t', 'ts', 'id');
+SELECT strata.create_hypertable('t', 'ts', 'ts', 4);
 SELECT strata.create_hypertable('t', 'ts', associated_schema_name => 'public');
 SELECT strata.create_hypertable('t', 'ts', associated_table_prefix => 'x');
 SELECT strata.create_hypertable(NULL, strata.by_range('ts'));

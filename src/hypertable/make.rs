@@ -1,0 +1,236 @@
+//! Making one chunk: a table like its hypertable, attached for a range.
+
+use super::bounds::{self, Edge, Range};
+use super::carry;
+use super::catalog::{self, Hypertable};
+use super::chunks::{SCHEMA, ddl_settings, ensure_schema};
+use super::settings::{self, Settings};
+use crate::error::{Error, Result};
+use crate::pg::catalog::{check_for_interrupts, quote_ident, quote_literal, quote_qualified};
+use crate::pg::owner::{UserScope, as_extension_owner};
+use crate::pg::spi;
+use pgrx::pg_sys;
+
+const NAME_TAKEN: &str = "
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+               WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name)
+    OR EXISTS (SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
+               WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND t.typname OPERATOR(pg_catalog.=) $2::pg_catalog.name)";
+
+const TABLESPACE: &str = "
+SELECT t.spcname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t ON t.oid OPERATOR(pg_catalog.=) c.reltablespace
+WHERE c.oid OPERATOR(pg_catalog.=) $1";
+
+const OID_OF: &str = "
+SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name";
+
+const ROW_SECURITY: &str = "
+SELECT c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1";
+
+/// The CHECK of a chunk that tells the planner where the rows end that begin in it.
+pub const END_CHECK: &str = "strata_end";
+
+/// Makes chunks of one hypertable, all after the same settings.
+pub struct Maker<'a> {
+    h: &'a Hypertable,
+    settings: Settings,
+    /// the hypertable, quoted
+    parent: String,
+    /// tablespace of the hypertable
+    tablespace: Option<String>,
+    copy_grants: bool,
+}
+
+/// A new table that is no chunk yet.
+struct Table {
+    name: String,
+    oid: pg_sys::Oid,
+}
+
+impl<'a> Maker<'a> {
+    pub fn new(h: &'a Hypertable) -> Result<Maker<'a>> {
+        let settings = settings::need(h.table.oid)?;
+        let relation = [h.table.oid.into()];
+        let tablespace = spi::read_one(TABLESPACE, &relation, |r| r.need::<String>(1))?;
+        let secured = spi::read_one(ROW_SECURITY, &relation, |r| r.need::<bool>(1))?;
+        Ok(Maker {
+            h,
+            // a grant on a chunk would go round the policies of the hypertable
+            copy_grants: settings.chunk_grants && secured == Some(false),
+            settings,
+            parent: quote_qualified(&h.table.schema, &h.table.name),
+            tablespace,
+        })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Makes one chunk. The caller holds at least ShareUpdateExclusiveLock on the hypertable and has
+    /// found `range` to be free. Tables are made by the extension's owner, then given away; everything
+    /// that may run an expression of the user (ATTACH) runs as the table's owner.
+    pub fn make(&self, range: Range, origin: &str) -> Result<pg_sys::Oid> {
+        check_for_interrupts();
+        let _settings = ddl_settings();
+        let turn = self.turn(range);
+        let hash = self.settings.hashes.first();
+        let (chunk, leaves) = as_extension_owner(|| {
+            ensure_schema()?;
+            let name = free_name(self.h, range.0)?;
+            let clauses = match hash {
+                Some(hash) => format!(" PARTITION BY HASH ({})", quote_ident(&hash.column)),
+                None => self.storage(turn),
+            };
+            let chunk = self.table(&self.parent, &name, &clauses)?;
+            for check in self.checks(range) {
+                spi::execute(&format!("ALTER TABLE {} ADD {check}", chunk.name), &[])?;
+            }
+            let mut leaves = Vec::new();
+            for i in 0..hash.map_or(0, |h| h.partitions) {
+                let leaf = bounds::leaf_name(&name, i + 1);
+                leaves.push(self.table(&chunk.name, &leaf, &self.storage(turn + i64::from(i)))?);
+            }
+            Ok::<_, Error>((chunk, leaves))
+        })?;
+        self.attach(range, &chunk, &leaves)?;
+        as_extension_owner(|| {
+            carry::copy_replica_identity(self.h.table.oid, chunk.oid, &chunk.name)?;
+            for leaf in &leaves {
+                carry::copy_replica_identity(chunk.oid, leaf.oid, &leaf.name)?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        catalog::annotate(chunk.oid, origin)?;
+        Ok(chunk.oid)
+    }
+
+    /// What only this chunk checks, as table constraints.
+    pub fn checks(&self, range: Range) -> Vec<String> {
+        match (&self.settings.end_column, range.0) {
+            (Some(end), lo @ Edge::At(_)) => vec![format!(
+                "CONSTRAINT {END_CHECK} CHECK ({} >= {})",
+                quote_ident(end),
+                lo.sql(self.h.grid.key)
+            )],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Keys that are unique inside each leaf, as commands on it.
+    pub fn leaf_keys(&self, leaf: &str) -> Vec<String> {
+        let keys = self.settings.leaf_keys.iter();
+        keys.map(|k| {
+            let columns: Vec<String> = k.columns.iter().map(|c| quote_ident(c)).collect();
+            let nulls = if k.nulls_not_distinct {
+                " NULLS NOT DISTINCT"
+            } else {
+                ""
+            };
+            format!(
+                "CREATE UNIQUE INDEX ON {leaf} ({}){nulls}",
+                columns.join(", ")
+            )
+        })
+        .collect()
+    }
+
+    fn attach(&self, range: Range, chunk: &Table, leaves: &[Table]) -> Result<()> {
+        let _owner = UserScope::restricted(self.h.table.owner);
+        for (i, leaf) in leaves.iter().enumerate() {
+            spi::execute(
+                &format!(
+                    "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES WITH (MODULUS {}, REMAINDER {i})",
+                    chunk.name,
+                    leaf.name,
+                    leaves.len()
+                ),
+                &[],
+            )?;
+        }
+        let key = self.h.grid.key;
+        spi::execute(
+            &format!(
+                "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})",
+                self.parent,
+                chunk.name,
+                range.0.sql(key),
+                range.1.sql(key)
+            ),
+            &[],
+        )?;
+        Ok(())
+    }
+
+    /// Makes a table like another and gives it what LIKE and ATTACH do not copy.
+    fn table(&self, like: &str, name: &str, clauses: &str) -> Result<Table> {
+        let table = quote_qualified(SCHEMA, name);
+        spi::execute(
+            &format!(
+                "CREATE TABLE {table} (LIKE {like} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE \
+                 INCLUDING COMPRESSION INCLUDING GENERATED INCLUDING STATISTICS INCLUDING COMMENTS){clauses}"
+            ),
+            &[],
+        )?;
+        let oid = spi::write_one(OID_OF, &[SCHEMA.into(), name.into()], |r| {
+            r.need::<pg_sys::Oid>(1)
+        })?
+        .ok_or_else(|| Error::internal(format!("chunk {table} vanished")))?;
+        if !clauses.starts_with(" PARTITION BY") {
+            for sql in self.leaf_keys(&table) {
+                spi::execute(&sql, &[])?;
+            }
+        }
+        carry::copy_to_chunk(self.h, oid, &table)?;
+        if self.copy_grants {
+            carry::copy_grants(self.h.table.oid, &table)?;
+        }
+        Ok(Table { name: table, oid })
+    }
+
+    /// A number that is one higher for the next chunk on the grid.
+    fn turn(&self, range: Range) -> i64 {
+        match range {
+            (Edge::At(lo), _) => self.h.grid.index(lo),
+            (_, Edge::At(hi)) => self.h.grid.index(hi).saturating_sub(1),
+            _ => 0,
+        }
+    }
+
+    fn storage(&self, turn: i64) -> String {
+        let mut out = String::new();
+        if !self.h.chunk_options.is_empty() {
+            let options: Vec<String> = self
+                .h
+                .chunk_options
+                .iter()
+                .filter_map(|o| o.split_once('='))
+                .map(|(name, value)| format!("{name}={}", quote_literal(value)))
+                .collect();
+            out += &format!(" WITH ({})", options.join(", "));
+        }
+        let spaces = &self.settings.tablespaces;
+        let tablespace = match spaces.len() {
+            0 => self.tablespace.as_ref(),
+            n => spaces.get(turn.rem_euclid(n as i64) as usize),
+        };
+        if let Some(t) = tablespace {
+            out += &format!(" TABLESPACE {}", quote_ident(t));
+        }
+        out
+    }
+}
+
+fn free_name(h: &Hypertable, lo: Edge) -> Result<String> {
+    for attempt in 1.. {
+        let name = bounds::chunk_name(&h.table.name, h.id, lo, h.grid.key, attempt);
+        let taken = spi::read_one(NAME_TAKEN, &[SCHEMA.into(), name.as_str().into()], |r| {
+            r.need::<bool>(1)
+        })?;
+        if taken != Some(true) {
+            return Ok(name);
+        }
+    }
+    Err(Error::internal("no free chunk name"))
+}

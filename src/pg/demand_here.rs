@@ -1,0 +1,65 @@
+//! Chunks in the writer's own transaction: when nobody else may make them, and how.
+
+use super::demand_rules as rules;
+use super::{compat, list};
+use crate::error::{Error, Kind, Result};
+use pgrx::{PgTryBuilder, pg_sys};
+use std::panic::AssertUnwindSafe;
+
+/// # Safety
+/// `relation` must be open.
+pub(super) unsafe fn needs_in_process(relation: pg_sys::Relation) -> bool {
+    // SAFETY: the caller has the relation open; all lists and triggers are its relcache entry's
+    unsafe {
+        if (*relation).rd_createSubid != 0 || locked_strongly((*relation).rd_id) {
+            return true;
+        }
+        let keys = pg_sys::RelationGetFKeyList(relation);
+        if list::pointers::<pg_sys::ForeignKeyCacheInfo>(keys)
+            .any(|key| locked_strongly((*key).confrelid))
+        {
+            return true;
+        }
+        let triggers = (*relation).trigdesc;
+        if triggers.is_null() {
+            return false;
+        }
+        (0..(*triggers).numtriggers as usize)
+            .map(|i| (*(*triggers).triggers.add(i)).tgconstrrelid)
+            .any(|linked| linked != pg_sys::InvalidOid && locked_strongly(linked))
+    }
+}
+
+/// True when this transaction holds a lock on the relation that DDL takes and writing does not.
+fn locked_strongly(relation: pg_sys::Oid) -> bool {
+    let tag = pg_sys::LOCKTAG {
+        // SAFETY: a plain global
+        locktag_field1: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field2: relation.to_u32(),
+        locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        ..pg_sys::LOCKTAG::default()
+    };
+    (pg_sys::ShareUpdateExclusiveLock..=pg_sys::AccessExclusiveLock)
+        // SAFETY: a well-formed tag of an ordinary relation
+        .any(|mode| unsafe { compat::lock_held(&tag, mode as pg_sys::LOCKMODE) })
+}
+
+/// Makes chunks by ordinary DDL; 55006 with a hint where the table is in use.
+pub(super) fn in_process(relation: pg_sys::Oid, indexes: &[i64]) -> Result<u32> {
+    PgTryBuilder::new(AssertUnwindSafe(|| rules::make(relation, indexes)))
+        .catch_when(pgrx::PgSqlErrorCode::ERRCODE_OBJECT_IN_USE, |e| {
+            // nothing goes on after this: the error is raised again, with a hint
+            let caught = super::subxact::Caught::of_error(&e);
+            Err(Error {
+                kind: Kind::InUse,
+                message: caught.message,
+                detail: caught.detail,
+                hint: Some(
+                    "commit first, or make the chunks before the statement: strata.premake_chunks"
+                        .into(),
+                ),
+            })
+        })
+        .execute()
+}

@@ -1,0 +1,306 @@
+//! The router: a node between ModifyTable and its source that sees to it that each row has a chunk.
+//!
+//! As long as rows stay in the chunk of the row before, it costs one comparison: the function that the
+//! executor calls is a plain C frame without destructors, so errors of the source may pass it as they
+//! pass C, and nothing is guarded, allocated or looked up. When a chunk is missing, one maker makes it,
+//! and the statement's routing is built anew, because the server looks at the partitions only once.
+
+use super::demand::{Demand, Located, raise};
+use super::router_key::Keys;
+use super::{explain, ffi, list};
+use crate::error::Result;
+use pgrx::{pg_guard, pg_sys};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// PostgreSQL's struct first; palloc'd, with nothing of Rust's inside.
+#[repr(C)]
+pub(super) struct Router {
+    css: pg_sys::CustomScanState,
+    /// the source, also in `ps.lefttree`
+    child: *mut pg_sys::PlanState,
+    node: *mut pg_sys::ModifyTableState,
+    /// column of the key
+    column: i32,
+    demand: Demand,
+    /// kept to the end: AFTER triggers find their tables through them, and run-time pruning of the
+    /// source points into the old descriptors
+    old_routings: *mut pg_sys::List,
+    old_directories: *mut pg_sys::List,
+    refreshes: u32,
+}
+
+struct ScanMethods(pg_sys::CustomScanMethods);
+// SAFETY: constants: a name and function pointers
+unsafe impl Sync for ScanMethods {}
+struct ExecMethods(pg_sys::CustomExecMethods);
+// SAFETY: as above
+unsafe impl Sync for ExecMethods {}
+
+static SCAN_METHODS: ScanMethods = ScanMethods(pg_sys::CustomScanMethods {
+    CustomName: c"ChunkRouter".as_ptr(),
+    CreateCustomScanState: None,
+});
+
+static EXEC_METHODS: ExecMethods = ExecMethods(pg_sys::CustomExecMethods {
+    CustomName: c"ChunkRouter".as_ptr(),
+    BeginCustomScan: None,
+    ExecCustomScan: None,
+    EndCustomScan: Some(end),
+    ReScanCustomScan: Some(rescan),
+    MarkPosCustomScan: None,
+    RestrPosCustomScan: None,
+    EstimateDSMCustomScan: None,
+    InitializeDSMCustomScan: None,
+    ReInitializeDSMCustomScan: None,
+    InitializeWorkerCustomScan: None,
+    ShutdownCustomScan: None,
+    ExplainCustomScan: Some(show),
+});
+
+/// The plan node of every router that nobody explains.
+static BARE_PLAN: AtomicPtr<pg_sys::CustomScan> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Puts a router between the node and its source.
+///
+/// # Safety
+/// `node` must be initialised and not yet run.
+pub(super) unsafe fn put_under(node: *mut pg_sys::ModifyTableState, demand: Demand, keys: Keys) {
+    // SAFETY: the executor's own structures; everything new lives as long as the query
+    unsafe {
+        let estate = (*node).ps.state;
+        let child = (*node).ps.lefttree;
+        let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
+        let router = pg_sys::palloc0(size_of::<Router>()).cast::<Router>();
+        let ps = &raw mut (*router).css.ss.ps;
+        (*ps).type_ = pg_sys::NodeTag::T_CustomScanState;
+        (*ps).state = estate;
+        (*ps).plan = plan(child, (*estate).es_instrument != 0);
+        (*ps).lefttree = child;
+        // what the node's expressions are compiled for, now and when a partition is first met
+        let mut fixed = false;
+        (*ps).resultops = pg_sys::ExecGetResultSlotOps(child, &mut fixed);
+        (*ps).resultopsfixed = fixed;
+        (*ps).resultopsset = true;
+        (*ps).ps_ResultTupleDesc = (*child).ps_ResultTupleDesc;
+        // PostgreSQL 15 clears both slots at the end without looking
+        let slot =
+            pg_sys::ExecInitExtraTupleSlot(estate, (*child).ps_ResultTupleDesc, (*ps).resultops);
+        (*ps).ps_ResultTupleSlot = slot;
+        (*router).css.ss.ss_ScanTupleSlot = slot;
+        (*router).css.methods = &EXEC_METHODS.0;
+        (*router).child = child;
+        (*router).node = node;
+        (*router).demand = demand;
+        let Keys::Column(column) = keys;
+        (*router).column = column;
+        if (*estate).es_instrument != 0 {
+            (*ps).instrument = pg_sys::InstrAlloc(1, (*estate).es_instrument, false);
+        }
+        pg_sys::ExecSetExecProcNode(ps, Some(exec));
+        (*node).ps.lefttree = ps;
+        pg_sys::MemoryContextSwitchTo(old);
+    }
+}
+
+/// A plan node for EXPLAIN. Its columns point to those of the source: copies of the source's own target
+/// list would be looked up in the wrong place.
+unsafe fn plan(child: *mut pg_sys::PlanState, explained: bool) -> *mut pg_sys::Plan {
+    // SAFETY: the source's plan; a leaked node is never freed
+    unsafe {
+        if !explained {
+            let bare = BARE_PLAN.load(Ordering::Relaxed);
+            if !bare.is_null() {
+                return bare.cast();
+            }
+            let mut node = Box::new(std::mem::zeroed::<pg_sys::CustomScan>());
+            node.scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
+            node.scan.plan.plan_node_id = -1;
+            node.methods = &SCAN_METHODS.0;
+            let node = Box::into_raw(node);
+            BARE_PLAN.store(node, Ordering::Relaxed);
+            return node.cast();
+        }
+        let source = (*child).plan;
+        let node = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
+        let plan = &raw mut (*node).scan.plan;
+        (*plan).type_ = pg_sys::NodeTag::T_CustomScan;
+        (*plan).startup_cost = (*source).startup_cost;
+        (*plan).total_cost = (*source).total_cost;
+        (*plan).plan_rows = (*source).plan_rows;
+        (*plan).plan_width = (*source).plan_width;
+        (*plan).plan_node_id = -1;
+        (*plan).lefttree = source;
+        (*node).methods = &SCAN_METHODS.0;
+        for entry in list::pointers::<pg_sys::TargetEntry>((*source).targetlist) {
+            let expr = (*entry).expr.cast::<pg_sys::Node>();
+            let var = pg_sys::makeVar(
+                pg_sys::OUTER_VAR as _,
+                (*entry).resno,
+                pg_sys::exprType(expr),
+                pg_sys::exprTypmod(expr),
+                pg_sys::exprCollation(expr),
+                0,
+            );
+            let column = pg_sys::makeTargetEntry(
+                var.cast(),
+                (*entry).resno,
+                (*entry).resname,
+                (*entry).resjunk,
+            );
+            (*plan).targetlist = pg_sys::lappend((*plan).targetlist, column.cast());
+        }
+        plan
+    }
+}
+
+/// What ModifyTable calls for each row. No destructor may live in this frame.
+#[allow(
+    ffi_unwind_calls,
+    reason = "a frame without destructors: an error of the source jumps over it, as over C"
+)]
+unsafe extern "C-unwind" fn exec(state: *mut pg_sys::PlanState) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: the executor's own node, which begins our struct; a slot has as many values as valid ones
+    unsafe {
+        let router = state.cast::<Router>();
+        let slot = match (*(*router).child).ExecProcNode {
+            Some(next) => next((*router).child),
+            None => return std::ptr::null_mut(),
+        };
+        if slot.is_null() || (*slot).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16 != 0 {
+            return slot;
+        }
+        let at = (*router).column;
+        if i32::from((*slot).tts_nvalid) < at {
+            ffi::raw::slot_getsomeattrs_int(slot, at);
+        }
+        let at = (at - 1) as usize;
+        // of NULL the server says what is wrong with it
+        if *(*slot).tts_isnull.add(at) || (*router).demand.is_cached(*(*slot).tts_values.add(at)) {
+            return slot;
+        }
+        settle(router, slot)
+    }
+}
+
+/// Sees to it that the row has a chunk that the statement's routing knows; returns the row.
+#[pg_guard]
+unsafe extern "C-unwind" fn settle(
+    router: *mut Router,
+    slot: *mut pg_sys::TupleTableSlot,
+) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: called by exec with its own node and a row of the source
+    unsafe {
+        let router = &mut *router;
+        loop {
+            let mut missing = BTreeSet::new();
+            match router.survey(slot, &mut missing) {
+                Ok(false) => return slot,
+                Ok(true) => {}
+                Err(e) => raise(e),
+            }
+            if !missing.is_empty() {
+                router.demand.make(router.root(), &missing);
+            }
+            router.refresh();
+        }
+    }
+}
+
+impl Router {
+    fn root(&self) -> pg_sys::Relation {
+        // SAFETY: the node is initialised, its target open
+        unsafe { (*(*self.node).rootResultRelInfo).ri_RelationDesc }
+    }
+
+    /// Looks for the row's chunk; true when the routing does not know it. Chunks that do not exist are
+    /// added to `missing`.
+    unsafe fn survey(
+        &mut self,
+        slot: *mut pg_sys::TupleTableSlot,
+        missing: &mut BTreeSet<i64>,
+    ) -> Result<bool> {
+        // SAFETY: exec has deformed the row up to the key
+        unsafe {
+            let value = *(*slot).tts_values.add((self.column - 1) as usize);
+            if self.demand.is_cached(value) {
+                return Ok(false);
+            }
+            let estate = self.css.ss.ps.state;
+            Ok(match self.demand.look(estate, self.root(), value)? {
+                Located::Cached | Located::Found => false,
+                Located::Stale => true,
+                Located::Missing(index) => {
+                    missing.insert(index);
+                    true
+                }
+            })
+        }
+    }
+
+    /// Makes the statement look at the list of partitions again.
+    unsafe fn refresh(&mut self) {
+        // SAFETY: the executor's own structures. What is replaced lives on until the end
+        unsafe {
+            let estate = self.css.ss.ps.state;
+            let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
+            let directory = (*estate).es_partition_directory;
+            if !directory.is_null() {
+                self.old_directories = pg_sys::lappend(self.old_directories, directory.cast());
+                (*estate).es_partition_directory = std::ptr::null_mut();
+            }
+            let routing = (*self.node).mt_partition_tuple_routing;
+            // an UPDATE that has moved no row yet has none
+            if !routing.is_null() {
+                self.old_routings = pg_sys::lappend(self.old_routings, routing.cast());
+                (*self.node).mt_partition_tuple_routing =
+                    ffi::ExecSetupPartitionTupleRouting(estate, self.root());
+            }
+            self.refreshes += 1;
+            pg_sys::MemoryContextSwitchTo(old);
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn end(state: *mut pg_sys::CustomScanState) {
+    // SAFETY: the executor's own node, which begins our struct; called once
+    unsafe {
+        let router = &mut *state.cast::<Router>();
+        for routing in list::pointers(router.old_routings) {
+            ffi::ExecCleanupTupleRouting(router.node, routing);
+        }
+        for directory in list::pointers::<pg_sys::PartitionDirectoryData>(router.old_directories) {
+            pg_sys::DestroyPartitionDirectory(directory);
+        }
+        pg_sys::ExecEndNode(router.child);
+        router.demand.finish();
+    }
+}
+
+/// ModifyTable is never run twice.
+#[pg_guard]
+unsafe extern "C-unwind" fn rescan(_state: *mut pg_sys::CustomScanState) {
+    raise(crate::error::Error::internal("a router was run twice"));
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn show(
+    state: *mut pg_sys::CustomScanState,
+    _ancestors: *mut pg_sys::List,
+    es: *mut pg_sys::ExplainState,
+) {
+    // SAFETY: the executor's own node, which begins our struct
+    unsafe {
+        let router = &*state.cast::<Router>();
+        if !(*es).analyze {
+            return;
+        }
+        if router.demand.made() > 0 || (*es).verbose {
+            explain::integer(es, c"Chunks Created", router.demand.made().into());
+        }
+        if router.refreshes > 0 || (*es).verbose {
+            explain::integer(es, c"Routing Refreshes", router.refreshes.into());
+        }
+    }
+}

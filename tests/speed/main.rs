@@ -1,0 +1,157 @@
+//! Measures pg_strata against a plain heap, native partitions made ahead, and pg_partman: `cargo measure`.
+//!
+//! Figures count with a release build only (`.ci/install --release`), on a machine that does nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark that fails says why and stops
+
+#[path = "../common/mod.rs"]
+mod common;
+mod dropping;
+mod loading;
+mod measure;
+mod planning;
+mod report;
+mod stage;
+
+use common::PgConfig;
+use report::Report;
+use stage::Stage;
+use std::time::Instant;
+
+const HELP: &str = "\
+cargo measure [--scale N] [--runs N] [--only copy,insert,first,planning,drop] [--fsync] [--smoke]
+  --scale N  1 (default) takes about 2 minutes: 200,000 rows, up to 1,000 chunks; N times the rows,
+             from 2 on also 5,000 chunks
+  --runs N   measurements of each cell, in turns (default 5); medians are printed
+  --only     these parts
+  --fsync    the server waits for the disk, as in production; off, figures vary less
+  --smoke    tiny numbers, to see that the benchmark itself works";
+
+struct Options {
+    rows: usize,
+    runs: usize,
+    chunks: Vec<i64>,
+    load_seconds: f64,
+    only: Option<String>,
+    fsync: bool,
+    smoke: bool,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options {
+        rows: 200_000,
+        runs: 5,
+        chunks: vec![10, 100, 1000],
+        load_seconds: 1.5,
+        only: None,
+        fsync: false,
+        smoke: false,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--scale" => {
+                let scale: usize = value()?.parse().map_err(|_| "--scale: a number")?;
+                options.rows *= scale.max(1);
+                options.load_seconds *= scale.clamp(1, 4) as f64;
+                if scale > 1 {
+                    options.chunks.push(5000);
+                }
+            }
+            "--runs" => options.runs = value()?.parse().map_err(|_| "--runs: a number")?,
+            "--only" => options.only = Some(value()?),
+            "--fsync" => options.fsync = true,
+            "--smoke" => {
+                options.smoke = true;
+                options.rows = 2000;
+                options.runs = 1;
+                options.chunks = vec![10];
+                options.load_seconds = 0.3;
+            }
+            _ => return Err(HELP.to_owned()),
+        }
+    }
+    Ok(options)
+}
+
+fn main() {
+    let options = match options() {
+        Ok(options) => options,
+        Err(text) => {
+            eprintln!("{text}");
+            std::process::exit(2);
+        }
+    };
+    let start = Instant::now();
+    let mut report = Report::new(!options.smoke);
+    if options.smoke {
+        println!("a smoke run: the figures mean nothing");
+    } else {
+        stage::install_partman();
+    }
+    let stage = Stage::build(options.fsync);
+    introduce(&stage, &report, &options);
+    let wanted = |part: &str| {
+        let only = options.only.as_deref();
+        only.is_none_or(|list| list.split(',').any(|name| name == part))
+    };
+    if wanted("copy") {
+        loading::copies(&stage, &mut report, options.rows, options.runs);
+    }
+    if wanted("insert") {
+        loading::inserts(&stage, &mut report, options.rows, options.runs);
+    }
+    if wanted("first") {
+        loading::first_rows(&stage, &mut report, options.runs);
+    }
+    stage.drop_all();
+    if wanted("planning") {
+        planning::planning(&stage, &mut report, &options.chunks, options.runs);
+    }
+    if wanted("drop") {
+        dropping::dropping(&stage, &mut report, options.load_seconds, options.runs);
+    }
+    report.sum_up();
+    println!("{:.0} s in all", start.elapsed().as_secs_f64());
+}
+
+/// What was measured, where and how.
+fn introduce(stage: &Stage, report: &Report, options: &Options) {
+    let mut session = stage.session();
+    let server = common::one(
+        &mut session,
+        "SELECT current_setting('server_version') || ', pg_strata ' || extversion FROM pg_extension WHERE extname = 'pg_strata'",
+    );
+    let partman = stage.partman.as_deref().unwrap_or("not installed");
+    println!("PostgreSQL {server}, pg_partman {partman}");
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    report.say(&format!(
+        "{processors} processors; {}; fsync {}, autovacuum off, shared_buffers 1 GB; library preloaded",
+        build(),
+        if options.fsync { "on" } else { "off" },
+    ));
+    report.say(&format!(
+        "median of {} in turns, ± half the range; a ratio above 1 is better, the bar is the ratio, │ marks 1",
+        options.runs
+    ));
+}
+
+/// How the installed library was built, as .ci/install has noted it.
+fn build() -> String {
+    let program = std::env::current_exe().expect("own path");
+    let target = program
+        .ancestors()
+        .find(|path| path.join("CACHEDIR.TAG").exists());
+    let major = PgConfig::get().major;
+    let folder = match major {
+        15 => "install".to_owned(),
+        _ => format!("pg{major}/install"),
+    };
+    let arguments =
+        target.and_then(|t| std::fs::read_to_string(t.join(folder).join("arguments")).ok());
+    match arguments {
+        Some(text) if text.contains("--release") => "release build".to_owned(),
+        _ => "NOT known to be a release build (.ci/install --release): figures are no figures"
+            .to_owned(),
+    }
+}
