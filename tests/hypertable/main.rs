@@ -3,5 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod jobs;
 mod newer;
+mod retention;
 mod settings;
