@@ -7,3 +7,4 @@ mod jobs;
 mod newer;
 mod retention;
 mod settings;
+mod storm;
