@@ -38,7 +38,8 @@ impl Turn {
         let Some(class) = class.into_iter().next() else {
             return Ok(None);
         };
-        Ok(object_lock::try_hold(class, hypertable.to_u32()).then_some(Turn(class, hypertable)))
+        // not `then_some`: a turn that was not taken must not come into being, for it would be given back
+        Ok(object_lock::try_hold(class, hypertable.to_u32()).then(|| Turn(class, hypertable)))
     }
 }
 

@@ -21,6 +21,10 @@ const UNANNOTATE: &str = "DELETE FROM strata.chunk WHERE chunk = $1::oid::regcla
 const PLACE: &str = "SELECT i.inhdetachpending FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = $1";
 const PENDING: &str = "SELECT inhrelid FROM pg_inherits WHERE inhparent = $1 AND inhdetachpending";
 const LINKED: &str = "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND (conrelid = $1 OR confrelid = $1))";
+// a chunk's own constraint has a name that nobody gave it
+const FOREIGN_KEYS: &str = "SELECT string_agg(DISTINCT format('%I of %s', r.conname, r.conrelid::regclass), ', ') \
+    FROM pg_constraint c JOIN pg_constraint r ON r.oid = c.conparentid \
+    WHERE c.confrelid = $1 AND c.contype = 'f' AND strpos($2, format('\"%s\"', c.conname)) > 0";
 const VIEWS: &str = "SELECT string_agg(DISTINCT r.ev_class::regclass::text, ', ') FROM pg_depend d \
     JOIN pg_rewrite r ON r.oid = d.objid WHERE d.classid = 'pg_rewrite'::regclass \
     AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND r.ev_class <> $1";
@@ -164,6 +168,13 @@ pub fn pending(hypertable: pg_sys::Oid) -> Result<Option<pg_sys::Oid>> {
 /// True when foreign keys link the table with others.
 pub fn is_linked(hypertable: pg_sys::Oid) -> Result<bool> {
     Ok(ask(LINKED, hypertable)?.unwrap_or(true))
+}
+
+/// The foreign key of a hypertable of which an error about one of its chunks speaks: name and table.
+pub fn foreign_key(chunk: pg_sys::Oid, message: &str) -> Result<Option<String>> {
+    let args = [chunk.into(), message.into()];
+    let found = as_extension_owner(|| spi::read_latest(FOREIGN_KEYS, &args, |r| r.get(1)))?;
+    Ok(found.into_iter().next().flatten())
 }
 
 /// Views on the chunk itself, which would keep it from being dropped.

@@ -268,7 +268,13 @@ pub fn take_out(
         let Err(mut e) = leave::leave(h, c.oid, after) else {
             continue;
         };
-        let pending = bgworker::transaction(|| sql::pending(h.table.oid))?;
+        let (pending, key) = bgworker::transaction(|| {
+            let pending = sql::pending(h.table.oid)?;
+            Ok((pending, sql::foreign_key(c.oid, &e.message)?))
+        })?;
+        if let Some(key) = key {
+            e.message = format!("{} (foreign key {key})", e.message);
+        }
         if let Ok(name) = name
             && !e.message.contains(&name)
         {

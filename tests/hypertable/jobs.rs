@@ -146,7 +146,7 @@ fn jobs_that_always_fail_do_not_starve_others() {
     one(
         &mut alice,
         r#"BEGIN; SELECT strata.add_job('note', '200 ms', '{"fail": 1}') FROM generate_series(1, 6);
-           SELECT count(strata.alter_job(job_id, retry_period => '0')) FROM strata.jobs; COMMIT"#,
+           SELECT strata.alter_job(job_id, retry_period => '0') FROM strata.jobs; COMMIT"#,
     );
     wait_for(
         &db,
@@ -278,9 +278,9 @@ fn jobs_of_a_role_that_cannot_log_in_run_as_it() {
         "CREATE ROLE nobody NOLOGIN; GRANT ALL ON SCHEMA public TO nobody; GRANT nobody TO alice; SET ROLE nobody;
          CREATE TABLE theirs (who name DEFAULT current_user);
          CREATE PROCEDURE mine(job_id int, config jsonb) LANGUAGE sql AS 'INSERT INTO theirs DEFAULT VALUES';
-         CREATE PROCEDURE out(job_id int, config jsonb) LANGUAGE plpgsql AS
+         CREATE PROCEDURE escape(job_id int, config jsonb) LANGUAGE plpgsql AS
            'BEGIN RESET ROLE; RESET SESSION AUTHORIZATION; INSERT INTO theirs DEFAULT VALUES; END';
-         SELECT strata.add_job('mine', '1 hour'); SELECT strata.add_job('out', '1 hour')",
+         SELECT strata.add_job('mine', '1 hour'); SELECT strata.add_job('escape', '1 hour')",
     );
     wait_for(
         &db,

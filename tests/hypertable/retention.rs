@@ -206,6 +206,11 @@ fn a_crash_at_any_step_is_finished_by_the_next_run() {
         });
         arm(&cluster, "");
         cluster.wait_for_recovery();
+        wait_for(
+            &db,
+            "the failure is noted",
+            "SELECT count(*) = 1 FROM strata.job_errors",
+        );
         one(
             &mut db.session(),
             "SELECT strata.alter_job(job_id, next_start => now()) FROM strata.jobs WHERE proc_name = 'policy_retention'",
