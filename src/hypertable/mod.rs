@@ -6,6 +6,8 @@
 mod alter;
 pub mod api;
 mod attach;
+mod attach_old;
+mod attach_range;
 pub mod bounds;
 pub mod bucket;
 mod buckets;
@@ -31,6 +33,8 @@ mod leave_sql;
 mod lens;
 mod make;
 pub mod on_demand;
+mod online;
+mod patience;
 mod place;
 mod planned;
 mod policy;

@@ -6,5 +6,6 @@ mod common;
 mod jobs;
 mod newer;
 mod retention;
+mod online;
 mod settings;
 mod storm;
