@@ -4,6 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod jobs;
+mod copy;
+mod copy_errors;
+mod copy_triggers;
 mod newer;
 mod retention;
 mod online;
