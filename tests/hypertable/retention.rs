@@ -311,9 +311,8 @@ fn drop_chunks_in_a_transaction_rolls_back() {
     assert_eq!(one(&mut session, "SELECT count(*) FROM m"), before);
     for block in [
         format!("BEGIN; {drop}, concurrently => true)"),
-        format!(
-            "DO $$ BEGIN PERFORM strata.drop_chunks('m', older_than => interval '10 days', concurrently => true); END $$"
-        ),
+        "DO $$ BEGIN PERFORM strata.drop_chunks('m', older_than => interval '10 days', concurrently => true); END $$"
+            .to_string(),
     ] {
         let error = try_one(&mut session, &block).expect_err("not alone");
         assert_eq!(error.code().map(|c| c.code()), Some("25001"), "{error:?}");
