@@ -24,6 +24,7 @@ pub mod dimension;
 mod drop_task;
 mod extras;
 mod freeze;
+pub mod gapfill;
 pub mod histogram;
 mod ident_list;
 mod info;

@@ -43,6 +43,18 @@ mod demand_rules;
 mod explain;
 pub mod ffi;
 mod first_last;
+mod gapfill;
+mod gapfill_layout;
+mod gapfill_limits;
+mod gapfill_marker;
+mod gapfill_node;
+mod gapfill_outer;
+mod gapfill_output;
+mod gapfill_path;
+mod gapfill_plan;
+mod gapfill_query;
+mod gapfill_range;
+mod gapfill_run;
 pub mod guc;
 mod histogram;
 pub mod hooks;
@@ -94,6 +106,7 @@ pub fn init() {
     }
     hooks::init();
     cold_scan::register();
+    gapfill_node::register();
     lazy_scan::register();
     sqlite::set_interrupt_check(catalog::check_for_interrupts);
     if preloading() {
