@@ -3,7 +3,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod copy;
+mod copy_errors;
+mod copy_triggers;
+mod jobs;
 mod newer;
 mod plans_fuzz;
+mod online;
+mod retention;
 mod settings;
 mod storm;
