@@ -283,3 +283,63 @@ fn gap_filling_without_preload_says_what_is_missing() {
     let mut session = db.session();
     assert_eq!(rows(&mut session, query).lines().count(), 24);
 }
+
+#[test]
+fn a_tutorial_of_the_public_kind_runs_with_another_search_path() {
+    let cluster = Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "tutorial");
+    db.run(
+        "ALTER DATABASE tutorial SET search_path = \"$user\", public, strata;
+         ALTER DATABASE tutorial SET timezone = 'UTC'",
+    );
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "CREATE TABLE conditions (time timestamptz NOT NULL, location text NOT NULL, device text NOT NULL,
+                                  temperature double precision NULL, humidity double precision NULL);
+         SELECT create_hypertable('conditions', by_range('time'));
+         CREATE TABLE stocks (time timestamptz NOT NULL, symbol text NOT NULL, price double precision, day_volume int);
+         SELECT create_hypertable('stocks', 'time', chunk_time_interval => INTERVAL '1 day');
+         CREATE INDEX ix_symbol_time ON stocks (symbol, time DESC);
+         INSERT INTO conditions SELECT now() - n * interval '10 minutes', 'office', 'dev' || n % 3, 70 + n % 10, 50
+         FROM generate_series(0, 1000) n;
+         INSERT INTO stocks SELECT now() - n * interval '1 minute', (ARRAY['AAPL', 'TSLA'])[1 + n % 2], 100 + n % 50, n
+         FROM generate_series(0, 7000) n;",
+    );
+    let hours = "SELECT time_bucket('1 hour', time) AS bucket, device, avg(temperature), first(temperature, time), last(temperature, time)
+                 FROM conditions WHERE time > now() - INTERVAL '1 day' GROUP BY bucket, device ORDER BY bucket DESC, device";
+    assert!(rows(&mut session, hours).lines().count() >= 72);
+    let candles = "SELECT time_bucket('1 day', \"time\") AS day, symbol, max(price) AS high, first(price, time) AS open,
+                          last(price, time) AS close, min(price) AS low FROM stocks GROUP BY day, symbol ORDER BY day DESC, symbol LIMIT 4";
+    assert_eq!(rows(&mut session, candles).lines().count(), 4);
+    let filled = "SELECT time_bucket_gapfill('5 minutes', time) AS bucket, device, locf(avg(temperature)), interpolate(avg(humidity))
+                  FROM conditions WHERE time > now() - INTERVAL '2 hours' AND time < now() GROUP BY bucket, device ORDER BY bucket";
+    assert_eq!(rows(&mut session, filled).lines().count() % 3, 0);
+    let bars = "SELECT device, histogram(temperature, 70.0, 80.0, 5) FROM conditions GROUP BY device ORDER BY 1";
+    assert_eq!(rows(&mut session, bars).lines().count(), 3);
+    assert_ne!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM show_chunks('stocks', older_than => INTERVAL '2 days')"
+        ),
+        "0"
+    );
+    exec(
+        &mut session,
+        "SELECT drop_chunks('stocks', INTERVAL '2 days')",
+    );
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM show_chunks('stocks', older_than => INTERVAL '2 days')"
+        ),
+        "0"
+    );
+    exec(
+        &mut session,
+        "SELECT hypertable_size('conditions'); SELECT * FROM hypertable_detailed_size('conditions'); SELECT * FROM chunks_detailed_size('stocks');
+         SELECT approximate_row_count('stocks'); SELECT * FROM hypertables; SELECT * FROM chunks;
+         SELECT add_retention_policy('conditions', INTERVAL '24 hours'); SELECT * FROM jobs; SELECT remove_retention_policy('conditions');
+         SELECT set_chunk_time_interval('conditions', INTERVAL '24 hours');",
+    );
+}

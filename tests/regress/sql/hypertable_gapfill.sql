@@ -37,7 +37,7 @@ EXECUTE p('2024-01-01', NULL, '1 hour');
 RESET plan_cache_mode;
 
 -- no rows
-SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*), locf(min(v), 7.5), interpolate(sum(v)) FROM m WHERE ts >= '2030-01-01' AND ts < '2030-01-01 04:00' GROUP BY 1;
+SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*), locf(min(v), 7.5::float8), interpolate(sum(v)) FROM m WHERE ts >= '2030-01-01' AND ts < '2030-01-01 04:00' GROUP BY 1;
 SELECT time_bucket_gapfill('2 hours', ts) AS b, dev, count(*) FROM m WHERE ts >= '2030-01-01' AND ts < '2030-01-01 04:00' GROUP BY 1, 2;
 SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2030-01-01' AND ts < '2030-01-01 04:00' AND false GROUP BY 1;
 SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2030-01-05' AND ts < '2030-01-01' GROUP BY 1;

@@ -33,8 +33,8 @@ SELECT time_bucket(NULL, date '2024-01-05') IS NULL, time_bucket('1 day', date '
        time_bucket('1 day', now(), NULL::text) IS NULL, time_bucket('1 day', timestamptz '2024-01-05', 'UTC', NULL, NULL),
        time_bucket('1 month', timestamptz 'infinity', 'Europe/Berlin'), time_bucket('1 day', date '-infinity'), time_bucket('1 day', timestamp 'infinity');
 -- integers, down to the least
-SELECT time_bucket(10, -1), time_bucket(10::smallint, -32768::smallint, 2::smallint), time_bucket(5::bigint, 9223372036854775807, 3),
-       time_bucket(1::bigint, -9223372036854775808);
+SELECT time_bucket(10, -1), time_bucket(10::smallint, '-32760'::smallint, 2::smallint), time_bucket(5::bigint, 9223372036854775807, 3),
+       time_bucket(1::bigint, '-9223372036854775808'::bigint);
 -- refused
 SELECT time_bucket('0 days', now());
 SELECT time_bucket('-1 month', date '2024-01-05');
@@ -44,7 +44,7 @@ SELECT time_bucket('1 day', now(), 'Mars/Olympus');
 SELECT time_bucket('1 day', timestamp '2024-01-05', timestamp 'infinity');
 SELECT time_bucket('1000 years', timestamp '4713-01-01 BC');
 SELECT time_bucket('100000000 days', date '4713-01-01 BC');
-SELECT time_bucket(100::smallint, -32768::smallint);
+SELECT time_bucket(100::smallint, '-32768'::smallint);
 SELECT time_bucket('1 hour', date '5000000-01-01');
 SELECT time_bucket('1 day', gen_random_uuid()) IS NULL;
 \set VERBOSITY sqlstate
