@@ -34,6 +34,7 @@ mod explain;
 pub mod ffi;
 mod first_last;
 pub mod guc;
+pub mod heap_delta;
 mod histogram;
 pub mod hooks;
 pub mod inject;

@@ -2,11 +2,12 @@
 
 #![allow(clippy::result_large_err, reason = "ErrorReport is what pgrx takes")]
 
-use super::super::{attach, freeze, place};
+use super::super::{attach, freeze, place, reshape, select, target};
 use super::{need, text};
-use pgrx::JsonB;
+use crate::pg::anyvalue::any_value;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use pgrx::{AnyElement, JsonB};
 use std::ffi::CStr;
 
 #[pg_extern(sql = false)]
@@ -62,4 +63,42 @@ fn move_chunk(
         reorder_index,
         verbose: verbose.unwrap_or(false),
     })?)
+}
+
+/// ShareUpdateExclusiveLock on the chunk while its rows are copied, then AccessExclusiveLock on the hypertable,
+/// what is linked to it by foreign keys, and its views, while bounds change; `merge_chunks` the same.
+#[pg_extern(sql = false)]
+fn split_chunk(
+    chunk: Option<pg_sys::Oid>,
+    split_at: Option<AnyElement>,
+) -> Result<(), ErrorReport> {
+    let chunk = need(chunk, "chunk")?;
+    let t = target::owned_chunk(chunk)?;
+    let at = split_at
+        .map(|v| select::point("split_at", &any_value(&v), t.h.grid.key, &t.h.key))
+        .transpose()?;
+    reshape::split(chunk, at)?;
+    Ok(())
+}
+
+/// `concurrently` changes nothing: rows are copied while others write in any case.
+#[pg_extern(sql = false)]
+fn merge_two_chunks(
+    chunk1: Option<pg_sys::Oid>,
+    chunk2: Option<pg_sys::Oid>,
+    concurrently: Option<bool>,
+) -> Result<(), ErrorReport> {
+    need(concurrently, "concurrently")?;
+    reshape::merge(&[need(chunk1, "chunk1")?, need(chunk2, "chunk2")?])?;
+    Ok(())
+}
+
+#[pg_extern(sql = false)]
+fn merge_chunk_list(chunks: Option<Vec<Option<pg_sys::Oid>>>) -> Result<(), ErrorReport> {
+    let list = need(chunks, "chunks")?
+        .into_iter()
+        .map(|c| need(c, "an element of chunks"))
+        .collect::<Result<Vec<_>, _>>()?;
+    reshape::merge(&list)?;
+    Ok(())
 }
