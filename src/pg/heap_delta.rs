@@ -118,8 +118,11 @@ pub fn empty(relation: pg_sys::Oid) {
     cold_move::check_not_in_use(relation);
     {
         let rel = OpenRelation::locked(relation);
-        ffi::transfer_predicate_locks(rel.raw());
-        compat::new_empty_file(rel.raw());
+        // SAFETY: the relation is open, and locked exclusively by the caller
+        unsafe {
+            ffi::transfer_predicate_locks(rel.raw());
+            compat::new_empty_file(rel.raw());
+        }
     }
     super::catalog::command_counter_increment();
     compat::reindex(relation);
