@@ -183,6 +183,7 @@ pub fn enroll(
         columns::add_hash(id, column, *partitions)?;
     }
     conflicts.map_or(Ok(()), |c| c.enroll(id))?;
+    super::policy::enroll(relation, s.table.owner)?;
     Ok(id)
 }
 

@@ -4,7 +4,13 @@
 mod chunk_ops;
 #[path = "../common/mod.rs"]
 mod common;
+mod copy;
+mod copy_errors;
+mod copy_triggers;
+mod jobs;
 mod newer;
 mod online;
+mod plans_fuzz;
+mod retention;
 mod settings;
 mod storm;
