@@ -52,6 +52,7 @@ pub fn unfreeze(chunk: pg_sys::Oid) -> Result<bool> {
 fn unguard(target: &Target) -> Result<()> {
     let name = target.qualified();
     let _settings = ddl_settings();
+    let _quietly = super::target::quietly();
     as_extension_owner(|| {
         for sql in [
             format!("DROP TRIGGER IF EXISTS {NAME} ON {name}"),

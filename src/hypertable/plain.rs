@@ -217,6 +217,7 @@ fn remake_plain(h: &Hypertable, keep_data: bool, path: &str) -> Result<()> {
     statements.sort_by_key(|s| s.phase);
     let after_move = statements.partition_point(|s| s.phase < Phase::Keys);
     let rest = statements.split_off(after_move);
+    let _quietly = super::target::quietly();
     for s1 in statements {
         remake::run(&s, &s1)?;
     }

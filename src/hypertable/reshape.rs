@@ -11,7 +11,7 @@ use super::catalog::{self, Chunk, Hypertable};
 use super::chunks::{SCHEMA, ddl_settings, ensure_schema};
 use super::make::{self, Maker};
 use super::reshape_sql as sql;
-use super::target::{Target, owned_chunk, refuse_cold, refuse_frozen};
+use super::target::{Target, owned_chunk, quietly, refuse_cold, refuse_frozen};
 use crate::error::{Error, Kind, Result};
 use crate::pg::bgworker;
 use crate::pg::catalog::{
@@ -237,6 +237,7 @@ impl Reshape<'_> {
                     &[],
                 )?;
                 // of the old range, or of rows that come from elsewhere
+                let _quietly = quietly();
                 for old in [make::END_CHECK, "strata_zone"] {
                     let drop = format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {old}");
                     spi::execute(&drop, &[])?;

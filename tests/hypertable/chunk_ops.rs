@@ -402,3 +402,57 @@ fn a_detach_that_was_interrupted_is_finished_by_reconcile() {
         "10000"
     );
 }
+
+#[test]
+fn a_chunk_is_detached_while_others_read_and_write() {
+    let cluster = Cluster::builder().set("max_worker_processes", "16").start();
+    let db = db(&cluster, "detached");
+    let mut session = db.session();
+    let call = "CALL strata.detach_chunk('strata_chunks.\"Log_h1_1000\"')";
+    // rows that others refer to keep it in place
+    fails(&mut session, call, "23503", &["Log_h1_1000"]);
+    exec(
+        &mut session,
+        "DELETE FROM child WHERE k >= 1000 AND k < 2000",
+    );
+    // a writer of other chunks neither waits nor makes wait
+    let mut writer = db.session();
+    exec(&mut writer, "BEGIN; INSERT INTO \"Log\" (k) VALUES (5)");
+    thread::scope(|scope| {
+        let detach = scope.spawn(|| exec(&mut db.session(), call));
+        wait_until("the chunk is detaching", || {
+            db.one("SELECT count(*) FROM pg_inherits WHERE inhdetachpending OR inhrelid IS NULL")
+                == "1"
+                || detach.is_finished()
+        });
+        let start = Instant::now();
+        exec(&mut db.session(), "INSERT INTO \"Log\" (k) VALUES (3001)");
+        assert!(start.elapsed() < LONGEST);
+        exec(&mut writer, "COMMIT");
+        detach.join().unwrap();
+    });
+    assert_eq!(rows(&mut session, CHUNKS), "0|1000\n2000|3000\n3000|4000");
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM strata_chunks.\"Log_h1_1000\""
+        ),
+        "10000"
+    );
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM strata.chunk WHERE chunk = 'strata_chunks.\"Log_h1_1000\"'::regclass"
+        ),
+        "0"
+    );
+    exec(
+        &mut session,
+        "CALL strata.attach_chunk('\"Log\"', 'strata_chunks.\"Log_h1_1000\"', '{\"k\": [1000, 2000]}');
+         BEGIN; DELETE FROM child WHERE k < 1000; CALL strata.detach_chunk('strata_chunks.\"Log_h1_0\"'); ROLLBACK",
+    );
+    assert_eq!(
+        rows(&mut session, CHUNKS),
+        "0|1000\n1000|2000\n2000|3000\n3000|4000"
+    );
+}

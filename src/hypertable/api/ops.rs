@@ -2,9 +2,10 @@
 
 #![allow(clippy::result_large_err, reason = "ErrorReport is what pgrx takes")]
 
-use super::super::{attach, freeze, place, reshape, select, target};
+use super::super::{attach, detach_task, freeze, place, reshape, select, target};
 use super::{need, text};
 use crate::pg::anyvalue::any_value;
+use crate::pg::nonatomic;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{AnyElement, JsonB};
@@ -20,9 +21,19 @@ fn attach_chunk(
     Ok(attach::attach(h, chunk, &need(slices, "slices")?.0)?)
 }
 
+/// Outside of a transaction block a process does it with ShareUpdateExclusiveLock on the hypertable and
+/// short waits; inside it is this transaction, with AccessExclusiveLock on the hypertable.
 #[pg_extern(sql = false)]
-fn detach_chunk(chunk: Option<pg_sys::Oid>) -> Result<(), ErrorReport> {
-    Ok(attach::detach(need(chunk, "chunk")?)?)
+fn detach_chunk(
+    chunk: Option<pg_sys::Oid>,
+    call: pg_sys::FunctionCallInfo,
+) -> Result<(), ErrorReport> {
+    let chunk = need(chunk, "chunk")?;
+    if nonatomic::check_call(call, "", "").is_err() {
+        return Ok(attach::detach(chunk)?);
+    }
+    attach::may_detach(chunk)?;
+    detach_task::detach_concurrently(chunk).map_err(|caught| caught.raise())
 }
 
 #[pg_extern(sql = false)]
