@@ -448,8 +448,11 @@ fn a_chunk_is_detached_while_others_read_and_write() {
     );
     exec(
         &mut session,
-        "CALL strata.attach_chunk('\"Log\"', 'strata_chunks.\"Log_h1_1000\"', '{\"k\": [1000, 2000]}');
-         BEGIN; DELETE FROM child WHERE k < 1000; CALL strata.detach_chunk('strata_chunks.\"Log_h1_0\"'); ROLLBACK",
+        "CALL strata.attach_chunk('\"Log\"', 'strata_chunks.\"Log_h1_1000\"', '{\"k\": [1000, 2000]}')",
+    );
+    exec(
+        &mut session,
+        "BEGIN; DELETE FROM child WHERE k < 1000; CALL strata.detach_chunk('strata_chunks.\"Log_h1_0\"'); ROLLBACK",
     );
     assert_eq!(
         rows(&mut session, CHUNKS),
