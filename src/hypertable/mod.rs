@@ -53,6 +53,7 @@ mod retention;
 mod select;
 pub mod settings;
 mod sizes;
+mod split_merge;
 mod tablespaces;
 mod target;
 mod unique;

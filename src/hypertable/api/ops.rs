@@ -2,7 +2,7 @@
 
 #![allow(clippy::result_large_err, reason = "ErrorReport is what pgrx takes")]
 
-use super::super::{attach, detach_task, freeze, place, reshape, select, target};
+use super::super::{attach, detach_task, freeze, place, select, split_merge, target};
 use super::{need, text};
 use crate::pg::anyvalue::any_value;
 use crate::pg::nonatomic;
@@ -88,7 +88,7 @@ fn split_chunk(
     let at = split_at
         .map(|v| select::point("split_at", &any_value(&v), t.h.grid.key, &t.h.key))
         .transpose()?;
-    reshape::split(chunk, at)?;
+    split_merge::split(chunk, at)?;
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn merge_two_chunks(
     concurrently: Option<bool>,
 ) -> Result<(), ErrorReport> {
     need(concurrently, "concurrently")?;
-    reshape::merge(&[need(chunk1, "chunk1")?, need(chunk2, "chunk2")?])?;
+    split_merge::merge(&[need(chunk1, "chunk1")?, need(chunk2, "chunk2")?])?;
     Ok(())
 }
 
@@ -110,6 +110,6 @@ fn merge_chunk_list(chunks: Option<Vec<Option<pg_sys::Oid>>>) -> Result<(), Erro
         .into_iter()
         .map(|c| need(c, "an element of chunks"))
         .collect::<Result<Vec<_>, _>>()?;
-    reshape::merge(&list)?;
+    split_merge::merge(&list)?;
     Ok(())
 }
