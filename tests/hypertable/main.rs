@@ -10,6 +10,7 @@ mod copy_triggers;
 mod jobs;
 mod newer;
 mod online;
+mod plans;
 mod plans_fuzz;
 mod retention;
 mod settings;
