@@ -4,7 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod copy;
+mod copy_cases;
 mod copy_errors;
+mod copy_life;
 mod copy_triggers;
 mod jobs;
 mod newer;
