@@ -11,6 +11,7 @@ mod copy_triggers;
 mod jobs;
 mod newer;
 mod online;
+mod plans_fuzz;
 mod retention;
 mod settings;
 mod storm;
