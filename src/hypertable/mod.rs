@@ -18,6 +18,7 @@ mod clients;
 pub mod columns;
 pub mod convert;
 mod create;
+pub mod create_with;
 pub mod dimension;
 mod extras;
 mod freeze;

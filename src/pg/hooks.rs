@@ -4,6 +4,7 @@
 use super::databases::{Command, command};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::ffi::c_char;
 use std::sync::OnceLock;
@@ -108,6 +109,12 @@ unsafe extern "C-unwind" fn process_utility(
     {
         part(&command);
     }
+    // SAFETY: as above
+    let with = match unsafe { super::with_options::prepare(statement) } {
+        Ok(with) => with,
+        Err(e) => return ErrorReport::from(e).report(PgLogLevel::ERROR),
+    };
+    let statement = with.as_ref().map_or(statement, |w| w.statement);
     macro_rules! pass_on {
         ($next:expr) => {
             $next(
@@ -130,6 +137,9 @@ unsafe extern "C-unwind" fn process_utility(
             #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
             Some(previous) => pg_guard_ffi_boundary(|| pass_on!(previous)),
             None => pass_on!(pg_sys::standard_ProcessUtility),
+        }
+        if let Some(Err(e)) = with.as_ref().map(|w| super::with_options::finish(w)) {
+            ErrorReport::from(e).report(PgLogLevel::ERROR);
         }
     }
 }
