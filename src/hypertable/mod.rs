@@ -42,6 +42,7 @@ mod tablespaces;
 mod target;
 mod unique;
 pub mod uuid7;
+pub mod window;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use planned::managed;

@@ -34,3 +34,65 @@ pub unsafe fn update_columns(node: *const pg_sys::ModifyTableState) -> *mut pg_s
         }
     }
 }
+
+/// Which rows an action of MERGE is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeWhen {
+    Matched,
+    NotMatchedBySource,
+    NotMatchedByTarget,
+}
+
+/// The actions (MergeActionState) of a result relation.
+///
+/// # Safety
+/// `relation` must be a result relation of an initialised MERGE.
+pub unsafe fn merge_actions(
+    relation: *const pg_sys::ResultRelInfo,
+    when: MergeWhen,
+) -> *mut pg_sys::List {
+    // SAFETY: promised by the caller
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        {
+            match when {
+                MergeWhen::Matched => (*relation).ri_matchedMergeAction,
+                MergeWhen::NotMatchedByTarget => (*relation).ri_notMatchedMergeAction,
+                MergeWhen::NotMatchedBySource => std::ptr::null_mut(),
+            }
+        }
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        {
+            let kind = match when {
+                MergeWhen::Matched => pg_sys::MergeMatchKind::MERGE_WHEN_MATCHED,
+                MergeWhen::NotMatchedBySource => {
+                    pg_sys::MergeMatchKind::MERGE_WHEN_NOT_MATCHED_BY_SOURCE
+                }
+                MergeWhen::NotMatchedByTarget => {
+                    pg_sys::MergeMatchKind::MERGE_WHEN_NOT_MATCHED_BY_TARGET
+                }
+            };
+            (*relation).ri_MergeActions[kind as usize]
+        }
+    }
+}
+
+/// The condition that tells WHEN MATCHED from WHEN NOT MATCHED BY SOURCE, NULL where only the first
+/// can be (always before PostgreSQL 17).
+///
+/// # Safety
+/// `relation` must be a result relation of an initialised MERGE.
+pub unsafe fn merge_join_condition(
+    relation: *const pg_sys::ResultRelInfo,
+) -> *mut pg_sys::ExprState {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    {
+        let _ = relation;
+        std::ptr::null_mut()
+    }
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        (*relation).ri_MergeJoinCondition
+    }
+}

@@ -5,7 +5,7 @@
 //! calls [`Demand::make`] and then refreshes its routing, because the server looks at the list of
 //! partitions once per statement only.
 
-use super::demand_here::{in_process, needs_in_process};
+use super::demand_here::{in_process, linked_is_locked, needs_in_process};
 use super::demand_place::{Place, axis, place, uuid_half};
 use super::demand_rules as rules;
 use super::partition::{KeyValue, key_value};
@@ -50,6 +50,8 @@ pub struct Demand {
     made: u32,
     /// requests in a row that found nothing to do
     idle: u32,
+    /// the transaction had changed nothing when the statement began
+    clean: bool,
 }
 
 /// Leaves out partitions that are being detached, as the server's own routing does.
@@ -87,6 +89,7 @@ impl Demand {
             last: 0,
             made: 0,
             idle: 0,
+            clean: !session::has_written(),
         })
     }
 
@@ -230,7 +233,8 @@ impl Demand {
         self.check_limit(rules.as_ref(), missing.len())?;
         // SAFETY: promised by the caller
         unsafe {
-            if needs_in_process(root) {
+            // a lock alone, without any change, does no harm: the maker may pass through it
+            if (!self.clean && needs_in_process(root)) || linked_is_locked(root) {
                 return Err(Error::new(
                     Kind::NotInState,
                     format!(
@@ -267,6 +271,19 @@ impl Demand {
     fn count(&mut self, made: u32) {
         self.made = self.made.saturating_add(made);
         self.idle = if made == 0 { self.idle + 1 } else { 0 };
+    }
+
+    /// How many more chunks this statement may make.
+    pub(super) fn room(&self) -> usize {
+        match rules::of(self.relation) {
+            Ok(Some(rules)) => rules.max_chunks().saturating_sub(self.made) as usize,
+            _ => 0,
+        }
+    }
+
+    /// Nothing is known about the chunk of the last value any more.
+    pub fn forget_range(&mut self) {
+        (self.lo, self.last) = (1, 0);
     }
 
     /// To be called at the end of the statement: a NOTICE when it made many chunks.

@@ -1,7 +1,7 @@
 //! Chunks in the writer's own transaction: when nobody else may make them, and how.
 
 use super::demand_rules as rules;
-use super::{compat, list};
+use super::{compat, list, session};
 use crate::error::{Error, Kind, Result};
 use pgrx::{PgTryBuilder, pg_sys};
 use std::panic::AssertUnwindSafe;
@@ -14,6 +14,21 @@ pub(super) unsafe fn needs_in_process(relation: pg_sys::Relation) -> bool {
         if (*relation).rd_createSubid != 0 || locked_strongly((*relation).rd_id) {
             return true;
         }
+        linked_is_locked(relation)
+    }
+}
+
+/// True when this transaction has changed something, and holds a lock that DDL takes on a table which a
+/// foreign key links to this one.
+///
+/// # Safety
+/// `relation` must be open.
+pub(super) unsafe fn linked_is_locked(relation: pg_sys::Relation) -> bool {
+    if !session::has_written() {
+        return false;
+    }
+    // SAFETY: as above
+    unsafe {
         let keys = pg_sys::RelationGetFKeyList(relation);
         if list::pointers::<pg_sys::ForeignKeyCacheInfo>(keys)
             .any(|key| locked_strongly((*key).confrelid))

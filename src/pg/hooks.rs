@@ -68,6 +68,7 @@ unsafe extern "C-unwind" fn rel_pathlist(
             pg_guard_ffi_boundary(|| previous(root, rel, rti, rte));
         }
         super::cold_path::rel_pathlist(root, rel, rte);
+        super::lazy_path::rel_pathlist(root, rel);
     }
 }
 

@@ -38,6 +38,12 @@ mod histogram;
 pub mod hooks;
 pub mod inject;
 pub mod latch;
+mod lazy_edges;
+mod lazy_parts;
+mod lazy_path;
+mod lazy_plan;
+pub mod lazy_scan;
+mod lazy_window;
 mod list;
 pub mod maker;
 pub mod managed;
@@ -52,12 +58,16 @@ mod planner_end;
 mod planner_now;
 pub mod relation_rows;
 mod router;
+mod router_ahead;
 mod router_key;
+mod router_merge;
 mod router_node;
+mod router_store;
 pub mod session;
 pub mod shmem;
 pub mod sigmask;
 pub mod spi;
+mod spool;
 pub mod sqlite;
 mod sqlite_error;
 mod sqlite_vfs;
@@ -75,6 +85,7 @@ pub fn init() {
     }
     hooks::init();
     cold_scan::register();
+    lazy_scan::register();
     sqlite::set_interrupt_check(catalog::check_for_interrupts);
     if preloading() {
         shmem::init();

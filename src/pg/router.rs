@@ -4,7 +4,8 @@
 //! the table became a hypertable work. ModifyTable nodes stand at the top of a plan or of a CTE's plan.
 
 use super::demand::{self, Demand};
-use super::{list, router_key, router_node};
+use super::router_node::{self, Router};
+use super::{list, router_key, session, spool};
 use pgrx::{is_a, pg_sys};
 
 /// Runs at the start of each statement; `start` is the rest of the chain of hooks.
@@ -14,12 +15,23 @@ use pgrx::{is_a, pg_sys};
 pub(super) unsafe fn start(query: *mut pg_sys::QueryDesc, flags: i32, start: impl Fn()) {
     // SAFETY: promised by the caller; after `start` the query has its state
     unsafe {
-        if !writes(query, flags) || !has_target(query) {
+        if !writes(query, flags) {
             return start();
         }
+        let Some(in_process) = targets(query) else {
+            return start();
+        };
+        let spool = if in_process {
+            spool::before(query)
+        } else {
+            None
+        };
         start();
         let estate = (*query).estate;
-        visit((*query).planstate);
+        let router = visit((*query).planstate);
+        if let (Some(spool), Some(router)) = (spool, router) {
+            spool.hand_over(router);
+        }
         for state in list::pointers::<pg_sys::PlanState>((*estate).es_subplanstates) {
             visit(state);
         }
@@ -35,37 +47,62 @@ unsafe fn writes(query: *mut pg_sys::QueryDesc, flags: i32) -> bool {
     }
 }
 
-/// True when the statement writes to a table that gets chunks on demand.
-unsafe fn has_target(query: *mut pg_sys::QueryDesc) -> bool {
+/// `None` when the statement writes to no table that gets chunks on demand; true when one of them must
+/// get its chunks in this transaction.
+unsafe fn targets(query: *mut pg_sys::QueryDesc) -> Option<bool> {
+    let mut found = None;
     // SAFETY: the range table of a planned statement; its tables are locked
     unsafe {
-        list::pointers::<pg_sys::RangeTblEntry>((*(*query).plannedstmt).rtable).any(|entry| {
+        for entry in list::pointers::<pg_sys::RangeTblEntry>((*(*query).plannedstmt).rtable) {
             let entry = &*entry;
-            entry.rtekind == pg_sys::RTEKind::RTE_RELATION
+            if entry.rtekind == pg_sys::RTEKind::RTE_RELATION
                 && entry.relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE
                 && entry.rellockmode == pg_sys::RowExclusiveLock as i32
                 && Demand::of_table(entry.relid).is_some()
-        })
+            {
+                // without an id nothing can have been made or altered
+                let here = session::has_written() && {
+                    let relation = pg_sys::table_open(entry.relid, pg_sys::NoLock as i32);
+                    let here = Demand::needs_in_process(relation);
+                    pg_sys::table_close(relation, pg_sys::NoLock as i32);
+                    here
+                };
+                found = Some(found.unwrap_or(false) || here);
+            }
+        }
+    }
+    found
+}
+
+/// The ModifyTable node that `state` is, when its rows may need new chunks.
+///
+/// # Safety
+/// `state` must be NULL or an initialised plan state.
+pub(super) unsafe fn target(
+    state: *mut pg_sys::PlanState,
+) -> Option<(*mut pg_sys::ModifyTableState, Demand)> {
+    // SAFETY: promised by the caller; the target of an initialised node is open
+    unsafe {
+        // NULL stands for a subplan that is not used
+        if state.is_null() || !is_a(state.cast(), pg_sys::NodeTag::T_ModifyTableState) {
+            return None;
+        }
+        let node = state.cast::<pg_sys::ModifyTableState>();
+        if (*node).operation == pg_sys::CmdType::CMD_DELETE {
+            return None;
+        }
+        let demand = Demand::of((*(*node).rootResultRelInfo).ri_RelationDesc)?;
+        Some((node, demand))
     }
 }
 
 /// Puts a router under a ModifyTable node that needs one.
-unsafe fn visit(state: *mut pg_sys::PlanState) {
-    // SAFETY: NULL (a subplan that is not used), or an initialised plan state
+unsafe fn visit(state: *mut pg_sys::PlanState) -> Option<*mut Router> {
+    // SAFETY: a plan state of the started query
     unsafe {
-        if state.is_null() || !is_a(state.cast(), pg_sys::NodeTag::T_ModifyTableState) {
-            return;
-        }
-        let node = state.cast::<pg_sys::ModifyTableState>();
+        let (node, demand) = target(state)?;
         let root = (*(*node).rootResultRelInfo).ri_RelationDesc;
-        if (*node).operation == pg_sys::CmdType::CMD_DELETE {
-            return;
-        }
-        let Some(demand) = Demand::of(root) else {
-            return;
-        };
-        if let Some(keys) = router_key::of(node, root, &demand) {
-            router_node::put_under(node, demand, keys);
-        }
+        let keys = router_key::of(node, root, &demand)?;
+        Some(router_node::put_under(node, demand, keys))
     }
 }

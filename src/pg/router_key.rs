@@ -1,6 +1,7 @@
 //! Where the key of a row is that a statement is about to write.
 
 use super::demand::Demand;
+use super::router_merge::{self, MergeKeys};
 use super::{compat_executor, list};
 use pgrx::pg_sys;
 
@@ -9,6 +10,8 @@ use pgrx::pg_sys;
 pub(super) enum Keys {
     /// a column of the row, counted from 1
     Column(i32),
+    /// the actions of a MERGE say
+    Merge(*mut MergeKeys),
 }
 
 /// `None` when no row of this statement can change its chunk.
@@ -26,6 +29,13 @@ pub(super) unsafe fn of(
             // always a whole row, in the order of the table
             pg_sys::CmdType::CMD_INSERT => Some(Keys::Column(demand.key_attnum().into())),
             pg_sys::CmdType::CMD_UPDATE => updated_column(node, root, demand).map(Keys::Column),
+            pg_sys::CmdType::CMD_MERGE => {
+                let query = (*(*node).ps.state).es_query_cxt;
+                let old = pg_sys::MemoryContextSwitchTo(query);
+                let keys = router_merge::keys(node, demand);
+                pg_sys::MemoryContextSwitchTo(old);
+                keys.map(Keys::Merge)
+            }
             _ => None,
         }
     }

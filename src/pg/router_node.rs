@@ -7,6 +7,8 @@
 
 use super::demand::{Demand, Located, raise};
 use super::router_key::Keys;
+use super::router_merge::{self, MergeKeys};
+use super::router_store::{replay, settle};
 use super::{explain, ffi, list};
 use crate::error::Result;
 use pgrx::{pg_guard, pg_sys};
@@ -16,13 +18,23 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 /// PostgreSQL's struct first; palloc'd, with nothing of Rust's inside.
 #[repr(C)]
 pub(super) struct Router {
-    css: pg_sys::CustomScanState,
+    pub(super) css: pg_sys::CustomScanState,
     /// the source, also in `ps.lefttree`
-    child: *mut pg_sys::PlanState,
-    node: *mut pg_sys::ModifyTableState,
-    /// column of the key
+    pub(super) child: *mut pg_sys::PlanState,
+    pub(super) node: *mut pg_sys::ModifyTableState,
+    /// column of the key; 0 in a MERGE
     column: i32,
-    demand: Demand,
+    merge: *mut MergeKeys,
+    pub(super) demand: Demand,
+    /// rows taken before their turn, to be handed on first; NULL: none
+    pub(super) store: *mut pg_sys::Tuplestorestate,
+    /// reads the store
+    pub(super) stored_row: *mut pg_sys::TupleTableSlot,
+    /// the source has given its last row
+    pub(super) source_ended: bool,
+    pub(super) ahead: Option<bool>,
+    /// all rows were taken before the statement started
+    pub(super) spooled: bool,
     /// kept to the end: AFTER triggers find their tables through them, and run-time pruning of the
     /// source points into the old descriptors
     old_routings: *mut pg_sys::List,
@@ -65,7 +77,11 @@ static BARE_PLAN: AtomicPtr<pg_sys::CustomScan> = AtomicPtr::new(std::ptr::null_
 ///
 /// # Safety
 /// `node` must be initialised and not yet run.
-pub(super) unsafe fn put_under(node: *mut pg_sys::ModifyTableState, demand: Demand, keys: Keys) {
+pub(super) unsafe fn put_under(
+    node: *mut pg_sys::ModifyTableState,
+    demand: Demand,
+    keys: Keys,
+) -> *mut Router {
     // SAFETY: the executor's own structures; everything new lives as long as the query
     unsafe {
         let estate = (*node).ps.state;
@@ -92,14 +108,19 @@ pub(super) unsafe fn put_under(node: *mut pg_sys::ModifyTableState, demand: Dema
         (*router).child = child;
         (*router).node = node;
         (*router).demand = demand;
-        let Keys::Column(column) = keys;
-        (*router).column = column;
+        // zero bytes would be an answer
+        (&raw mut (*router).ahead).write(None);
+        match keys {
+            Keys::Column(column) => (*router).column = column,
+            Keys::Merge(merge) => (*router).merge = merge,
+        }
         if (*estate).es_instrument != 0 {
             (*ps).instrument = pg_sys::InstrAlloc(1, (*estate).es_instrument, false);
         }
         pg_sys::ExecSetExecProcNode(ps, Some(exec));
         (*node).ps.lefttree = ps;
         pg_sys::MemoryContextSwitchTo(old);
+        router
     }
 }
 
@@ -154,6 +175,14 @@ unsafe fn plan(child: *mut pg_sys::PlanState, explained: bool) -> *mut pg_sys::P
     }
 }
 
+/// # Safety
+/// `slot` must be NULL or a slot.
+#[inline]
+pub(super) unsafe fn is_empty(slot: *const pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: promised by the caller
+    slot.is_null() || unsafe { (*slot).tts_flags } & pg_sys::TTS_FLAG_EMPTY as u16 != 0
+}
+
 /// What ModifyTable calls for each row. No destructor may live in this frame.
 #[allow(
     ffi_unwind_calls,
@@ -163,14 +192,26 @@ unsafe extern "C-unwind" fn exec(state: *mut pg_sys::PlanState) -> *mut pg_sys::
     // SAFETY: the executor's own node, which begins our struct; a slot has as many values as valid ones
     unsafe {
         let router = state.cast::<Router>();
+        if !(*router).store.is_null() {
+            let slot = replay(router);
+            if !slot.is_null() {
+                return slot;
+            }
+        }
+        if (*router).source_ended {
+            return std::ptr::null_mut();
+        }
         let slot = match (*(*router).child).ExecProcNode {
             Some(next) => next((*router).child),
             None => return std::ptr::null_mut(),
         };
-        if slot.is_null() || (*slot).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16 != 0 {
+        if is_empty(slot) {
             return slot;
         }
         let at = (*router).column;
+        if at == 0 {
+            return settle(router, slot);
+        }
         if i32::from((*slot).tts_nvalid) < at {
             ffi::raw::slot_getsomeattrs_int(slot, at);
         }
@@ -183,66 +224,71 @@ unsafe extern "C-unwind" fn exec(state: *mut pg_sys::PlanState) -> *mut pg_sys::
     }
 }
 
-/// Sees to it that the row has a chunk that the statement's routing knows; returns the row.
-#[pg_guard]
-unsafe extern "C-unwind" fn settle(
-    router: *mut Router,
-    slot: *mut pg_sys::TupleTableSlot,
-) -> *mut pg_sys::TupleTableSlot {
-    // SAFETY: called by exec with its own node and a row of the source
-    unsafe {
-        let router = &mut *router;
-        loop {
-            let mut missing = BTreeSet::new();
-            match router.survey(slot, &mut missing) {
-                Ok(false) => return slot,
-                Ok(true) => {}
-                Err(e) => raise(e),
-            }
-            if !missing.is_empty() {
-                router.demand.make(router.root(), &missing);
-            }
-            router.refresh();
-        }
-    }
-}
-
 impl Router {
-    fn root(&self) -> pg_sys::Relation {
+    pub(super) fn root(&self) -> pg_sys::Relation {
         // SAFETY: the node is initialised, its target open
         unsafe { (*(*self.node).rootResultRelInfo).ri_RelationDesc }
     }
 
+    pub(super) fn estate(&self) -> *mut pg_sys::EState {
+        self.css.ss.ps.state
+    }
+
     /// Looks for the row's chunk; true when the routing does not know it. Chunks that do not exist are
     /// added to `missing`.
-    unsafe fn survey(
+    ///
+    /// # Safety
+    /// `slot` must be a row of the source.
+    pub(super) unsafe fn survey(
         &mut self,
         slot: *mut pg_sys::TupleTableSlot,
         missing: &mut BTreeSet<i64>,
     ) -> Result<bool> {
-        // SAFETY: exec has deformed the row up to the key
-        unsafe {
-            let value = *(*slot).tts_values.add((self.column - 1) as usize);
-            if self.demand.is_cached(value) {
-                return Ok(false);
-            }
-            let estate = self.css.ss.ps.state;
-            Ok(match self.demand.look(estate, self.root(), value)? {
-                Located::Cached | Located::Found => false,
-                Located::Stale => true,
-                Located::Missing(index) => {
-                    missing.insert(index);
-                    true
+        let (estate, root) = (self.estate(), self.root());
+        let mut unknown = false;
+        let demand = &mut self.demand;
+        let mut look = |value: pg_sys::Datum| -> Result<()> {
+            // SAFETY: a value of the key, not NULL; the hypertable is open
+            unsafe {
+                if demand.is_cached(value) {
+                    return Ok(());
                 }
-            })
+                match demand.look(estate, root, value)? {
+                    Located::Cached | Located::Found => {}
+                    Located::Stale => unknown = true,
+                    Located::Missing(index) => {
+                        missing.insert(index);
+                        unknown = true;
+                    }
+                }
+                Ok(())
+            }
+        };
+        // SAFETY: promised by the caller
+        unsafe {
+            if self.merge.is_null() {
+                if i32::from((*slot).tts_nvalid) < self.column {
+                    pg_sys::slot_getsomeattrs_int(slot, self.column);
+                }
+                let at = (self.column - 1) as usize;
+                if !*(*slot).tts_isnull.add(at) {
+                    look(*(*slot).tts_values.add(at))?;
+                }
+            } else {
+                router_merge::each(self.merge, slot, &mut look)?;
+            }
         }
+        Ok(unknown)
     }
 
     /// Makes the statement look at the list of partitions again.
-    unsafe fn refresh(&mut self) {
+    ///
+    /// # Safety
+    /// Between two rows only.
+    pub(super) unsafe fn refresh(&mut self) {
         // SAFETY: the executor's own structures. What is replaced lives on until the end
         unsafe {
-            let estate = self.css.ss.ps.state;
+            let estate = self.estate();
             let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
             let directory = (*estate).es_partition_directory;
             if !directory.is_null() {
@@ -273,6 +319,9 @@ unsafe extern "C-unwind" fn end(state: *mut pg_sys::CustomScanState) {
         for directory in list::pointers::<pg_sys::PartitionDirectoryData>(router.old_directories) {
             pg_sys::DestroyPartitionDirectory(directory);
         }
+        if !router.store.is_null() {
+            pg_sys::tuplestore_end(router.store);
+        }
         pg_sys::ExecEndNode(router.child);
         router.demand.finish();
     }
@@ -298,6 +347,13 @@ unsafe extern "C-unwind" fn show(
         }
         if router.demand.made() > 0 || (*es).verbose {
             explain::integer(es, c"Chunks Created", router.demand.made().into());
+        }
+        if router.spooled {
+            explain::text(
+                es,
+                c"Source",
+                "read before the statement, after DDL in its transaction",
+            );
         }
         if router.refreshes > 0 || (*es).verbose {
             explain::integer(es, c"Routing Refreshes", router.refreshes.into());

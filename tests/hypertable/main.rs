@@ -5,3 +5,4 @@
 mod common;
 mod newer;
 mod settings;
+mod storm;

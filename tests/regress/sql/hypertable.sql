@@ -30,6 +30,7 @@ SELECT schema_name, table_name, created FROM strata.create_hypertable('reg', 'ts
 SET client_min_messages = warning;
 INSERT INTO reg VALUES ('2020-02-09 23:59:59+00', 1), ('2020-02-10 00:00+00', 2), ('2020-03-01 00:00+00', 3);
 SELECT tableoid::regclass, v FROM reg WHERE ts < '2021-01-01' ORDER BY ts;
+SELECT FROM strata.alter_hypertable('reg', on_missing_chunk => 'error');
 INSERT INTO reg VALUES ('2019-01-01 00:00+00', 1);
 
 -- 2. show_chunks and drop_chunks: bounds of every kind

@@ -1,5 +1,6 @@
 -- Hypertables for clients of ordinary tables: the catalog lens.
 \set VERBOSITY default
+SET client_min_messages = warning;
 CREATE ROLE lens_app LOGIN;
 CREATE ROLE lens_other LOGIN;
 GRANT ALL ON SCHEMA public TO lens_app;
