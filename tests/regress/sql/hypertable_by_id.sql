@@ -48,8 +48,10 @@ SELECT created, rows_moved, report FROM strata.create_hypertable('events', strat
 SELECT tableoid::regclass, id, v FROM events ORDER BY id;
 SELECT chunk_name, range_start, range_end, range_start_integer FROM strata.chunks WHERE hypertable_name = 'events' AND range_start < '2025-01-01' ORDER BY 2;
 INSERT INTO events VALUES ('018d61f7-1800-7000-8000-000000000000', '2024-02-01', 5) ON CONFLICT (id) DO UPDATE SET v = 5 RETURNING v;
+\set VERBOSITY sqlstate
 INSERT INTO events VALUES ('018d61f7-1800-4000-8000-000000000000', '2024-02-01', 6);
 INSERT INTO events VALUES ('018d61f7-1900-4000-8000-000000000000', '2024-02-01', 6);
+\set VERBOSITY default
 SELECT strata.premake_chunks('events', '2023-01-15', '2023-02-15');
 SELECT strata.premake_chunks('events', TIMESTAMPTZ '2023-03-15 00:00+00', DATE '2023-03-16');
 SELECT strata.premake_chunks('events', 5, 6);
