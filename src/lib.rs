@@ -45,6 +45,7 @@ pub extern "C-unwind" fn _PG_init() {
     worker::register_step("export", cold::start_if_pending);
     worker::register_job(cold::EXPORT_JOB, cold::run_queued);
     queue::init();
+    hypertable::policies();
     worker::init();
 }
 

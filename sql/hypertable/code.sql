@@ -247,6 +247,8 @@ RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_cat
 BEGIN
   DELETE FROM strata.chunk k USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND k.chunk = d.objid;
+  DELETE FROM strata.detaching t USING pg_catalog.pg_event_trigger_dropped_objects() d
+  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND t.chunk = d.objid;
   DELETE FROM strata.hypertable h USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND h.relation = d.objid;
 END

@@ -332,3 +332,30 @@ pub fn range_partition(column: &str) -> *mut pg_sys::PartitionSpec {
         spec.into_pg()
     }
 }
+
+/// An item of the select list that GROUP BY names, as an expression: PostgreSQL 18 keeps such expressions
+/// apart and refers to them by a Var.
+///
+/// # Safety
+/// The query must be the planner's own, `node` an expression of its select list.
+pub unsafe fn group_expression(
+    #[cfg_attr(not(feature = "pg18"), allow(unused_variables))] parse: *mut pg_sys::Query,
+    node: *mut pg_sys::Node,
+) -> *mut pg_sys::Node {
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller; the tag is checked before the cast
+    unsafe {
+        if (*parse).hasGroupRTE && (*node).type_ == pg_sys::NodeTag::T_Var {
+            let var = node.cast::<pg_sys::Var>();
+            let mut tables = super::list::pointers::<pg_sys::RangeTblEntry>((*parse).rtable);
+            if let Some(rte) = tables.nth((*var).varno as usize - 1)
+                && (*rte).rtekind == pg_sys::RTEKind::RTE_GROUP
+                && (*var).varlevelsup == 0
+            {
+                let mut exprs = super::list::pointers::<pg_sys::Node>((*rte).groupexprs);
+                return exprs.nth((*var).varattno as usize - 1).unwrap_or(node);
+            }
+        }
+    }
+    node
+}

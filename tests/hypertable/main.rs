@@ -3,6 +3,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod copy;
+mod copy_errors;
+mod copy_triggers;
+mod jobs;
 mod newer;
+mod online;
+mod retention;
 mod settings;
 mod storm;
