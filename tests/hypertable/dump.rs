@@ -66,7 +66,10 @@ fn a_dump_brings_back_hypertables_in_all_forms() {
          SELECT FROM strata.enable_chunk_skipping('b', 'id') WHERE false",
     );
     assert_eq!(
-        one(&mut session, "SELECT tableoid::regclass FROM t WHERE note = 'new'"),
+        one(
+            &mut session,
+            "SELECT tableoid::regclass FROM t WHERE note = 'new'"
+        ),
         "strata_chunks.t_h1_20250601_p1"
     );
 }
@@ -85,7 +88,10 @@ fn a_dump_of_tables_needs_no_extension() {
         .unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(!text.contains("strata.") || !text.contains("CREATE EXTENSION"), "{text}");
+    assert!(
+        !text.contains("strata.") || !text.contains("CREATE EXTENSION"),
+        "{text}"
+    );
     cluster.create_database("bare");
     cluster.psql("bare", &text.replace("CREATE SCHEMA public;", ""));
     let bare = Db {

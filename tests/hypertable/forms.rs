@@ -58,7 +58,13 @@ fn chunks_carry_what_their_hypertable_has() {
         &mut session,
         "INSERT INTO t (ts, n) VALUES ('2024-01-01 05:00+00', 1), ('2024-03-01 05:00+00', 1)",
     );
-    assert_eq!(rows(&mut session, "SELECT ts::date, id, n, double, late FROM t ORDER BY ts"), "2024-01-01|1|1|2|3\n2024-03-01|2|1|2|3");
+    assert_eq!(
+        rows(
+            &mut session,
+            "SELECT ts::date, id, n, double, late FROM t ORDER BY ts"
+        ),
+        "2024-01-01|1|1|2|3\n2024-03-01|2|1|2|3"
+    );
     fails(
         &mut session,
         "INSERT INTO t (ts, n, late) VALUES ('2024-05-01 05:00+00', 1, 10)",
@@ -91,7 +97,10 @@ fn tablespaces_are_taken_in_turn() {
     assert_eq!(spaces.len(), 4);
     assert!(spaces.windows(2).all(|w| w[0] != w[1]), "{spaces:?}");
     assert_eq!(
-        one(&mut session, "SELECT count(DISTINCT reltablespace) FROM pg_class WHERE relname LIKE 't_h1_20240201_p_' AND relkind = 'r'"),
+        one(
+            &mut session,
+            "SELECT count(DISTINCT reltablespace) FROM pg_class WHERE relname LIKE 't_h1_20240201_p_' AND relkind = 'r'"
+        ),
         "2"
     );
 }
@@ -115,15 +124,24 @@ fn ids_and_hashes_get_their_chunks_on_demand() {
          INSERT INTO h SELECT '2024-01-01 00:00+00'::timestamptz + g * INTERVAL '1 day', g FROM generate_series(0, 20) g",
     );
     assert_eq!(
-        one(&mut session, "SELECT count(DISTINCT tableoid) || ' ' || count(*) FROM u"),
+        one(
+            &mut session,
+            "SELECT count(DISTINCT tableoid) || ' ' || count(*) FROM u"
+        ),
         "10 40"
     );
     assert_eq!(
-        one(&mut session, "SELECT count(DISTINCT tableoid) || ' ' || count(*) FROM b"),
+        one(
+            &mut session,
+            "SELECT count(DISTINCT tableoid) || ' ' || count(*) FROM b"
+        ),
         "10 100"
     );
     assert_eq!(
-        one(&mut session, "SELECT count(DISTINCT p.inhparent) || ' ' || count(*) FROM h JOIN pg_inherits p ON p.inhrelid = h.tableoid"),
+        one(
+            &mut session,
+            "SELECT count(DISTINCT p.inhparent) || ' ' || count(*) FROM h JOIN pg_inherits p ON p.inhrelid = h.tableoid"
+        ),
         "3 21"
     );
     fails(
@@ -161,7 +179,10 @@ fn premake_keeps_ahead_for_every_type_of_key() {
     .into_iter()
     .enumerate()
     {
-        exec(&mut session, &format!("SET TimeZone = 'Etc/GMT{:+}'", n as i32 * 4 - 12));
+        exec(
+            &mut session,
+            &format!("SET TimeZone = 'Etc/GMT{:+}'", n as i32 * 4 - 12),
+        );
         exec(
             &mut session,
             &format!(
@@ -189,7 +210,10 @@ fn premake_keeps_ahead_for_every_type_of_key() {
         "INSERT INTO a_5 VALUES (29); INSERT INTO a_4 VALUES (15); CALL strata.run_maintenance()",
     );
     assert_eq!(
-        rows(&mut session, "SELECT hypertable_name, max(range_end_integer) FROM strata.chunks WHERE hypertable_name IN ('a_4', 'a_5') GROUP BY 1 ORDER BY 1"),
+        rows(
+            &mut session,
+            "SELECT hypertable_name, max(range_end_integer) FROM strata.chunks WHERE hypertable_name IN ('a_4', 'a_5') GROUP BY 1 ORDER BY 1"
+        ),
         "a_4|40\na_5|50"
     );
     // an integer key that says where it is
@@ -199,7 +223,10 @@ fn premake_keeps_ahead_for_every_type_of_key() {
          SELECT strata.set_integer_now_func('a_6', 'at'); CALL strata.run_maintenance()",
     );
     assert_eq!(
-        one(&mut session, "SELECT max(range_end_integer) FROM strata.chunks WHERE hypertable_name = 'a_6'"),
+        one(
+            &mut session,
+            "SELECT max(range_end_integer) FROM strata.chunks WHERE hypertable_name = 'a_6'"
+        ),
         "1030"
     );
 }

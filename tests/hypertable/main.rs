@@ -1,6 +1,7 @@
 //! Hypertables from outside: real servers, several sessions, workers, crashes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is expected here is tested
 
+mod chunk_ops;
 #[path = "../common/mod.rs"]
 mod common;
 mod copy;
@@ -11,6 +12,8 @@ mod forms;
 mod jobs;
 mod newer;
 mod online;
+mod plans;
+mod plans_fuzz;
 mod retention;
 mod settings;
 mod storm;
