@@ -9,6 +9,8 @@ mod copy_cases;
 mod copy_errors;
 mod copy_life;
 mod copy_triggers;
+mod dump;
+mod forms;
 mod jobs;
 mod newer;
 mod online;
