@@ -1,7 +1,7 @@
 //! Cases of COPY, each run three times: on a native partitioned table, on a hypertable whose chunks are
 //! there, and on one whose chunks are all missing.
 
-use crate::common::{Cluster, Db, PgConfig, exec, one, rows};
+use crate::common::{Cluster, Db, exec, rows};
 use postgres::Client;
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};

@@ -176,7 +176,7 @@ fn keys_of_every_type_find_their_chunks() {
         ),
     ] {
         let name = format!("copy_key_{name}");
-        drop(crate::common::Db::new(&SERVER, &name));
+        crate::common::Db::new(&SERVER, &name);
         let mut session = SERVER.client(&name);
         exec(
             &mut session,
@@ -192,10 +192,9 @@ fn keys_of_every_type_find_their_chunks() {
                 Ok(3),
                 "{name}"
             );
-            let seen =
-                format!("SELECT count(*), count(DISTINCT k), count(DISTINCT tableoid) >= 2 FROM t");
+            let seen = "SELECT count(*), count(DISTINCT k), count(DISTINCT tableoid) >= 2 FROM t";
             assert_eq!(
-                rows(&mut session, &seen),
+                rows(&mut session, seen),
                 format!("{}|3|t", 3 * times),
                 "{name}"
             );
