@@ -5,8 +5,12 @@ mod chunk_ops;
 #[path = "../common/mod.rs"]
 mod common;
 mod copy;
+mod copy_cases;
 mod copy_errors;
+mod copy_life;
 mod copy_triggers;
+mod dump;
+mod forms;
 mod jobs;
 mod newer;
 mod online;
