@@ -7,6 +7,8 @@ mod common;
 mod copy;
 mod copy_errors;
 mod copy_triggers;
+mod dump;
+mod forms;
 mod jobs;
 mod newer;
 mod online;
