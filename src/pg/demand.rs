@@ -6,7 +6,7 @@
 //! partitions once per statement only.
 
 use super::demand_here::{in_process, linked_is_locked, needs_in_process};
-use super::demand_place::{Place, axis, place, uuid_half};
+use super::demand_place::{Place, axis, is_closed, place, uuid_half};
 use super::demand_rules as rules;
 use super::partition::{KeyValue, key_value};
 use super::{bgworker, maker, session, shmem};
@@ -160,7 +160,18 @@ impl Demand {
             }
             let desc = pg_sys::PartitionDirectoryLookup((*estate).es_partition_directory, root);
             match place(desc, self.key_type, value) {
-                Place::Chunk { lo, hi, newest } => {
+                Place::Chunk {
+                    lo,
+                    hi,
+                    newest,
+                    chunk,
+                } => {
+                    if let (KeyValue::At(at), Some(rules)) = (key, &rules)
+                        && rules.closes()
+                        && is_closed(chunk)
+                    {
+                        return Ok(Located::Missing(rules.number(at)));
+                    }
                     self.remember(lo, hi);
                     if newest {
                         nothing_ahead(rules.as_ref());

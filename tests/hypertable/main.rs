@@ -10,5 +10,6 @@ mod jobs;
 mod newer;
 mod online;
 mod retention;
+mod zones;
 mod settings;
 mod storm;
