@@ -9,6 +9,7 @@ mod copy_triggers;
 mod jobs;
 mod newer;
 mod online;
+mod plans_fuzz;
 mod retention;
 mod zones;
 mod settings;
