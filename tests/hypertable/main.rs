@@ -11,6 +11,6 @@ mod newer;
 mod online;
 mod plans_fuzz;
 mod retention;
-mod zones;
 mod settings;
 mod storm;
+mod zones;

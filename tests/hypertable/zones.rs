@@ -38,7 +38,9 @@ fn closed_chunks_are_excluded_until_a_late_row_comes_and_closed_again() {
          SELECT strata.enable_chunk_skipping('m', 'seq')",
     );
     close(&db);
-    wait_until("old chunks are closed", || closed(&db).parse::<i32>().unwrap() >= 7);
+    wait_until("old chunks are closed", || {
+        closed(&db).parse::<i32>().unwrap() >= 7
+    });
     let before = closed(&db);
     for sql in [
         "SELECT * FROM m WHERE seq = 800",
@@ -50,15 +52,39 @@ fn closed_chunks_are_excluded_until_a_late_row_comes_and_closed_again() {
     }
     // late rows, by all ways in
     let mut session = db.session();
-    one(&mut session, "INSERT INTO m VALUES (now() - interval '5 days', 7)");
-    one(&mut session, "COPY m (ts, seq) FROM PROGRAM 'date -u -d \"4 days ago\" +%FT%TZ,8' WITH (FORMAT csv)");
-    one(&mut session, "UPDATE m SET ts = ts - interval '6 days' WHERE seq = 1000");
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m WHERE seq IN (7, 8, 1000)"), "3");
+    one(
+        &mut session,
+        "INSERT INTO m VALUES (now() - interval '5 days', 7)",
+    );
+    one(
+        &mut session,
+        "COPY m (ts, seq) FROM PROGRAM 'date -u -d \"4 days ago\" +%FT%TZ,8' WITH (FORMAT csv)",
+    );
+    one(
+        &mut session,
+        "UPDATE m SET ts = ts - interval '6 days' WHERE seq = 1000",
+    );
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM m WHERE seq IN (7, 8, 1000)"
+        ),
+        "3"
+    );
     assert_ne!(closed(&db), before);
     close(&db);
     wait_until("all are closed again", || closed(&db) == before);
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m WHERE seq IN (7, 8, 1000)"), "3");
-    one(&mut session, "SELECT strata.disable_chunk_skipping('m', 'seq')");
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM m WHERE seq IN (7, 8, 1000)"
+        ),
+        "3"
+    );
+    one(
+        &mut session,
+        "SELECT strata.disable_chunk_skipping('m', 'seq')",
+    );
 }
 
 #[test]
@@ -77,7 +103,10 @@ fn empty_chunks_outside_the_premade_range_go() {
         db.one("SELECT count(*) FROM strata.chunks WHERE range_end < now()") == "1"
     });
     assert_eq!(db.one("SELECT count(*) FROM m"), "1");
-    assert_eq!(db.one("SELECT count(*) >= 3 FROM strata.chunks WHERE range_end > now()"), "t");
+    assert_eq!(
+        db.one("SELECT count(*) >= 3 FROM strata.chunks WHERE range_end > now()"),
+        "t"
+    );
 }
 
 #[test]
@@ -92,8 +121,10 @@ fn a_reorder_policy_writes_old_chunks_in_the_order_of_the_index() {
          SELECT strata.add_reorder_policy('m', 'm_dev')",
     );
     let ordered = "SELECT count(*) FROM pg_index WHERE indisclustered";
-    for n in ["1", "2"] {
-        wait_until("a chunk is in order", || db.one(ordered) >= n.to_string());
+    for n in 1..=2 {
+        wait_until("a chunk is in order", || {
+            db.one(ordered).parse::<i32>().unwrap() >= n
+        });
         db.run("SELECT strata.alter_job(job_id, next_start => now()) FROM strata.jobs WHERE proc_name = 'policy_reorder'");
     }
     assert_eq!(db.one("SELECT count(*) FROM strata.job_errors"), "0");
