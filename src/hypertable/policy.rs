@@ -172,6 +172,7 @@ fn wrong(argument: &str, h: &Hypertable, by_time: bool) -> Error {
 /// As people write it.
 fn interval_text(months: i32, days: i32, us: i64) -> Result<String> {
     let text = format!("{months} mons {days} days {us} microseconds");
+    let _settings = chunks::ddl_settings();
     let shown = crate::pg::spi::read_one(
         "SELECT $1::pg_catalog.interval::pg_catalog.text",
         &[text.as_str().into()],

@@ -1,5 +1,4 @@
--- Jobs and policies as users type them. Nothing runs here: the workers of this server are told not to.
-CREATE EXTENSION pg_strata;
+-- Jobs and policies as users type them; what runs in the background is due in another century.
 SET client_min_messages = warning;
 CREATE TABLE m (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts);
 SELECT created FROM strata.create_hypertable('m', strata.by_range('ts', interval '1 day'));
@@ -62,7 +61,7 @@ ROLLBACK;
 SELECT total_runs, total_successes, total_failures, last_run_status, job_status FROM strata.job_stats WHERE job_id = :id;
 SELECT succeeded, proc_name, sqlerrcode, config FROM strata.job_history WHERE job_id = :id;
 SELECT strata.delete_job(:id);
-SELECT strata.delete_job(:id);
+SELECT strata.delete_job(0);
 
 -- policies go with their table
 DROP TABLE m, n;
