@@ -147,6 +147,7 @@ pub fn drop_checks(s: &Subject) -> Result<()> {
 
 fn drop_check(table: &str, name: &str) -> Result<()> {
     let sql = format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}");
+    let _quietly = super::target::quietly();
     as_extension_owner(|| spi::execute(&sql, &[]))?;
     Ok(())
 }

@@ -25,6 +25,7 @@ pub fn policies() {
     queue::register_policy(zone::POLICY, zone::needed, zone::run);
     queue::register_policy(PREMAKE, |_| Ok(true), premake);
     queue::register_task(drop_task::KIND, drop_task::run);
+    queue::register_task(super::detach_task::KIND, super::detach_task::run);
     queue::register_step("detach", drop_task::finish_pending);
 }
 

@@ -56,6 +56,7 @@ mod gapfill_query;
 mod gapfill_range;
 mod gapfill_run;
 pub mod guc;
+pub mod heap_delta;
 mod histogram;
 pub mod hooks;
 pub mod inject;
