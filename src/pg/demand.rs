@@ -292,6 +292,16 @@ impl Demand {
         }
     }
 
+    /// True when a row for this chunk must wait until a maker has opened it again.
+    ///
+    /// # Safety
+    /// Inside a transaction.
+    pub(super) unsafe fn must_open(&self, chunk: pg_sys::Oid) -> bool {
+        let closes = matches!(rules::of(self.relation), Ok(Some(rules)) if rules.closes());
+        // SAFETY: promised by the caller
+        closes && unsafe { is_closed(chunk) }
+    }
+
     /// Nothing is known about the chunk of the last value any more.
     pub fn forget_range(&mut self) {
         (self.lo, self.last) = (1, 0);
