@@ -297,9 +297,8 @@ impl Demand {
     /// # Safety
     /// Inside a transaction.
     pub(super) unsafe fn must_open(&self, chunk: pg_sys::Oid) -> bool {
-        let closes = matches!(rules::of(self.relation), Ok(Some(rules)) if rules.closes());
         // SAFETY: promised by the caller
-        closes && unsafe { is_closed(chunk) }
+        matches!(rules::of(self.relation), Ok(Some(r)) if r.closes()) && unsafe { is_closed(chunk) }
     }
 
     /// Nothing is known about the chunk of the last value any more.

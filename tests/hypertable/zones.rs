@@ -41,8 +41,10 @@ fn closed_chunks_are_excluded_until_a_late_row_comes_and_closed_again() {
          SELECT strata.enable_chunk_skipping('m', 'seq')",
     );
     close(&db);
-    wait_until("old chunks are closed", || {
+    wait_until("old chunks are closed, all of them", || {
         closed(&db).parse::<i32>().unwrap() >= 7
+            && db.one("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_strata job'")
+                == "0"
     });
     let before = closed(&db);
     for sql in [
