@@ -165,9 +165,10 @@ pub fn enroll(
     request: &Request,
     s: &Subject,
     relation: pg_sys::Oid,
-    options: Option<Vec<String>>,
+    options: &[String],
     conflicts: Option<&Conflicts>,
 ) -> Result<i32> {
+    let options = Some(options.to_vec()).filter(|o| !o.is_empty());
     let id = catalog::add_hypertable(relation, s.grid, options)?;
     let d = &request.dimension;
     let rate = d.rate_interval(s.grid.key).and_then(GivenInterval::text);

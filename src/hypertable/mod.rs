@@ -20,6 +20,7 @@ mod clients;
 pub mod columns;
 pub mod convert;
 mod create;
+pub mod create_with;
 mod detach_task;
 pub mod dimension;
 mod drop_task;

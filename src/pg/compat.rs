@@ -305,6 +305,34 @@ pub fn nologin_flags() -> Option<u32> {
     }
 }
 
+/// PARTITION BY RANGE (column).
+pub fn range_partition(column: &str) -> *mut pg_sys::PartitionSpec {
+    use pgrx::PgBox;
+    let name = |text: &str| {
+        let text = std::ffi::CString::new(text).unwrap_or_default();
+        // SAFETY: copies a NUL terminated string into the current memory context
+        unsafe { pg_sys::pstrdup(text.as_ptr()) }
+    };
+    // SAFETY: both nodes are allocated zeroed, with their tags, and belong to the statement from here on
+    unsafe {
+        let mut key = PgBox::<pg_sys::PartitionElem>::alloc_node(pg_sys::NodeTag::T_PartitionElem);
+        key.name = name(column);
+        key.location = -1;
+        let mut spec = PgBox::<pg_sys::PartitionSpec>::alloc_node(pg_sys::NodeTag::T_PartitionSpec);
+        #[cfg(feature = "pg15")]
+        {
+            spec.strategy = name("range");
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            spec.strategy = pg_sys::PartitionStrategy::PARTITION_STRATEGY_RANGE;
+        }
+        spec.partParams = pg_sys::lappend(std::ptr::null_mut(), key.into_pg().cast());
+        spec.location = -1;
+        spec.into_pg()
+    }
+}
+
 /// An item of the select list that GROUP BY names, as an expression: PostgreSQL 18 keeps such expressions
 /// apart and refers to them by a Var.
 ///

@@ -2,9 +2,11 @@
 //! which nouns registered, then the previous hook or the server's own function.
 
 use super::databases::{Command, command};
+use super::with_options::{self, Prepared};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
-use pgrx::prelude::*;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgMemoryContexts, prelude::*};
 use std::ffi::c_char;
 use std::sync::OnceLock;
 
@@ -167,6 +169,12 @@ unsafe extern "C-unwind" fn process_utility(
         if super::copy::process(statement, query, read_only_tree, environment, completion) {
             return;
         }
+        let with = before_create(statement);
+        let statement = if with.is_null() {
+            statement
+        } else {
+            (*with).statement
+        };
         let next = match PREVIOUS_UTILITY {
             Some(previous) => previous,
             None => super::copy_raw::standard_ProcessUtility,
@@ -181,5 +189,32 @@ unsafe extern "C-unwind" fn process_utility(
             dest,
             completion,
         );
+        if !with.is_null() {
+            after_create(with);
+        }
+    }
+}
+
+/// Takes options of ours out of a CREATE TABLE; NULL when there are none. The answer lives as long as the
+/// current memory context.
+#[pg_guard]
+unsafe extern "C-unwind" fn before_create(statement: *mut pg_sys::PlannedStmt) -> *mut Prepared {
+    // SAFETY: the server passes a utility statement
+    match unsafe { with_options::prepare(statement) } {
+        Ok(None) => std::ptr::null_mut(),
+        Ok(Some(with)) => PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(with),
+        Err(e) => {
+            ErrorReport::from(e).report(PgLogLevel::ERROR);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// Makes a hypertable of the new table.
+#[pg_guard]
+unsafe extern "C-unwind" fn after_create(with: *mut Prepared) {
+    // SAFETY: comes from `before_create`, and the statement has been run
+    if let Err(e) = unsafe { with_options::finish(&*with) } {
+        ErrorReport::from(e).report(PgLogLevel::ERROR);
     }
 }

@@ -98,6 +98,7 @@ pub mod subxact;
 pub mod time;
 pub mod timeout;
 pub mod toplevel;
+pub mod with_options;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

@@ -366,10 +366,12 @@ fn chunks_can_be_kept_or_moved_away() {
         "SELECT count(*) = 2 FROM pg_class WHERE relnamespace = 'attic'::regnamespace AND relkind = 'r'",
     );
     assert_eq!(one(&mut session, tables), kept);
-    let rows_there = rows(
+    let there = rows(
         &mut session,
-        "SELECT (xpath('/row/n/text()', query_to_xml('SELECT count(*) AS n FROM ' || oid::regclass, false, true, '')))[1]
-         FROM pg_class WHERE relnamespace = 'attic'::regnamespace AND relkind = 'r'",
+        "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'attic'::regnamespace AND relkind = 'r'",
     );
-    assert_eq!(rows_there, "100\n100");
+    for table in there.lines() {
+        let count = one(&mut session, &format!("SELECT count(*) FROM {table}"));
+        assert_eq!(count, "100", "{table}");
+    }
 }

@@ -35,6 +35,7 @@ fn create_hypertable_online(
         end_column: end_column.map(text),
         logical_key: logical_key.map(text),
         conflicts: unique::Action::Error,
+        chunk_options: Vec::new(),
         dry_run: false,
     })?)
 }
