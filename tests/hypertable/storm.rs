@@ -1,7 +1,7 @@
 //! Everything at once: writers in many ways, chunks made and dropped, the table altered, makers ended.
 //! What was committed is there once, what was not is not.
 
-use crate::common::{Cluster, Db, exec, one, rows};
+use crate::common::{Cluster, Db, one, rows};
 use postgres::Client;
 use std::collections::BTreeSet;
 use std::io::Write;
