@@ -27,7 +27,7 @@ const PLAIN: &str = "
     SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (
       SELECT t::text AS x FROM t UNION ALL SELECT b::text FROM b UNION ALL SELECT u::text FROM u
       UNION ALL SELECT relname::text || relkind::text || pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')
-      UNION ALL SELECT conname::text || pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('c', 'p') AND conrelid::regclass::text !~ 'strata\\.'
+      UNION ALL SELECT conname::text || pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('c', 'p') AND conrelid <> 0 AND conrelid::regclass::text !~ 'strata\\.'
       UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'strata_chunks')) y";
 
 /// What the extension knows.
