@@ -7,6 +7,7 @@ use super::catalog::{self, Hypertable};
 use super::chunks::{self, ddl_settings};
 use super::convert::{self, Phase, Role, Statement};
 use super::create::{Subject, one};
+use super::make::Maker;
 use super::target::{refuse_frozen, tables_of};
 use super::{carry, extras, refuse, remake, unique};
 use crate::error::{Error, Kind, Result};
@@ -15,6 +16,8 @@ use crate::pg::guc::MOVE_LIMIT_MB;
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
 use crate::pg::session::transaction_snapshot_is_fixed;
 use crate::pg::spi;
+use crate::pg::subxact::attempt;
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 
 const SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
@@ -206,6 +209,7 @@ fn remake_plain(h: &Hypertable, keep_data: bool, path: &str) -> Result<()> {
     let old = quote_qualified(&h.table.schema, &convert::old_name(h.table.oid.to_u32()));
     let keys = unique::conflicts(h.table.oid, &[], unique::Action::Error)?;
     let carried = carry::capture(h.table.oid, &s.target, &keys)?;
+    let leaf_keys = Maker::new(h)?.leaf_keys(&s.target);
     let mut statements = frame(h, &s, &old)?;
     // comments of rules that go
     let ours = |sql: &str| {
@@ -242,6 +246,23 @@ fn remake_plain(h: &Hypertable, keep_data: bool, path: &str) -> Result<()> {
     }
     for s2 in rest {
         remake::run(&s, &s2)?;
+    }
+    leaf_keys.iter().try_for_each(|sql| whole_key(h, sql))
+}
+
+/// A key that was unique inside each chunk is one of the table, if it is unique there. Never dropped silently.
+fn whole_key(h: &Hypertable, sql: &str) -> Result<()> {
+    match attempt(|| as_extension_owner(|| spi::execute(sql, &[]))) {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(error),
+        Err(caught) if caught.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => {
+            pgrx::warning!(
+                "table \"{}\" has no longer a key that was unique in each chunk: {}",
+                h.table.name,
+                caught.message
+            );
+        }
+        Err(caught) => return super::patience::raise(caught),
     }
     Ok(())
 }

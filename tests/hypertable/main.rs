@@ -5,7 +5,9 @@ mod chunk_ops;
 #[path = "../common/mod.rs"]
 mod common;
 mod copy;
+mod copy_cases;
 mod copy_errors;
+mod copy_life;
 mod copy_triggers;
 mod dump;
 mod forms;
@@ -17,3 +19,5 @@ mod plans_fuzz;
 mod retention;
 mod settings;
 mod storm;
+mod time;
+mod zones;

@@ -235,7 +235,7 @@ fn a_leaky_condition_sees_no_row_that_a_policy_hides() {
     db.run(
         "CREATE ROLE reader; GRANT SELECT ON t TO reader; ALTER TABLE t ENABLE ROW LEVEL SECURITY;
          CREATE POLICY own ON t TO reader USING (device < 3 AND ts > now() - interval '40 days');
-         CREATE FUNCTION spy(int) RETURNS bool LANGUAGE plpgsql COST 0.00001 AS
+         CREATE FUNCTION spy(int) RETURNS bool LANGUAGE plpgsql STABLE COST 0.00001 AS
            $$ BEGIN IF $1 >= 3 THEN RAISE EXCEPTION 'saw %', $1; END IF; RETURN true; END $$",
     );
     let mut session = db.session();

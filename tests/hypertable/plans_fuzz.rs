@@ -63,7 +63,7 @@ GRANT SELECT ON t TO reader;
 ALTER TABLE t ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON t TO reader USING (device < 4 AND v IS NOT NULL);
 -- would show a row that the policy hides
-CREATE FUNCTION spy(int) RETURNS bool LANGUAGE plpgsql COST 0.00001 AS
+CREATE FUNCTION spy(int) RETURNS bool LANGUAGE plpgsql STABLE COST 0.00001 AS
   $$ BEGIN IF $1 >= 4 THEN RAISE EXCEPTION 'saw %', $1; END IF; RETURN true; END $$;
 ";
 

@@ -100,6 +100,20 @@ SELECT strata.drop_hypertable('span');
 SELECT count(*) FROM pg_constraint WHERE conrelid = 'span'::regclass AND contype = 'c';
 SELECT * FROM span ORDER BY a;
 
+-- keys that were unique in each chunk become keys of the table, or are said to be gone
+CREATE TABLE leafy (id int PRIMARY KEY, n int NOT NULL, UNIQUE (id, n));
+INSERT INTO leafy SELECT i, i FROM generate_series(1, 30) i;
+SELECT created FROM strata.create_hypertable('leafy', strata.by_range('n', 10), migrate_data => true, on_conflicting_unique => 'leaf');
+SELECT strata.drop_hypertable('leafy');
+INSERT INTO leafy VALUES (1, 25);
+DROP TABLE leafy;
+CREATE TABLE leafy (id int PRIMARY KEY, n int NOT NULL);
+INSERT INTO leafy SELECT i, i FROM generate_series(1, 30) i;
+SELECT created FROM strata.create_hypertable('leafy', strata.by_range('n', 10), migrate_data => true, on_conflicting_unique => 'leaf');
+INSERT INTO leafy VALUES (1, 25);
+SELECT strata.drop_hypertable('leafy');
+SELECT count(*) FROM leafy;
+
 -- the same name in two schemas
 CREATE SCHEMA plain_two;
 CREATE TABLE "Plain".same (n int NOT NULL); CREATE TABLE plain_two.same (n int NOT NULL);
