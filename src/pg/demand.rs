@@ -6,7 +6,7 @@
 //! partitions once per statement only.
 
 use super::demand_here::{in_process, linked_is_locked, needs_in_process};
-use super::demand_place::{Place, axis, place, uuid_half};
+use super::demand_place::{Place, axis, is_closed, place, uuid_half};
 use super::demand_rules as rules;
 use super::partition::{KeyValue, key_value};
 use super::{bgworker, maker, session, shmem};
@@ -160,7 +160,18 @@ impl Demand {
             }
             let desc = pg_sys::PartitionDirectoryLookup((*estate).es_partition_directory, root);
             match place(desc, self.key_type, value) {
-                Place::Chunk { lo, hi, newest } => {
+                Place::Chunk {
+                    lo,
+                    hi,
+                    newest,
+                    chunk,
+                } => {
+                    if let (KeyValue::At(at), Some(rules)) = (key, &rules)
+                        && rules.closes()
+                        && is_closed(chunk)
+                    {
+                        return Ok(Located::Missing(rules.number(at)));
+                    }
                     self.remember(lo, hi);
                     if newest {
                         nothing_ahead(rules.as_ref());
@@ -279,6 +290,15 @@ impl Demand {
             Ok(Some(rules)) => rules.max_chunks().saturating_sub(self.made) as usize,
             _ => 0,
         }
+    }
+
+    /// True when a row for this chunk must wait until a maker has opened it again.
+    ///
+    /// # Safety
+    /// Inside a transaction.
+    pub(super) unsafe fn must_open(&self, chunk: pg_sys::Oid) -> bool {
+        // SAFETY: promised by the caller
+        matches!(rules::of(self.relation), Ok(Some(r)) if r.closes()) && unsafe { is_closed(chunk) }
     }
 
     /// Nothing is known about the chunk of the last value any more.

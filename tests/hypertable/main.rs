@@ -20,3 +20,4 @@ mod retention;
 mod settings;
 mod storm;
 mod time;
+mod zones;
