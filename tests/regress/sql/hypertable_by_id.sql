@@ -17,7 +17,13 @@ INSERT INTO orders (id, created_at) VALUES (7, '2024-01-01') ON CONFLICT (id) DO
 INSERT INTO orders (created_at) VALUES ('2024-01-15') RETURNING id;
 INSERT INTO lines VALUES (20001, 1);
 INSERT INTO lines VALUES (999, 1), (900000, 1);
-DELETE FROM orders WHERE id = 7;
+-- each version names the copies of a foreign key in its own way
+DO $$
+BEGIN
+    DELETE FROM orders WHERE id = 7;
+EXCEPTION WHEN foreign_key_violation THEN
+    RAISE WARNING '%', regexp_replace(SQLERRM, 'constraint "\w+"', 'constraint');
+END $$;
 -- the width follows the rate: 1440 ids a day, 10080 in 7 days
 CALL strata.run_maintenance();
 SELECT s ->> 'chunk_interval' AS ids FROM strata.alter_hypertable('orders') s;
