@@ -15,7 +15,6 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, pg_sys};
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub use super::demand_rules::{Found, Noun, Rules, changed, register};
@@ -79,8 +78,7 @@ impl Demand {
         if !enabled() {
             return None;
         }
-        let rules = rules::of(relation).unwrap_or_else(|e| raise(e))?;
-        let (attnum, key_type) = rules.key();
+        let (attnum, key_type) = rules::key(relation).unwrap_or_else(|e| raise(e))?;
         Some(Demand {
             relation,
             key_type,
@@ -150,8 +148,9 @@ impl Demand {
             let Some(key) = key_value(self.key_type, value) else {
                 return Ok(Located::Found);
             };
-            let rules = rules::of(self.relation)?;
-            if let (KeyValue::NotVersion7, Some(rules)) = (key, &rules) {
+            if key == KeyValue::NotVersion7
+                && let Some(rules) = rules::of(self.relation)?
+            {
                 return Err(rules.not_version_7());
             }
             if (*estate).es_partition_directory.is_null() {
@@ -163,7 +162,10 @@ impl Demand {
                 Place::Chunk { lo, hi, newest } => {
                     self.remember(lo, hi);
                     if newest {
-                        nothing_ahead(rules.as_ref());
+                        nothing_ahead(self.relation);
+                    }
+                    if !(*desc).detached_exist {
+                        rules::note_range(self.relation, (self.lo, self.last));
                     }
                     return Ok(Located::Found);
                 }
@@ -281,6 +283,24 @@ impl Demand {
         }
     }
 
+    /// Begins with the chunk that this session wrote to last. Only once the statement's routing is made,
+    /// so that no change of the table can come between the two.
+    pub(super) fn begin_where_the_last_ended(&mut self) {
+        if let Some(range) = rules::range(self.relation) {
+            (self.lo, self.last) = range;
+        }
+    }
+
+    /// True when the transaction had changed nothing when the statement began.
+    pub(super) fn is_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// The hypertable.
+    pub(super) fn relation(&self) -> pg_sys::Oid {
+        self.relation
+    }
+
     /// Nothing is known about the chunk of the last value any more.
     pub fn forget_range(&mut self) {
         (self.lo, self.last) = (1, 0);
@@ -362,12 +382,14 @@ unsafe fn still_missing(root: pg_sys::Relation, rules: &dyn Rules) -> Error {
 }
 
 /// A row went into the newest chunk: the worker should make the next ones.
-fn nothing_ahead(rules: Option<&Rc<dyn Rules>>) {
+fn nothing_ahead(relation: pg_sys::Oid) {
     thread_local! {
         static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
     }
-    if rules.is_none_or(|r| !r.premakes()) || LAST.get().is_some_and(|at| at.elapsed() < HINT_EVERY)
-    {
+    if LAST.get().is_some_and(|at| at.elapsed() < HINT_EVERY) {
+        return;
+    }
+    if !matches!(rules::of(relation), Ok(Some(rules)) if rules.premakes()) {
         return;
     }
     LAST.set(Some(Instant::now()));

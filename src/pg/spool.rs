@@ -50,7 +50,7 @@ pub(super) unsafe fn before(query: *mut pg_sys::QueryDesc) -> Option<Spool> {
         );
         // also checks that the user may do it
         pg_sys::standard_ExecutorStart(trial, 0);
-        let found = router::target((*trial).planstate).and_then(|(node, demand)| {
+        let found = router::target((*trial).planstate, None).and_then(|(node, demand)| {
             let root = (*(*node).rootResultRelInfo).ri_RelationDesc;
             let keys = router_key::of(node, root, &demand)?;
             let router = router_node::put_under(node, demand, keys);

@@ -4,4 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod newer;
+mod on_demand;
+mod on_demand_concurrent;
+mod on_demand_errors;
 mod settings;
