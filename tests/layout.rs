@@ -43,6 +43,7 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "hypertable", "calendar"),
     // so are the key ranges that follow from conditions
     ("pg", "hypertable", "predicate"),
+    ("pg", "hypertable", "window"),
     ("pg", "hypertable", "histogram"),
 ];
 

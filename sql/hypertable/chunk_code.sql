@@ -146,3 +146,9 @@ CREATE FUNCTION strata.move_chunk(
   reorder_index regclass DEFAULT NULL, verbose boolean DEFAULT false)
 RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'move_chunk_wrapper';
 COMMENT ON FUNCTION strata.move_chunk(regclass, name, name, regclass, boolean) IS 'moves a chunk and its indexes to another tablespace';
+
+CREATE PROCEDURE strata.create_hypertable_online(
+  relation regclass, dimension strata.dimension_info, end_column name DEFAULT NULL, logical_key name DEFAULT NULL)
+LANGUAGE c AS 'MODULE_PATHNAME', 'create_hypertable_online_wrapper';
+COMMENT ON PROCEDURE strata.create_hypertable_online(regclass, strata.dimension_info, name, name)
+  IS 'makes a hypertable of a large table while it is read and written; can be called again after any failure';

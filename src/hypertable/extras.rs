@@ -15,9 +15,9 @@ use crate::pg::spi;
 use pgrx::pg_sys;
 
 /// Keeps ids out that tell no time. Core functions only: the table outlives the extension.
-const V7_CHECK: &str = "strata_uuid_v7";
+pub const V7_CHECK: &str = "strata_uuid_v7";
 /// Rows end at or after their beginning.
-const ORDER_CHECK: &str = "strata_end_after_start";
+pub const ORDER_CHECK: &str = "strata_end_after_start";
 
 const HAS_CONSTRAINT: &str = "
 SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint c

@@ -4,6 +4,7 @@ use super::bounds::{self, Edge, Range};
 use super::carry;
 use super::catalog::{self, Hypertable};
 use super::chunks::{SCHEMA, ddl_settings, ensure_schema};
+use super::key::KeyType;
 use super::settings::{self, Settings};
 use crate::error::{Error, Result};
 use crate::pg::catalog::{check_for_interrupts, quote_ident, quote_literal, quote_qualified};
@@ -108,14 +109,10 @@ impl<'a> Maker<'a> {
 
     /// What only this chunk checks, as table constraints.
     pub fn checks(&self, range: Range) -> Vec<String> {
-        match (&self.settings.end_column, range.0) {
-            (Some(end), lo @ Edge::At(_)) => vec![format!(
-                "CONSTRAINT {END_CHECK} CHECK ({} >= {})",
-                quote_ident(end),
-                lo.sql(self.h.grid.key)
-            )],
-            _ => Vec::new(),
-        }
+        let end = self.settings.end_column.as_ref();
+        end.and_then(|end| end_check(end, range, self.h.grid.key))
+            .into_iter()
+            .collect()
     }
 
     /// Keys that are unique inside each leaf, as commands on it.
@@ -222,7 +219,15 @@ impl<'a> Maker<'a> {
     }
 }
 
-fn free_name(h: &Hypertable, lo: Edge) -> Result<String> {
+/// Rows that begin in the chunk end in it or later; as a table constraint, for the planner.
+pub fn end_check(end_column: &str, range: Range, key: KeyType) -> Option<String> {
+    let Edge::At(_) = range.0 else { return None };
+    let (column, lo) = (quote_ident(end_column), range.0.sql(key));
+    Some(format!("CONSTRAINT {END_CHECK} CHECK ({column} >= {lo})"))
+}
+
+/// The name of a chunk that begins there, not taken by a chunk that was kept.
+pub fn free_name(h: &Hypertable, lo: Edge) -> Result<String> {
     for attempt in 1.. {
         let name = bounds::chunk_name(&h.table.name, h.id, lo, h.grid.key, attempt);
         let taken = spi::read_one(NAME_TAKEN, &[SCHEMA.into(), name.as_str().into()], |r| {

@@ -6,6 +6,8 @@
 mod alter;
 pub mod api;
 mod attach;
+mod attach_old;
+mod attach_range;
 pub mod bounds;
 pub mod bucket;
 mod buckets;
@@ -28,6 +30,8 @@ pub mod key;
 mod lens;
 mod make;
 pub mod on_demand;
+mod online;
+mod patience;
 mod place;
 mod planned;
 pub mod predicate;
@@ -41,6 +45,7 @@ mod tablespaces;
 mod target;
 mod unique;
 pub mod uuid7;
+pub mod window;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use planned::managed;

@@ -6,7 +6,7 @@ use super::create::{
     HAS_ROWS, Outcome, Request, Subject, as_owner, default_index, dry, fill, finish, one,
     relation_named,
 };
-use super::{carry, catalog, chunks, extras, refuse, unique};
+use super::{attach_old, carry, catalog, chunks, extras, refuse, unique};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{lock_relation, qualified_name, quote_ident, quote_qualified};
 use crate::pg::guc::MOVE_LIMIT_MB;
@@ -39,10 +39,15 @@ pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Out
         check_rows(request, s, has_rows, nulls)?;
         extras::check_rows(request, s)?;
     }
+    // its rows would be written again in one transaction: it becomes the first chunk as it is
+    let attach = has_rows && is_large(s)?;
+    if attach && !conflicts.found.is_empty() {
+        return Err(too_large(s)?);
+    }
     let carried = carry::capture(s.table.oid, &s.target, &conflicts)?;
     let checks = extras::checks(request, s)?;
     let mut report = json!({
-        "action": if has_rows { "move" } else { "replace" },
+        "action": if attach { "attach" } else if has_rows { "move" } else { "replace" },
         "interval": s.grid.width.text(s.grid.key),
         "carried": carried.counts,
         "not_carried": carried.lost,
@@ -72,6 +77,11 @@ pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Out
     }
     if !s.column.not_null {
         report["set_not_null"] = json!(s.key);
+    }
+    if attach {
+        let id = attach_old::convert_locked(request, s)?;
+        default_index(request, s, relation_named(s)?, &mut report)?;
+        return finish(s, id, 0, report);
     }
     let new = new_table(s)?;
     let work = Work {
@@ -139,24 +149,33 @@ fn check_rows(request: &Request, s: &Subject, has_rows: bool, nulls: i64) -> Res
             ),
         ));
     }
-    let bytes: i64 = spi::write_one(SIZE, &[s.table.oid.into()], |r| r.need(1))?.unwrap_or(0);
-    let limit = i64::from(MOVE_LIMIT_MB.get()) << 20;
-    if has_rows && bytes > limit {
-        let mb = (bytes + (1 << 20) - 1) >> 20;
-        return Err(Error::new(
-            Kind::ConfiguredLimit,
-            format!(
-                "table \"{name}\" holds {mb} MB, more than strata.move_limit ({} MB)",
-                MOVE_LIMIT_MB.get()
-            ),
-        )
-        .detail("All its rows would be written again in one transaction, with the table locked.")
-        .hint(format!("SET strata.move_limit = '{mb}MB' to do that")));
-    }
     Ok(())
 }
 
-fn new_table(s: &Subject) -> Result<NewTable> {
+fn megabytes(s: &Subject) -> Result<i64> {
+    let bytes: i64 = spi::write_one(SIZE, &[s.table.oid.into()], |r| r.need(1))?.unwrap_or(0);
+    Ok((bytes + (1 << 20) - 1) >> 20)
+}
+
+fn is_large(s: &Subject) -> Result<bool> {
+    Ok(megabytes(s)? > i64::from(MOVE_LIMIT_MB.get()))
+}
+
+/// A large table whose unique keys would have to change: the heap that becomes a chunk has the old ones.
+fn too_large(s: &Subject) -> Result<Error> {
+    let (name, mb) = (&s.table.name, megabytes(s)?);
+    Ok(Error::new(
+        Kind::ConfiguredLimit,
+        format!(
+            "table \"{name}\" holds {mb} MB, more than strata.move_limit ({} MB), and its unique keys do not contain the key column",
+            MOVE_LIMIT_MB.get()
+        ),
+    )
+    .detail("With other keys all its rows would be written again in one transaction, with the table locked.")
+    .hint(format!("SET strata.move_limit = '{mb}MB' to do that, or change the keys first")))
+}
+
+pub fn new_table(s: &Subject) -> Result<NewTable> {
     let tablespace = spi::write_one(
         "SELECT t.spcname::text FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE c.oid = $1",
         &[s.table.oid.into()],
@@ -191,7 +210,7 @@ impl Work<'_> {
         for step in steps {
             match step {
                 Step::Run(statement) => run(self.s, &statement)?,
-                Step::Identity(identity) => self.identity(&identity)?,
+                Step::Identity(i) => identity(&self.s.target, &self.old, &i)?,
                 Step::Register => {
                     let relation = relation_named(self.s)?;
                     as_extension_owner(|| carry::strip_privileges(relation))?;
@@ -205,44 +224,6 @@ impl Work<'_> {
             }
         }
         Ok((id, rows))
-    }
-
-    fn identity(&self, i: &convert::Identity) -> Result<()> {
-        let old = convert::old_name(self.old_sequence(i)?);
-        let (schema, name) = (quote_ident(&i.schema), quote_ident(&i.sequence));
-        as_extension_owner(|| {
-            let made = spi::write_one(
-                "SELECT pg_get_serial_sequence($1, $2)",
-                &[self.s.target.as_str().into(), i.column.as_str().into()],
-                |r| r.need::<String>(1),
-            )?
-            .ok_or_else(|| Error::internal("an identity column lost its sequence"))?;
-            if made != format!("{schema}.{name}") {
-                spi::execute(&format!("ALTER SEQUENCE {made} RENAME TO {name}"), &[])?;
-            }
-            spi::execute(
-                &format!(
-                    "SELECT setval('{schema}.{name}'::regclass, last_value, is_called) FROM {schema}.{old}"
-                ),
-                &[],
-            )?;
-            let oid = spi::write_one(
-                "SELECT $1::regclass::oid",
-                &[format!("{schema}.{name}").into()],
-                |r| r.need::<pg_sys::Oid>(1),
-            )?;
-            oid.map_or(Ok(()), carry::strip_privileges)
-        })
-    }
-
-    fn old_sequence(&self, i: &convert::Identity) -> Result<u32> {
-        spi::write_one(
-            "SELECT pg_get_serial_sequence($1, $2)::regclass::oid",
-            &[self.old.as_str().into(), i.column.as_str().into()],
-            |r| r.need::<pg_sys::Oid>(1),
-        )?
-        .map(pg_sys::Oid::to_u32)
-        .ok_or_else(|| Error::internal("the old identity sequence vanished"))
     }
 
     fn make_chunks(&self) -> Result<()> {
@@ -280,6 +261,45 @@ impl Work<'_> {
     }
 }
 
+/// The sequence of an identity column of the new table gets the name, value and rights of the old one's.
+pub fn identity(target: &str, old_table: &str, i: &convert::Identity) -> Result<()> {
+    let old = convert::old_name(old_sequence(old_table, i)?);
+    let (schema, name) = (quote_ident(&i.schema), quote_ident(&i.sequence));
+    as_extension_owner(|| {
+        let made = spi::write_one(
+            "SELECT pg_get_serial_sequence($1, $2)",
+            &[target.into(), i.column.as_str().into()],
+            |r| r.need::<String>(1),
+        )?
+        .ok_or_else(|| Error::internal("an identity column lost its sequence"))?;
+        if made != format!("{schema}.{name}") {
+            spi::execute(&format!("ALTER SEQUENCE {made} RENAME TO {name}"), &[])?;
+        }
+        spi::execute(
+            &format!(
+                "SELECT setval('{schema}.{name}'::regclass, last_value, is_called) FROM {schema}.{old}"
+            ),
+            &[],
+        )?;
+        let oid = spi::write_one(
+            "SELECT $1::regclass::oid",
+            &[format!("{schema}.{name}").into()],
+            |r| r.need::<pg_sys::Oid>(1),
+        )?;
+        oid.map_or(Ok(()), carry::strip_privileges)
+    })
+}
+
+fn old_sequence(old_table: &str, i: &convert::Identity) -> Result<u32> {
+    spi::write_one(
+        "SELECT pg_get_serial_sequence($1, $2)::regclass::oid",
+        &[old_table.into(), i.column.as_str().into()],
+        |r| r.need::<pg_sys::Oid>(1),
+    )?
+    .map(pg_sys::Oid::to_u32)
+    .ok_or_else(|| Error::internal("the old identity sequence vanished"))
+}
+
 /// A value inside a range.
 fn inside(range: Range) -> i64 {
     match range {
@@ -289,7 +309,7 @@ fn inside(range: Range) -> i64 {
     }
 }
 
-fn run(s: &Subject, statement: &Statement) -> Result<()> {
+pub fn run(s: &Subject, statement: &Statement) -> Result<()> {
     let settings = SettingScope::new();
     if !statement.tablespace.is_empty() {
         settings.set("default_tablespace", &quote_ident(&statement.tablespace));

@@ -44,3 +44,48 @@ pub(super) unsafe fn restriction(
         )
     }
 }
+
+/// Gives the only table of a window's query what the outer query has for it: before 16 the permissions
+/// lie in the range table entry and were checked there, since then an entry of their own is expected.
+///
+/// # Safety
+/// `rte` must be a copy of an entry of `parse`, and belong to `query`.
+pub(super) unsafe fn carry_permissions(
+    query: *mut pg_sys::Query,
+    rte: *mut pg_sys::RangeTblEntry,
+    parse: *mut pg_sys::Query,
+) {
+    #[cfg(feature = "pg15")]
+    // SAFETY: promised by the caller
+    unsafe {
+        let _ = (query, parse);
+        (*rte).requiredPerms = 0;
+    }
+    #[cfg(not(feature = "pg15"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        let info = pg_sys::getRTEPermissionInfo((*parse).rteperminfos, rte);
+        let info = pg_sys::copyObjectImpl(info.cast());
+        (*query).rteperminfos = pg_sys::lappend(std::ptr::null_mut(), info);
+        (*rte).perminfoindex = 1;
+    }
+}
+
+/// Whose rights count when the permissions are looked at again: the user's who started the statement.
+///
+/// # Safety
+/// `query` must come from [`carry_permissions`].
+pub(super) unsafe fn set_user(query: *mut pg_sys::Query, user: pg_sys::Oid) {
+    #[cfg(feature = "pg15")]
+    let _ = (query, user);
+    #[cfg(not(feature = "pg15"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        use super::list::pointers;
+        for info in pointers::<pg_sys::RTEPermissionInfo>((*query).rteperminfos) {
+            if (*info).checkAsUser == pg_sys::InvalidOid {
+                (*info).checkAsUser = user;
+            }
+        }
+    }
+}

@@ -67,6 +67,7 @@ unsafe extern "C-unwind" fn rel_pathlist(
             pg_guard_ffi_boundary(|| previous(root, rel, rti, rte));
         }
         super::cold_path::rel_pathlist(root, rel, rte);
+        super::lazy_path::rel_pathlist(root, rel);
     }
 }
 
@@ -90,8 +91,22 @@ unsafe extern "C-unwind" fn relation_info(
     }
 }
 
+/// What runs before a utility statement: nouns' parts, guarded.
 #[pg_guard]
+unsafe extern "C-unwind" fn before_utility(statement: *mut pg_sys::PlannedStmt) {
+    // SAFETY: the server passes a utility statement
+    if let Some(command) = unsafe { command((*statement).utilityStmt) }
+        && let Some(part) = BEFORE_COMMAND.get()
+    {
+        part(&command);
+    }
+}
+
+/// Not guarded: it holds nothing with a destructor, so an error of the statement passes over it as it
+/// passes over C. A guard would take its CONTEXT, its position in the statement and the names of
+/// constraints from every error of every utility statement.
 #[allow(clippy::too_many_arguments)]
+#[allow(ffi_unwind_calls, reason = "nothing to unwind in this frame")]
 unsafe extern "C-unwind" fn process_utility(
     statement: *mut pg_sys::PlannedStmt,
     query: *const c_char,
@@ -102,34 +117,25 @@ unsafe extern "C-unwind" fn process_utility(
     dest: *mut pg_sys::DestReceiver,
     completion: *mut pg_sys::QueryCompletion,
 ) {
-    // SAFETY: the server passes a utility statement
-    if let Some(command) = unsafe { command((*statement).utilityStmt) }
-        && let Some(part) = BEFORE_COMMAND.get()
-    {
-        part(&command);
-    }
-    macro_rules! pass_on {
-        ($next:expr) => {
-            $next(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                dest,
-                completion,
-            )
-        };
-    }
-    // The boundary turns an error of C code into a panic. pgrx's standard_ProcessUtility has one
-    // inside already: a second around it would see that panic, and abort the server.
-    // SAFETY: the arguments are passed on as they came; the closure owns nothing
+    // SAFETY: the arguments are passed on as they came
     unsafe {
-        match PREVIOUS_UTILITY {
-            #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
-            Some(previous) => pg_guard_ffi_boundary(|| pass_on!(previous)),
-            None => pass_on!(pg_sys::standard_ProcessUtility),
+        before_utility(statement);
+        if super::copy::process(statement, query, read_only_tree, environment, completion) {
+            return;
         }
+        let next = match PREVIOUS_UTILITY {
+            Some(previous) => previous,
+            None => super::copy_raw::standard_ProcessUtility,
+        };
+        next(
+            statement,
+            query,
+            read_only_tree,
+            context,
+            params,
+            environment,
+            dest,
+            completion,
+        );
     }
 }

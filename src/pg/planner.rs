@@ -6,6 +6,7 @@
 //! conditions on grouped or limited subqueries pushed down. Conditions are only ANDed next to those they
 //! follow from, made of core's leakproof operators: no result changes, and no order of row security.
 
+use super::lazy_path;
 use super::managed::{self, Managed};
 use super::planner_bucket;
 use super::planner_clause::{compare, key_var, plain_var, strategy};
@@ -54,6 +55,7 @@ pub unsafe fn relation_info(
         add_to_node(&key, (*(*root).parse).jointree.cast());
         let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
         add_to_security(&key, rte);
+        lazy_path::consider(&key, relation, rel, rte);
     }
 }
 

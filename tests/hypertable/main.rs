@@ -3,8 +3,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod copy;
+mod copy_errors;
+mod copy_triggers;
 mod newer;
 mod on_demand;
 mod on_demand_concurrent;
 mod on_demand_errors;
+mod online;
 mod settings;
+mod storm;

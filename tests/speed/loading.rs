@@ -260,7 +260,9 @@ fn insert(
 
 pub fn inserts(stage: &Stage, report: &mut Report, rows: usize, runs: usize) {
     report.heading("INSERT");
-    report.say("prepared statements, each its own transaction, into 10 chunks, index (ts)");
+    report.say(
+        "prepared statements, each its own transaction, into 10 chunks, index (ts); on demand: makes them on the way",
+    );
     let end = stage.today + DAY;
     for (batch, rows) in [(1, rows / 40), (100, rows / 4), (1000, rows / 2)] {
         let keys = keys(rows, 10, end);

@@ -67,8 +67,14 @@ impl Report {
             .filter(|row| row.name.starts_with("pg_strata"))
         {
             if let Some(ratio) = case.ratio(row.name, case.baseline).filter(|r| *r < 1.0) {
+                let noise = case.row(case.baseline).map_or(0.0, Row::spread) + row.spread();
+                let doubt = if (1.0 - ratio) * 100.0 < noise {
+                    "  (within the spread)"
+                } else {
+                    ""
+                };
                 self.lost
-                    .push(format!("{ratio:.2}x  {place}: {}", row.name));
+                    .push(format!("{ratio:.2}x  {place}: {}{doubt}", row.name));
             }
         }
     }

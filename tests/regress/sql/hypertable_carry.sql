@@ -177,7 +177,7 @@ SELECT count(*) FROM "Carry It".second;
 
 SELECT attempt('SELECT strata.drop_chunks(''"Carry It"."Meas Table"'', newer_than => TIMESTAMPTZ ''2024-02-10 00:00+00'')');
 DROP TABLE "Carry It".alarm;
-SELECT count(*) FROM strata.drop_chunks('"Carry It"."Meas Table"', newer_than => TIMESTAMPTZ '2024-02-10 00:00+00');
+SELECT count(*) >= 8 FROM strata.drop_chunks('"Carry It"."Meas Table"', newer_than => TIMESTAMPTZ '2024-02-10 00:00+00');
 DROP VIEW carry_state;
 DROP PUBLICATION carry_pub;
 DROP SCHEMA "Carry It", carry_stats CASCADE;
