@@ -21,19 +21,25 @@ pub(super) unsafe fn start(query: *mut pg_sys::QueryDesc, flags: i32, start: imp
         let Some(target) = targets(query) else {
             return start();
         };
-        let spool = if target.in_process {
+        let spools = if target.in_process {
             spool::before(query)
         } else {
-            None
+            Vec::new()
         };
         start();
-        let estate = (*query).estate;
-        let router = visit((*query).planstate, &target.demand);
-        if let (Some(spool), Some(router)) = (spool, router) {
-            spool.hand_over(router);
+        let hand_over = |subplan, router| {
+            if let Some(spool) = spools.iter().find(|s| s.subplan == subplan) {
+                spool.hand_over(router);
+            }
+        };
+        if let Some(router) = visit((*query).planstate, &target.demand) {
+            hand_over(None, router);
         }
-        for state in list::pointers::<pg_sys::PlanState>((*estate).es_subplanstates) {
-            visit(state, &target.demand);
+        let subplans = (*(*query).estate).es_subplanstates;
+        for (i, state) in list::pointers::<pg_sys::PlanState>(subplans).enumerate() {
+            if let Some(router) = visit(state, &target.demand) {
+                hand_over(Some(i), router);
+            }
         }
     }
 }

@@ -253,7 +253,7 @@ fn whoever_may_insert_makes_chunks_that_belong_to_the_owner() {
     assert_eq!(
         rows(
             &mut s,
-            "SELECT DISTINCT relowner::regrole, relrowsecurity FROM pg_class WHERE relnamespace = 'strata_chunks'::regnamespace AND relkind = 'r'"
+            "SELECT DISTINCT relowner::regrole, relrowsecurity FROM pg_class JOIN strata.chunks ON chunk = oid WHERE origin = 'on_demand'"
         ),
         "keeper|t"
     );
