@@ -554,7 +554,7 @@ fn the_transaction_that_made_or_altered_the_table_makes_its_own_chunks() {
     );
     let in_use = fails(
         &mut s,
-        "BEGIN; ALTER TABLE m ADD COLUMN w int; DECLARE c CURSOR FOR SELECT * FROM m; FETCH c; INSERT INTO m VALUES ('2040-01-01', 1, 1)",
+        "BEGIN; ALTER TABLE m ADD COLUMN w int; DECLARE c CURSOR FOR SELECT * FROM m WHERE ts > now() - interval '100 years'; FETCH c; INSERT INTO m VALUES ('2040-01-01', 1, 1)",
         "55006",
         &["being used"],
     );

@@ -157,11 +157,12 @@ fn where_chunks_are_not_made_on_demand() {
         "ALTER DATABASE off SET default_transaction_read_only = on; ALTER DATABASE off SET search_path = nowhere",
     );
     let mut fresh = db.session();
+    exec(&mut fresh, "SET default_transaction_read_only = off");
     exec(
         &mut fresh,
-        "SET default_transaction_read_only = off; INSERT INTO public.m VALUES ('2021-01-03', 1, 1)",
+        "INSERT INTO public.m VALUES ('2021-01-03', 1, 1)",
     );
-    exec(&mut s, "ALTER DATABASE off RESET ALL");
+    exec(&mut fresh, "ALTER DATABASE off RESET ALL");
     // without the extension it is a partitioned table
     exec(&mut s, "DROP EXTENSION pg_strata");
     exec(&mut s, "INSERT INTO m VALUES ('2021-01-01', 2, 1)");
@@ -280,10 +281,8 @@ fn prepared_transactions_may_follow() {
         &mut s,
         "BEGIN; INSERT INTO m VALUES ('2021-01-01', 1, 1); PREPARE TRANSACTION 'one'",
     );
-    exec(
-        &mut s,
-        "INSERT INTO m VALUES ('2021-01-02', 1, 1); COMMIT PREPARED 'one'",
-    );
+    exec(&mut s, "INSERT INTO m VALUES ('2021-01-02', 1, 1)");
+    exec(&mut s, "COMMIT PREPARED 'one'");
     assert_eq!(one(&mut s, "SELECT count(*) FROM m"), "2");
     no_leaks(&cluster);
 }
