@@ -11,3 +11,5 @@ pub fn postgresql_conf_options() -> Vec<&'static str> {
 mod cold_store;
 
 mod hypertable;
+
+mod time;

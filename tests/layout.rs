@@ -45,6 +45,9 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "hypertable", "predicate"),
     ("pg", "hypertable", "window"),
     ("pg", "hypertable", "histogram"),
+    // the PostgreSQL half of gap filling uses its pure half
+    ("pg", "hypertable", "gapfill"),
+    ("pg", "hypertable", "bucket"),
 ];
 
 const LINES: usize = 400;

@@ -152,3 +152,24 @@ CREATE PROCEDURE strata.create_hypertable_online(
 LANGUAGE c AS 'MODULE_PATHNAME', 'create_hypertable_online_wrapper';
 COMMENT ON PROCEDURE strata.create_hypertable_online(regclass, strata.dimension_info, name, name)
   IS 'makes a hypertable of a large table while it is read and written; can be called again after any failure';
+
+CREATE FUNCTION strata.drop_hypertable(relation regclass, keep_data boolean DEFAULT true)
+RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'drop_hypertable_wrapper';
+COMMENT ON FUNCTION strata.drop_hypertable(regclass, boolean) IS 'makes a hypertable one plain table again, with its rows and everything on it';
+
+CREATE FUNCTION strata.reconcile_hypertable(relation regclass, dry_run boolean DEFAULT false)
+RETURNS TABLE (action text, detail text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'reconcile_hypertable_wrapper';
+COMMENT ON FUNCTION strata.reconcile_hypertable(regclass, boolean) IS 'mends what other commands changed on a hypertable and its chunks; returns what it did';
+
+CREATE PROCEDURE strata.split_chunk(chunk regclass, split_at "any" DEFAULT NULL::timestamptz)
+LANGUAGE c AS 'MODULE_PATHNAME', 'split_chunk_wrapper';
+COMMENT ON PROCEDURE strata.split_chunk(regclass, "any") IS 'makes two chunks of one, by default at a boundary of the grid in its middle';
+
+CREATE PROCEDURE strata.merge_chunks(chunk1 regclass, chunk2 regclass, concurrently boolean DEFAULT false)
+LANGUAGE c AS 'MODULE_PATHNAME', 'merge_two_chunks_wrapper';
+COMMENT ON PROCEDURE strata.merge_chunks(regclass, regclass, boolean) IS 'makes one chunk of two neighbours';
+
+CREATE PROCEDURE strata.merge_chunks(chunks regclass[])
+LANGUAGE c AS 'MODULE_PATHNAME', 'merge_chunk_list_wrapper';
+COMMENT ON PROCEDURE strata.merge_chunks(regclass[]) IS 'makes one chunk of several neighbours';

@@ -222,12 +222,33 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.
   AND NOT a.attisdropped
 WHERE strata._visible(c.oid);
 
+CREATE FUNCTION strata._has_column(relation regclass, name name)
+RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT $2 IS NULL OR EXISTS (
+    SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) $1
+    AND a.attname OPERATOR(pg_catalog.=) $2 AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped)
+$$;
+
+-- Columns that the catalog names for a hypertable.
+CREATE FUNCTION strata._column_names(hypertable_id integer)
+RETURNS TABLE (name name, found boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT n.name, strata._has_column(h.relation, n.name)
+  FROM strata.hypertable h CROSS JOIN LATERAL (
+    SELECT pg_catalog.unnest(ARRAY[h.time_column, h.end_column, h.logical_key]) AS name
+    UNION ALL SELECT d.column_name FROM strata.dimension d WHERE d.hypertable_id OPERATOR(pg_catalog.=) h.id
+    UNION ALL SELECT s.column_name FROM strata.chunk_skipping s WHERE s.hypertable_id OPERATOR(pg_catalog.=) h.id
+    UNION ALL SELECT pg_catalog.unnest(k.columns) FROM strata.leaf_key k WHERE k.hypertable_id OPERATOR(pg_catalog.=) h.id) n
+  WHERE h.id OPERATOR(pg_catalog.=) $1 AND n.name IS NOT NULL
+$$;
+
 -- Keeps the catalog right when hypertables and chunks are dropped, by whatever command.
 CREATE FUNCTION strata._hypertable_dropped()
 RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   DELETE FROM strata.chunk k USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND k.chunk = d.objid;
+  DELETE FROM strata.detaching t USING pg_catalog.pg_event_trigger_dropped_objects() d
+  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND t.chunk = d.objid;
   DELETE FROM strata.hypertable h USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND h.relation = d.objid;
 END
@@ -236,5 +257,99 @@ $$;
 CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
   EXECUTE FUNCTION strata._hypertable_dropped();
 
+-- Keeps the catalog right when hypertables are altered: names of columns, owners of chunks, the key's NOT NULL.
+CREATE FUNCTION strata._hypertable_altered()
+RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  h record;
+  c record;
+BEGIN
+  FOR h IN
+    SELECT t.id, t.relation, k.attname AS key, k.attnotnull, r.relowner, r.relname, a.attname AS renamed
+    FROM pg_catalog.pg_event_trigger_ddl_commands() d
+    JOIN strata.hypertable t ON t.relation = d.objid
+    JOIN pg_catalog.pg_class r ON r.oid = d.objid
+    JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = r.oid
+    JOIN pg_catalog.pg_attribute k ON k.attrelid = r.oid AND k.attnum = p.partattrs[0]
+    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum = d.objsubid AND d.objsubid > 0
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass
+  LOOP
+    IF NOT h.attnotnull THEN
+      RAISE EXCEPTION 'column "%" of hypertable "%" must stay NOT NULL', h.key, h.relname
+        USING ERRCODE = '55000', DETAIL = 'It is the key: a row without it belongs to no chunk.',
+              HINT = pg_catalog.format('SELECT strata.drop_hypertable(%L) makes a plain table of it', h.relation::text);
+    END IF;
+    IF NOT EXISTS (SELECT FROM strata._column_names(h.id) n WHERE NOT n.found) THEN
+      NULL;
+    ELSIF h.renamed IS NOT NULL THEN
+      -- the one name that is gone is the old one of the column that was renamed
+      UPDATE strata.hypertable t SET
+        time_column = CASE WHEN strata._has_column(t.relation, t.time_column) THEN t.time_column ELSE h.renamed END,
+        end_column = CASE WHEN strata._has_column(t.relation, t.end_column) THEN t.end_column ELSE h.renamed END,
+        logical_key = CASE WHEN strata._has_column(t.relation, t.logical_key) THEN t.logical_key ELSE h.renamed END
+      WHERE t.id = h.id;
+      UPDATE strata.dimension SET column_name = h.renamed
+      WHERE hypertable_id = h.id AND NOT strata._has_column(h.relation, column_name);
+      UPDATE strata.chunk_skipping SET column_name = h.renamed
+      WHERE hypertable_id = h.id AND NOT strata._has_column(h.relation, column_name);
+      UPDATE strata.leaf_key SET columns = ARRAY(
+        SELECT CASE WHEN strata._has_column(h.relation, u.name) THEN u.name ELSE h.renamed END
+        FROM pg_catalog.unnest(columns) WITH ORDINALITY u(name, n) ORDER BY u.n)
+      WHERE hypertable_id = h.id;
+    ELSE
+      UPDATE strata.hypertable t SET
+        time_column = CASE WHEN strata._has_column(t.relation, t.time_column) THEN t.time_column END,
+        end_column = CASE WHEN strata._has_column(t.relation, t.end_column) THEN t.end_column END,
+        logical_key = CASE WHEN strata._has_column(t.relation, t.logical_key) THEN t.logical_key END,
+        chunk_interval = CASE WHEN t.integer_interval IS NULL OR strata._has_column(t.relation, t.time_column)
+                              THEN t.chunk_interval END
+      WHERE t.id = h.id;
+      DELETE FROM strata.dimension WHERE hypertable_id = h.id AND NOT strata._has_column(h.relation, column_name);
+      DELETE FROM strata.chunk_skipping WHERE hypertable_id = h.id AND NOT strata._has_column(h.relation, column_name);
+      DELETE FROM strata.leaf_key k WHERE hypertable_id = h.id
+        AND EXISTS (SELECT FROM pg_catalog.unnest(k.columns) u(name) WHERE NOT strata._has_column(h.relation, u.name));
+    END IF;
+    -- one chunk tells whether the owner has changed: looking at all of them would cost every command
+    IF EXISTS (SELECT FROM (SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = h.relation LIMIT 1) x
+               JOIN pg_catalog.pg_class o ON o.oid = x.inhrelid WHERE o.relowner <> h.relowner) THEN
+      FOR c IN
+        SELECT o.oid FROM pg_catalog.pg_partition_tree(h.relation) p JOIN pg_catalog.pg_class o ON o.oid = p.relid
+        WHERE o.relowner <> h.relowner
+      LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_catalog.pg_get_userbyid(h.relowner));
+      END LOOP;
+    END IF;
+  END LOOP;
+END
+$$;
+
+CREATE EVENT TRIGGER strata_hypertable_altered ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
+  EXECUTE FUNCTION strata._hypertable_altered();
+
+-- Views of the names that scripts for TimescaleDB ask. Not members of the extension: they are dumped.
+CREATE FUNCTION strata.install_timescale_names()
+RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  name text;
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'timescaledb') THEN
+    RAISE EXCEPTION 'extension "timescaledb" is installed in this database'
+      USING ERRCODE = '55000', DETAIL = 'Schema timescaledb_information belongs to it.';
+  END IF;
+  IF pg_catalog.to_regnamespace('timescaledb_information') IS NULL THEN
+    CREATE SCHEMA timescaledb_information;
+    GRANT USAGE ON SCHEMA timescaledb_information TO PUBLIC;
+  END IF;
+  FOREACH name IN ARRAY ARRAY['hypertables', 'chunks', 'dimensions', 'jobs', 'job_stats', 'job_errors', 'job_history'] LOOP
+    IF pg_catalog.to_regclass('strata.' || name) IS NOT NULL THEN
+      EXECUTE pg_catalog.format('CREATE OR REPLACE VIEW timescaledb_information.%I AS SELECT * FROM strata.%I', name, name);
+      EXECUTE pg_catalog.format('GRANT SELECT ON timescaledb_information.%I TO PUBLIC', name);
+    END IF;
+  END LOOP;
+END
+$$;
+
+REVOKE ALL ON FUNCTION strata._hypertable_altered() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._column_names(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;
 GRANT SELECT ON strata.hypertables, strata.chunks, strata.dimensions TO PUBLIC;

@@ -1,1 +1,13 @@
--- Policies of hypertables, each with its comment.
+-- Policies of hypertables, each with its comment. The Rust side is src/hypertable/api/policies.rs.
+
+CREATE FUNCTION strata.add_retention_policy(
+  relation regclass, drop_after "any" DEFAULT NULL, if_not_exists boolean DEFAULT false,
+  schedule_interval interval DEFAULT NULL, initial_start timestamptz DEFAULT NULL, timezone text DEFAULT NULL,
+  drop_created_before interval DEFAULT NULL)
+RETURNS integer LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'add_retention_policy_wrapper';
+COMMENT ON FUNCTION strata.add_retention_policy(regclass, "any", boolean, interval, timestamptz, text, interval)
+  IS 'drops chunks that are older than drop_after, again and again';
+
+CREATE FUNCTION strata.remove_retention_policy(relation regclass, if_exists boolean DEFAULT false)
+RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'remove_retention_policy_wrapper';
+COMMENT ON FUNCTION strata.remove_retention_policy(regclass, boolean) IS 'stops dropping old chunks';

@@ -176,3 +176,80 @@ CREATE AGGREGATE strata.histogram(value double precision, min double precision, 
   DESERIALFUNC = strata._histogram_deserialize, PARALLEL = SAFE);
 COMMENT ON AGGREGATE strata.histogram(double precision, double precision, double precision, integer)
 IS 'numbers of values below min, in nbuckets equal parts of [min, max), and at or above max';
+
+-- Gap filling. The three functions never run as such: the planner's support functions mark them (src/pg/gapfill.rs).
+
+CREATE FUNCTION strata._gapfill_support(internal)
+RETURNS internal LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'gapfill_support_wrapper';
+COMMENT ON FUNCTION strata._gapfill_support(internal) IS 'Internal: tells the planner about time_bucket_gapfill';
+
+CREATE FUNCTION strata._locf_support(internal)
+RETURNS internal LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'locf_support_wrapper';
+COMMENT ON FUNCTION strata._locf_support(internal) IS 'Internal: tells the planner about locf';
+
+CREATE FUNCTION strata._interpolate_support(internal)
+RETURNS internal LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'interpolate_support_wrapper';
+COMMENT ON FUNCTION strata._interpolate_support(internal) IS 'Internal: tells the planner about interpolate';
+
+CREATE FUNCTION strata._gapfilled_support(internal)
+RETURNS internal LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'gapfilled_support_wrapper';
+COMMENT ON FUNCTION strata._gapfilled_support(internal) IS 'Internal: takes _gapfilled away';
+
+CREATE FUNCTION strata._gapfilled(anyelement)
+RETURNS anyelement LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfilled_support AS 'MODULE_PATHNAME', 'gapfilled_wrapper';
+COMMENT ON FUNCTION strata._gapfilled(anyelement) IS 'Internal: keeps conditions of outer queries outside of gap filling';
+
+-- volatile, as the planner must not move conditions on it either
+CREATE FUNCTION strata.time_bucket_gapfill(bucket_width smallint, ts smallint, start smallint DEFAULT NULL, finish smallint DEFAULT NULL)
+RETURNS smallint LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfill_support AS 'MODULE_PATHNAME', 'gapfill_int2_wrapper';
+COMMENT ON FUNCTION strata.time_bucket_gapfill(smallint, smallint, smallint, smallint) IS 'time_bucket in GROUP BY, with a row for each empty bucket from start up to finish';
+
+CREATE FUNCTION strata.time_bucket_gapfill(bucket_width integer, ts integer, start integer DEFAULT NULL, finish integer DEFAULT NULL)
+RETURNS integer LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfill_support AS 'MODULE_PATHNAME', 'gapfill_int4_wrapper';
+COMMENT ON FUNCTION strata.time_bucket_gapfill(integer, integer, integer, integer) IS 'time_bucket in GROUP BY, with a row for each empty bucket from start up to finish';
+
+CREATE FUNCTION strata.time_bucket_gapfill(bucket_width bigint, ts bigint, start bigint DEFAULT NULL, finish bigint DEFAULT NULL)
+RETURNS bigint LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfill_support AS 'MODULE_PATHNAME', 'gapfill_int8_wrapper';
+COMMENT ON FUNCTION strata.time_bucket_gapfill(bigint, bigint, bigint, bigint) IS 'time_bucket in GROUP BY, with a row for each empty bucket from start up to finish';
+
+CREATE FUNCTION strata.time_bucket_gapfill(bucket_width interval, ts date, start date DEFAULT NULL, finish date DEFAULT NULL)
+RETURNS date LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfill_support AS 'MODULE_PATHNAME', 'gapfill_date_wrapper';
+COMMENT ON FUNCTION strata.time_bucket_gapfill(interval, date, date, date) IS 'time_bucket in GROUP BY, with a row for each empty bucket from start up to finish';
+
+CREATE FUNCTION strata.time_bucket_gapfill(bucket_width interval, ts timestamp, start timestamp DEFAULT NULL, finish timestamp DEFAULT NULL)
+RETURNS timestamp LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfill_support AS 'MODULE_PATHNAME', 'gapfill_time_wrapper';
+COMMENT ON FUNCTION strata.time_bucket_gapfill(interval, timestamp, timestamp, timestamp) IS 'time_bucket in GROUP BY, with a row for each empty bucket from start up to finish';
+
+CREATE FUNCTION strata.time_bucket_gapfill(bucket_width interval, ts timestamptz, start timestamptz DEFAULT NULL, finish timestamptz DEFAULT NULL)
+RETURNS timestamptz LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfill_support AS 'MODULE_PATHNAME', 'gapfill_time_wrapper';
+COMMENT ON FUNCTION strata.time_bucket_gapfill(interval, timestamptz, timestamptz, timestamptz) IS 'time_bucket in GROUP BY, with a row for each empty bucket from start up to finish';
+
+CREATE FUNCTION strata.time_bucket_gapfill(
+  bucket_width interval, ts timestamptz, timezone text, start timestamptz DEFAULT NULL, finish timestamptz DEFAULT NULL)
+RETURNS timestamptz LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfill_support AS 'MODULE_PATHNAME', 'gapfill_zone_wrapper';
+COMMENT ON FUNCTION strata.time_bucket_gapfill(interval, timestamptz, text, timestamptz, timestamptz)
+IS 'time_bucket in local time in GROUP BY, with a row for each empty bucket from start up to finish';
+
+CREATE FUNCTION strata.locf(value anyelement, prev anyelement DEFAULT NULL, treat_null_as_missing boolean DEFAULT false)
+RETURNS anyelement LANGUAGE c STABLE PARALLEL SAFE SUPPORT strata._locf_support AS 'MODULE_PATHNAME', 'locf_wrapper';
+COMMENT ON FUNCTION strata.locf(anyelement, anyelement, boolean) IS 'in rows of empty buckets: the last value of the series before';
+
+CREATE FUNCTION strata.interpolate(value smallint, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS smallint LANGUAGE c STABLE PARALLEL SAFE SUPPORT strata._interpolate_support AS 'MODULE_PATHNAME', 'interpolate_wrapper';
+COMMENT ON FUNCTION strata.interpolate(smallint, record, record) IS 'in rows of empty buckets: the value on the line between the known ones';
+
+CREATE FUNCTION strata.interpolate(value integer, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS integer LANGUAGE c STABLE PARALLEL SAFE SUPPORT strata._interpolate_support AS 'MODULE_PATHNAME', 'interpolate_wrapper';
+COMMENT ON FUNCTION strata.interpolate(integer, record, record) IS 'in rows of empty buckets: the value on the line between the known ones';
+
+CREATE FUNCTION strata.interpolate(value bigint, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS bigint LANGUAGE c STABLE PARALLEL SAFE SUPPORT strata._interpolate_support AS 'MODULE_PATHNAME', 'interpolate_wrapper';
+COMMENT ON FUNCTION strata.interpolate(bigint, record, record) IS 'in rows of empty buckets: the value on the line between the known ones';
+
+CREATE FUNCTION strata.interpolate(value real, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS real LANGUAGE c STABLE PARALLEL SAFE SUPPORT strata._interpolate_support AS 'MODULE_PATHNAME', 'interpolate_wrapper';
+COMMENT ON FUNCTION strata.interpolate(real, record, record) IS 'in rows of empty buckets: the value on the line between the known ones';
+
+CREATE FUNCTION strata.interpolate(value double precision, prev record DEFAULT NULL, next record DEFAULT NULL)
+RETURNS double precision LANGUAGE c STABLE PARALLEL SAFE SUPPORT strata._interpolate_support AS 'MODULE_PATHNAME', 'interpolate_wrapper';
+COMMENT ON FUNCTION strata.interpolate(double precision, record, record) IS 'in rows of empty buckets: the value on the line between the known ones';

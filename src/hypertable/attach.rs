@@ -143,6 +143,15 @@ fn edge(h: &Hypertable, value: &Value, open: Edge) -> Result<Edge> {
     })
 }
 
+/// Fails unless the caller may detach the chunk as it is; gives it to the hypertable's owner on the way.
+pub fn may_detach(chunk: pg_sys::Oid) -> Result<()> {
+    let target = owned_chunk(chunk)?;
+    target.refuse_cold("detach")?;
+    target.refuse_frozen("detach")?;
+    let _settings = ddl_settings();
+    target.align_owner()
+}
+
 /// Makes a chunk a table of its own: its rows, indexes and grants stay, it keeps its name.
 ///
 /// In this transaction: AccessExclusiveLock on the hypertable and on tables linked by foreign keys.

@@ -147,6 +147,7 @@ pub fn drop_checks(s: &Subject) -> Result<()> {
 
 fn drop_check(table: &str, name: &str) -> Result<()> {
     let sql = format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}");
+    let _quietly = super::target::quietly();
     as_extension_owner(|| spi::execute(&sql, &[]))?;
     Ok(())
 }
@@ -204,8 +205,7 @@ pub fn swap(request: &Request, s: &Subject, range: Range, incoming: Incoming) ->
             Step::Register => {
                 let relation = relation_named(s)?;
                 as_extension_owner(|| carry::strip_privileges(relation))?;
-                let options = Some(carried.options.clone()).filter(|o| !o.is_empty());
-                id = extras::enroll(request, s, relation, options, None)?;
+                id = extras::enroll(request, s, relation, &carried.options, None)?;
                 strip(s, &old)?;
             }
             Step::MakeChunks | Step::MoveRows | Step::FinishChunks => {}

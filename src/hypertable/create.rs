@@ -28,6 +28,8 @@ pub struct Request {
     pub end_column: Option<String>,
     pub logical_key: Option<String>,
     pub conflicts: unique::Action,
+    /// storage parameters of chunks, as `name=value`, of a table that cannot have them itself
+    pub chunk_options: Vec<String>,
     pub dry_run: bool,
 }
 
@@ -220,7 +222,7 @@ fn register(request: &Request, s: &Subject, p: &Partitioning) -> Result<Outcome>
     if !checks.is_empty() {
         report["checks"] = json!(checks);
     }
-    let id = extras::enroll(request, s, s.table.oid, None, None)?;
+    let id = extras::enroll(request, s, s.table.oid, &request.chunk_options, None)?;
     for c in &adopted {
         catalog::annotate(c.oid, "attach")?;
     }

@@ -134,18 +134,24 @@ pub fn check_rows(request: &Request, s: &Subject) -> Result<()> {
     Ok(())
 }
 
-/// The rules that the hypertable gets, as table constraints; not those that it has.
-pub fn checks(request: &Request, s: &Subject) -> Result<Vec<String>> {
-    let key = quote_ident(&s.key);
+/// Names and conditions of the rules of a hypertable.
+pub fn rules(key: &str, uuid: bool, end_column: Option<&str>) -> Vec<(&'static str, String)> {
+    let key = quote_ident(key);
     let mut out = Vec::new();
-    if s.grid.key == KeyType::Uuid {
+    if uuid {
         out.push((V7_CHECK, v7(&key)));
     }
-    if let Some(end) = &request.end_column {
+    if let Some(end) = end_column {
         out.push((ORDER_CHECK, format!("{} >= {key}", quote_ident(end))));
     }
+    out
+}
+
+/// The rules that the hypertable gets, as table constraints; not those that it has.
+pub fn checks(request: &Request, s: &Subject) -> Result<Vec<String>> {
+    let uuid = s.grid.key == KeyType::Uuid;
     let mut missing = Vec::new();
-    for (name, condition) in out {
+    for (name, condition) in rules(&s.key, uuid, request.end_column.as_deref()) {
         let args = [s.table.oid.into(), name.into()];
         if spi::write_one(HAS_CONSTRAINT, &args, |r| r.need::<bool>(1))? != Some(true) {
             missing.push(format!("CONSTRAINT {name} CHECK ({condition})"));
@@ -159,9 +165,10 @@ pub fn enroll(
     request: &Request,
     s: &Subject,
     relation: pg_sys::Oid,
-    options: Option<Vec<String>>,
+    options: &[String],
     conflicts: Option<&Conflicts>,
 ) -> Result<i32> {
+    let options = Some(options.to_vec()).filter(|o| !o.is_empty());
     let id = catalog::add_hypertable(relation, s.grid, options)?;
     let d = &request.dimension;
     let rate = d.rate_interval(s.grid.key).and_then(GivenInterval::text);
@@ -177,6 +184,7 @@ pub fn enroll(
         columns::add_hash(id, column, *partitions)?;
     }
     conflicts.map_or(Ok(()), |c| c.enroll(id))?;
+    super::policy::enroll(relation, s.table.owner)?;
     Ok(id)
 }
 

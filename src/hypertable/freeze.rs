@@ -44,8 +44,15 @@ pub fn unfreeze(chunk: pg_sys::Oid) -> Result<bool> {
     if !is_frozen(chunk)? {
         return Ok(false);
     }
+    unguard(&target)?;
+    mark(chunk, false)?;
+    Ok(true)
+}
+
+fn unguard(target: &Target) -> Result<()> {
     let name = target.qualified();
     let _settings = ddl_settings();
+    let _quietly = super::target::quietly();
     as_extension_owner(|| {
         for sql in [
             format!("DROP TRIGGER IF EXISTS {NAME} ON {name}"),
@@ -54,10 +61,14 @@ pub fn unfreeze(chunk: pg_sys::Oid) -> Result<bool> {
         ] {
             spi::execute(&sql, &[])?;
         }
-        Ok::<_, crate::error::Error>(())
-    })?;
-    mark(chunk, false)?;
-    Ok(true)
+        Ok(())
+    })
+}
+
+/// Puts all of it on a chunk that has a part of it.
+pub fn guard_again(target: &Target) -> Result<()> {
+    unguard(target)?;
+    guard(target)
 }
 
 fn locked(chunk: pg_sys::Oid) -> Result<Target> {
@@ -70,8 +81,8 @@ fn locked(chunk: pg_sys::Oid) -> Result<Target> {
     owned_chunk(chunk)
 }
 
-/// Puts the constraint and the triggers on a chunk that has none of them. Also used to repair.
-pub fn guard(target: &Target) -> Result<()> {
+/// Puts the constraint and the triggers on a chunk that has none of them.
+fn guard(target: &Target) -> Result<()> {
     let name = target.qualified();
     let _settings = ddl_settings();
     as_extension_owner(|| {

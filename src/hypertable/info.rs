@@ -2,14 +2,15 @@
 
 use super::bounds::Edge;
 use super::select::{self, Bounds};
-use super::{catalog, chunks};
+use super::{catalog, chunks, policy};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::catalog::relation_name;
 use crate::pg::owner::SettingScope;
 use crate::pg::session::has_written;
 use crate::pg::spi;
-use crate::pg::subxact::attempt;
+use crate::pg::subxact::{Caught, attempt};
+use crate::queue;
 use pgrx::pg_sys;
 
 /// A chunk and its place in its hypertable.
@@ -90,6 +91,9 @@ pub fn premake_all() -> Result<i32> {
     settings.set("lock_timeout", "200ms");
     let mut made = 0;
     for relation in catalog::all_hypertables()? {
+        if queue::is_switched_off(relation, policy::PREMAKE)? {
+            continue;
+        }
         let one = attempt(|| {
             if has_written() {
                 // with an id of its own the subtransaction reads afresh, not through the statement's snapshot
@@ -103,13 +107,20 @@ pub fn premake_all() -> Result<i32> {
         let error = match one {
             Ok(Ok(n)) => {
                 made += n;
+                if n > 0 {
+                    policy::note_step(relation, policy::PREMAKE, &Ok(()))?;
+                }
                 continue;
             }
-            Ok(Err(e)) => e,
-            Err(caught) => caught.into(),
+            Ok(Err(e)) => Caught::from(e),
+            Err(caught) => caught,
         };
+        policy::note_step(relation, policy::PREMAKE, &Err(error.clone()))?;
         let name = relation_name(relation).unwrap_or_else(|_| relation.to_u32().to_string());
-        pgrx::log!("pg_strata: premake of hypertable \"{name}\" failed, will try again: {error}");
+        pgrx::log!(
+            "pg_strata: premake of hypertable \"{name}\" failed, will try again: {}",
+            error.message
+        );
     }
     Ok(made)
 }

@@ -144,7 +144,7 @@ impl Rules for Table {
 
     fn not_version_7(&self) -> Error {
         Error::new(
-            Kind::InvalidParameter,
+            Kind::CheckViolation,
             format!(
                 "column \"{}\" of hypertable \"{}\" takes uuids of version 7 only",
                 self.h.key, self.h.table.name

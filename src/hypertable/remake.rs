@@ -214,9 +214,8 @@ impl Work<'_> {
                 Step::Register => {
                     let relation = relation_named(self.s)?;
                     as_extension_owner(|| carry::strip_privileges(relation))?;
-                    let options = Some(self.options.clone()).filter(|o| !o.is_empty());
                     let (request, conflicts) = (self.request, Some(&self.conflicts));
-                    id = extras::enroll(request, self.s, relation, options, conflicts)?;
+                    id = extras::enroll(request, self.s, relation, &self.options, conflicts)?;
                 }
                 Step::MakeChunks => self.make_chunks()?,
                 Step::MoveRows => rows = self.move_rows()?,

@@ -145,8 +145,17 @@ fn before_now(key: KeyType, months: i32, days: i32, us: i64) -> Result<i64> {
     })
 }
 
-/// The chunks that lie within the bounds, oldest first.
-pub fn chunks(h: &Hypertable, bounds: &Bounds, fresh: bool) -> Result<Vec<Chunk>> {
+/// The bounds as numbers: in units of the key, and in microseconds since 2000-01-01 UTC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Points {
+    pub older: Option<i64>,
+    pub newer: Option<i64>,
+    pub before: Option<i64>,
+    pub after: Option<i64>,
+}
+
+/// Checks the bounds and turns them into numbers.
+pub fn points(h: &Hypertable, bounds: &Bounds) -> Result<Points> {
     let by_range = bounds.older_than.is_some() || bounds.newer_than.is_some();
     let by_creation = bounds.created_before.is_some() || bounds.created_after.is_some();
     if by_range && by_creation {
@@ -171,12 +180,28 @@ pub fn chunks(h: &Hypertable, bounds: &Bounds, fresh: bool) -> Result<Vec<Chunk>
         created("created_after", &bounds.created_after)?,
     );
     in_order("created_after", after, "created_before", before)?;
+    Ok(Points {
+        older,
+        newer,
+        before,
+        after,
+    })
+}
+
+/// The chunks that lie within the bounds, oldest first.
+pub fn chunks(h: &Hypertable, bounds: &Bounds, fresh: bool) -> Result<Vec<Chunk>> {
+    within(h, points(h, bounds)?, fresh)
+}
+
+/// The same for bounds that are numbers already.
+pub fn within(h: &Hypertable, points: Points, fresh: bool) -> Result<Vec<Chunk>> {
+    let (before, after) = (points.before, points.after);
     let mut out = Vec::new();
     for c in catalog::chunks(h.table.oid, fresh)? {
-        if !matches(c.range, older, newer) {
+        if !matches(c.range, points.older, points.newer) {
             continue;
         }
-        if by_creation {
+        if before.is_some() || after.is_some() {
             // a chunk that we did not make has no known time of creation: it never matches
             let Some(t) = catalog::created_at(c.oid)? else {
                 continue;

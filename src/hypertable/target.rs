@@ -3,7 +3,7 @@
 use super::catalog::{self, Chunk, Hypertable, Table};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{check_owner, quote_ident, quote_literal, quote_qualified, relation_name};
-use crate::pg::owner::as_extension_owner;
+use crate::pg::owner::{SettingScope, as_extension_owner};
 use crate::pg::spi;
 use pgrx::pg_sys;
 
@@ -109,6 +109,13 @@ pub fn owned_chunk(chunk: pg_sys::Oid) -> Result<Target> {
         },
         table,
     })
+}
+
+/// While alive, no NOTICE about what IF EXISTS did not find.
+pub fn quietly() -> SettingScope {
+    let scope = SettingScope::new();
+    scope.set("client_min_messages", "warning");
+    scope
 }
 
 /// The chunk itself and its hash partitions, the chunk first.

@@ -159,6 +159,15 @@ pub fn try_lock_relation(relation: pg_sys::Oid, mode: pg_sys::LOCKMODE) -> bool 
     unsafe { pg_sys::ConditionalLockRelationOid(relation, mode) }
 }
 
+/// True when this transaction holds any lock on a relation.
+pub fn lock_held_on(relation: pg_sys::Oid) -> bool {
+    let tag = super::object_lock::relation_tag(relation);
+    (pg_sys::AccessShareLock..=pg_sys::AccessExclusiveLock).any(|mode| {
+        // SAFETY: the tag is valid
+        unsafe { super::compat::lock_held(&tag, mode as pg_sys::LOCKMODE) }
+    })
+}
+
 /// Makes the effects of the last command visible to the next one.
 pub fn command_counter_increment() {
     // SAFETY: legal inside any transaction

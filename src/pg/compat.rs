@@ -304,3 +304,58 @@ pub fn nologin_flags() -> Option<u32> {
         Some(pg_sys::BGWORKER_BYPASS_ROLELOGINCHECK)
     }
 }
+
+/// PARTITION BY RANGE (column).
+pub fn range_partition(column: &str) -> *mut pg_sys::PartitionSpec {
+    use pgrx::PgBox;
+    let name = |text: &str| {
+        let text = std::ffi::CString::new(text).unwrap_or_default();
+        // SAFETY: copies a NUL terminated string into the current memory context
+        unsafe { pg_sys::pstrdup(text.as_ptr()) }
+    };
+    // SAFETY: both nodes are allocated zeroed, with their tags, and belong to the statement from here on
+    unsafe {
+        let mut key = PgBox::<pg_sys::PartitionElem>::alloc_node(pg_sys::NodeTag::T_PartitionElem);
+        key.name = name(column);
+        key.location = -1;
+        let mut spec = PgBox::<pg_sys::PartitionSpec>::alloc_node(pg_sys::NodeTag::T_PartitionSpec);
+        #[cfg(feature = "pg15")]
+        {
+            spec.strategy = name("range");
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            spec.strategy = pg_sys::PartitionStrategy::PARTITION_STRATEGY_RANGE;
+        }
+        spec.partParams = pg_sys::lappend(std::ptr::null_mut(), key.into_pg().cast());
+        spec.location = -1;
+        spec.into_pg()
+    }
+}
+
+/// An item of the select list that GROUP BY names, as an expression: PostgreSQL 18 keeps such expressions
+/// apart and refers to them by a Var.
+///
+/// # Safety
+/// The query must be the planner's own, `node` an expression of its select list.
+pub unsafe fn group_expression(
+    #[cfg_attr(not(feature = "pg18"), allow(unused_variables))] parse: *mut pg_sys::Query,
+    node: *mut pg_sys::Node,
+) -> *mut pg_sys::Node {
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller; the tag is checked before the cast
+    unsafe {
+        if (*parse).hasGroupRTE && (*node).type_ == pg_sys::NodeTag::T_Var {
+            let var = node.cast::<pg_sys::Var>();
+            let mut tables = super::list::pointers::<pg_sys::RangeTblEntry>((*parse).rtable);
+            if let Some(rte) = tables.nth((*var).varno as usize - 1)
+                && (*rte).rtekind == pg_sys::RTEKind::RTE_GROUP
+                && (*var).varlevelsup == 0
+            {
+                let mut exprs = super::list::pointers::<pg_sys::Node>((*rte).groupexprs);
+                return exprs.nth((*var).varattno as usize - 1).unwrap_or(node);
+            }
+        }
+    }
+    node
+}

@@ -32,6 +32,10 @@ pub static WORKER_INTERVAL_S: GucSetting<i32> = GucSetting::<i32>::new(60);
 /// Jobs of one database that run at once (postgresql.conf).
 pub static MAX_RUNNING_JOBS: GucSetting<i32> = GucSetting::<i32>::new(2);
 
+/// How long the detaching of a chunk waits for sessions that use it before it leaves the rest to the next
+/// run, in seconds (postgresql.conf).
+pub static DETACH_WAIT_S: GucSetting<i32> = GucSetting::<i32>::new(60);
+
 /// Armed stop points of the `inject` feature (superuser).
 pub static INJECT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -120,6 +124,16 @@ pub fn init() {
         256,
         GucContext::Sighup,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"strata.detach_wait",
+        c"How long the detaching of a chunk waits for sessions that use it.",
+        c"The chunk is invisible meanwhile; the next run goes on with it.",
+        &DETACH_WAIT_S,
+        1,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
     );
     #[cfg(feature = "inject")]
     GucRegistry::define_string_guc(

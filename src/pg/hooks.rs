@@ -2,9 +2,11 @@
 //! which nouns registered, then the previous hook or the server's own function.
 
 use super::databases::{Command, command};
+use super::with_options::{self, Prepared};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
-use pgrx::prelude::*;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgMemoryContexts, prelude::*};
 use std::ffi::c_char;
 use std::sync::OnceLock;
 
@@ -21,6 +23,8 @@ pub fn before_command(part: BeforeCommand) {
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
 static mut PREVIOUS_EXECUTOR_START: pg_sys::ExecutorStart_hook_type = None;
 static mut PREVIOUS_PATHLIST: pg_sys::set_rel_pathlist_hook_type = None;
+static mut PREVIOUS_PLANNER: pg_sys::planner_hook_type = None;
+static mut PREVIOUS_UPPER_PATHS: pg_sys::create_upper_paths_hook_type = None;
 static mut PREVIOUS_RELATION_INFO: pg_sys::get_relation_info_hook_type = None;
 
 /// Installs the hooks; once per process, never under pg_upgrade.
@@ -33,6 +37,10 @@ pub fn init() {
         pg_sys::ExecutorStart_hook = Some(executor_start);
         PREVIOUS_PATHLIST = pg_sys::set_rel_pathlist_hook;
         pg_sys::set_rel_pathlist_hook = Some(rel_pathlist);
+        PREVIOUS_PLANNER = pg_sys::planner_hook;
+        pg_sys::planner_hook = Some(planner);
+        PREVIOUS_UPPER_PATHS = pg_sys::create_upper_paths_hook;
+        pg_sys::create_upper_paths_hook = Some(upper_paths);
         PREVIOUS_RELATION_INFO = pg_sys::get_relation_info_hook;
         pg_sys::get_relation_info_hook = Some(relation_info);
     }
@@ -68,6 +76,44 @@ unsafe extern "C-unwind" fn rel_pathlist(
         }
         super::cold_path::rel_pathlist(root, rel, rte);
         super::lazy_path::rel_pathlist(root, rel);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn planner(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: i32,
+    params: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: the arguments are passed on; the planner may change its query; the closure owns nothing
+    unsafe {
+        super::gapfill_outer::prepare(query);
+        match PREVIOUS_PLANNER {
+            #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+            Some(previous) => pg_guard_ffi_boundary(|| previous(query, text, options, params)),
+            None => pg_sys::standard_planner(query, text, options, params),
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn upper_paths(
+    root: *mut pg_sys::PlannerInfo,
+    stage: pg_sys::UpperRelationKind::Type,
+    input: *mut pg_sys::RelOptInfo,
+    output: *mut pg_sys::RelOptInfo,
+    extra: *mut core::ffi::c_void,
+) {
+    // SAFETY: the arguments are passed on as they came; the closure owns nothing
+    unsafe {
+        #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
+        if let Some(previous) = PREVIOUS_UPPER_PATHS {
+            pg_guard_ffi_boundary(|| previous(root, stage, input, output, extra));
+        }
+        if stage == pg_sys::UpperRelationKind::UPPERREL_GROUP_AGG {
+            super::gapfill_path::group_paths(root, input, output);
+        }
     }
 }
 
@@ -123,6 +169,12 @@ unsafe extern "C-unwind" fn process_utility(
         if super::copy::process(statement, query, read_only_tree, environment, completion) {
             return;
         }
+        let with = before_create(statement);
+        let statement = if with.is_null() {
+            statement
+        } else {
+            (*with).statement
+        };
         let next = match PREVIOUS_UTILITY {
             Some(previous) => previous,
             None => super::copy_raw::standard_ProcessUtility,
@@ -137,5 +189,32 @@ unsafe extern "C-unwind" fn process_utility(
             dest,
             completion,
         );
+        if !with.is_null() {
+            after_create(with);
+        }
+    }
+}
+
+/// Takes options of ours out of a CREATE TABLE; NULL when there are none. The answer lives as long as the
+/// current memory context.
+#[pg_guard]
+unsafe extern "C-unwind" fn before_create(statement: *mut pg_sys::PlannedStmt) -> *mut Prepared {
+    // SAFETY: the server passes a utility statement
+    match unsafe { with_options::prepare(statement) } {
+        Ok(None) => std::ptr::null_mut(),
+        Ok(Some(with)) => PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(with),
+        Err(e) => {
+            ErrorReport::from(e).report(PgLogLevel::ERROR);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// Makes a hypertable of the new table.
+#[pg_guard]
+unsafe extern "C-unwind" fn after_create(with: *mut Prepared) {
+    // SAFETY: comes from `before_create`, and the statement has been run
+    if let Err(e) = unsafe { with_options::finish(&*with) } {
+        ErrorReport::from(e).report(PgLogLevel::ERROR);
     }
 }

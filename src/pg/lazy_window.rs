@@ -67,9 +67,9 @@ impl Run {
                 let outer = expr.cast::<pg_sys::Param>();
                 (*param).ptype = (*outer).paramtype;
                 // a statement's own parameters stay; those of an outer row change with each rescan
-                if (*outer).paramkind == pg_sys::ParamKind::PARAM_EXTERN {
-                    (*param).pflags = pg_sys::PARAM_FLAG_CONST as u16;
-                }
+                let fixed = (*outer).paramkind == pg_sys::ParamKind::PARAM_EXTERN;
+                let flags = if fixed { pg_sys::PARAM_FLAG_CONST } else { 0 };
+                (*param).pflags = flags as u16;
             }
             Run {
                 node,

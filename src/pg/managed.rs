@@ -1,7 +1,7 @@
 //! What this backend knows about partitioned tables: which are hypertables, and with which columns.
 //!
-//! Cached per relation, dropped by relcache invalidation. Whoever changes `strata.hypertable` calls
-//! [`forget`].
+//! Cached per relation, dropped by relcache invalidation, which every change of `strata.hypertable` sends
+//! for the table it describes.
 
 use super::cold_state::raise;
 use crate::error::Result;
@@ -85,10 +85,4 @@ pub fn of(relation: pg_sys::Oid) -> Option<Rc<Managed>> {
         CACHE.with_borrow_mut(|cache| cache.insert(key, found.clone()));
     }
     found
-}
-
-/// Makes every backend forget what it knows about a table, at commit. For an existing relation.
-pub fn forget(relation: pg_sys::Oid) {
-    // SAFETY: sends an invalidation for an existing relation of this database
-    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
 }

@@ -43,7 +43,20 @@ mod demand_rules;
 mod explain;
 pub mod ffi;
 mod first_last;
+mod gapfill;
+mod gapfill_layout;
+mod gapfill_limits;
+mod gapfill_marker;
+mod gapfill_node;
+mod gapfill_outer;
+mod gapfill_output;
+mod gapfill_path;
+mod gapfill_plan;
+mod gapfill_query;
+mod gapfill_range;
+mod gapfill_run;
 pub mod guc;
+pub mod heap_delta;
 mod histogram;
 pub mod hooks;
 pub mod inject;
@@ -85,6 +98,7 @@ pub mod subxact;
 pub mod time;
 pub mod timeout;
 pub mod toplevel;
+pub mod with_options;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {
@@ -94,6 +108,7 @@ pub fn init() {
     }
     hooks::init();
     cold_scan::register();
+    gapfill_node::register();
     lazy_scan::register();
     sqlite::set_interrupt_check(catalog::check_for_interrupts);
     if preloading() {

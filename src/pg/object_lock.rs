@@ -1,5 +1,9 @@
-//! Locks on rows of our catalog by number, held by a session: they outlast transactions and end with the
-//! process, whatever ends it. Unlike advisory locks they are out of reach of users.
+//! Locks on rows of our catalog by number, held by a session: they outlast transactions, also failed ones,
+//! and end with the process, whatever ends it.
+//!
+//! They use the lock method of advisory locks, since session locks of the other one end at the first abort
+//! (proc.c, ProcReleaseLocks) and are not released at exit. Their tags are out of reach of users, who can
+//! only let go of a lock of their own session, by pg_advisory_unlock_all().
 
 use pgrx::pg_sys;
 
@@ -13,7 +17,18 @@ fn tag(class: pg_sys::Oid, object: u32) -> pg_sys::LOCKTAG {
         locktag_field3: object,
         locktag_field4: 0,
         locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+    }
+}
+
+/// The tag of a relation of this database.
+pub(super) fn relation_tag(relation: pg_sys::Oid) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        locktag_field2: relation.to_u32(),
+        locktag_field3: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
         locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        ..tag(relation, 0)
     }
 }
 

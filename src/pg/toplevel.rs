@@ -113,3 +113,33 @@ unsafe fn execute(sql: &CString) {
         pg_sys::PortalDrop(portal, false);
     }
 }
+
+/// True when a set-returning function is called directly by a statement of the client that is a transaction of
+/// its own: not in a block, not by another function, and nothing was written before.
+#[allow(
+    clippy::not_unsafe_ptr_arg_deref,
+    reason = "pgrx passes the live call data"
+)]
+pub fn is_lone_call(call: pg_sys::FunctionCallInfo) -> bool {
+    // SAFETY: the call data of the running function; every pointer is checked before use
+    unsafe {
+        if pg_sys::IsTransactionBlock()
+            || pg_sys::GetCurrentTransactionNestLevel() != 1
+            || pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId
+            || pg_sys::ActivePortal.is_null()
+        {
+            return false;
+        }
+        let query = (*pg_sys::ActivePortal).queryDesc;
+        let result = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
+        if query.is_null()
+            || result.is_null()
+            || (*result).type_ != pg_sys::NodeTag::T_ReturnSetInfo
+            || (*result).econtext.is_null()
+        {
+            return false;
+        }
+        // the statement of the portal, and not one that a function runs inside of it
+        (*(*result).econtext).ecxt_estate == (*query).estate
+    }
+}

@@ -51,6 +51,10 @@ const RECORD: &str = "INSERT INTO strata.job_run (job_id, owner_oid, succeeded, 
 const RETRY_AT: &str = "UPDATE strata.job_state SET next_start = clock_timestamp() + $2 * interval '1 microsecond' \
     WHERE job_id = $1";
 const SWITCH_OFF: &str = "UPDATE strata.job SET scheduled = false WHERE id = $1";
+const SEARCH_PATH: &str = "SELECT substr(c, 13) FROM pg_db_role_setting s, unnest(s.setconfig) c \
+    WHERE c LIKE 'search_path=%' AND s.setrole IN (0, $1) \
+    AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
+    ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1";
 const FORGET: &str = "DELETE FROM strata.job_run WHERE finish_time < now() - CASE WHEN succeeded \
     THEN interval '7 days' ELSE interval '30 days' END";
 
@@ -221,6 +225,12 @@ pub fn retry_in(id: i32, delay_us: i64) -> Result<()> {
 
 pub fn switch_off(id: i32) -> Result<()> {
     as_extension_owner(|| spi::execute(SWITCH_OFF, &[id.into()])).map(|_| ())
+}
+
+/// The search_path that a session of the role would have.
+pub fn search_path_of(role: pg_sys::Oid) -> Result<String> {
+    let found = as_extension_owner(|| spi::read_one(SEARCH_PATH, &[role.into()], |r| r.need(1)))?;
+    Ok(found.unwrap_or_else(|| "\"$user\", public".into()))
 }
 
 /// Deletes old runs.

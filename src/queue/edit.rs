@@ -98,6 +98,12 @@ pub fn check_time(argument: &str, at: Option<&TimestampWithTimeZone>) -> Result<
     Ok(())
 }
 
+/// Both of the checks of a schedule that depend on no job.
+pub fn check_times(start: Option<&TimestampWithTimeZone>, zone: Option<&str>) -> Result<()> {
+    check_time("initial_start", start)?;
+    check_zone(zone)
+}
+
 /// The error of PostgreSQL unless the zone is known.
 pub fn check_zone(zone: Option<&str>) -> Result<()> {
     if let Some(zone) = zone {

@@ -15,8 +15,14 @@ mod resolve;
 mod run;
 mod scheduler;
 
-pub use catalog::{Job, Outcome};
-pub use policy::{NewPolicy, add_policy, note_run, policy_of, register_policy, remove_policy};
+pub use catalog::{Job, Outcome, interval_text};
+pub use policy::{
+    NewPolicy, add_policy, is_switched_off, note_run, policy_of, register_policy, remove_policy,
+};
+
+pub use crate::worker::{Task, register_step, register_task, start_task, wake_at_commit};
+pub use edit::{check_schedule, check_times};
+pub use foreground::tell_without_worker;
 
 /// Registers what runs in our processes; once, when the library is loaded.
 pub fn init() {

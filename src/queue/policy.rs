@@ -45,6 +45,8 @@ pub(super) fn needed(job: &Job) -> Result<bool> {
 
 const OF: &str = "SELECT id, config::text FROM strata.job WHERE hypertable = $1::oid::regclass AND proc_schema = 'strata' \
     AND proc_name = $2 ORDER BY id LIMIT 1";
+const OFF: &str = "SELECT NOT bool_or(scheduled) FROM strata.job WHERE hypertable = $1::oid::regclass \
+    AND proc_schema = 'strata' AND proc_name = $2 HAVING count(*) > 0";
 const DELETE: &str = "DELETE FROM strata.job WHERE hypertable = $1::oid::regclass AND proc_schema = 'strata' \
     AND proc_name = $2 RETURNING id";
 
@@ -55,6 +57,14 @@ pub fn policy_of(hypertable: pg_sys::Oid, name: &str) -> Result<Option<(i32, Opt
             Ok((r.need(1)?, r.get(2)?))
         })
     })
+}
+
+/// True when the policy of a hypertable is there and not scheduled.
+pub fn is_switched_off(hypertable: pg_sys::Oid, name: &str) -> Result<bool> {
+    let off = as_extension_owner(|| {
+        spi::read_one(OFF, &[hypertable.into(), name.into()], |r| r.need(1))
+    })?;
+    Ok(off.unwrap_or(false))
 }
 
 /// A policy that is to be made.

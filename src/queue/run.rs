@@ -4,7 +4,7 @@ use super::catalog::{self, Job, Outcome};
 use super::scheduler::Tx;
 use super::{backoff, policy, resolve};
 use crate::error::{Error, Kind, Result};
-use crate::pg::owner::UserScope;
+use crate::pg::owner::{SettingScope, UserScope};
 use crate::pg::subxact::attempt;
 use crate::pg::{bgworker, inject, object_lock, spi, timeout, toplevel};
 use pgrx::PgSqlErrorCode;
@@ -85,6 +85,9 @@ fn execute(job: &Job, role: u32) -> Outcome {
     // a role that may not log in, before PostgreSQL 17: no commit inside, since the next transaction would
     // not be the owner's any more
     bgworker::transaction(|| {
+        let path = catalog::search_path_of(job.owner)?;
+        let settings = SettingScope::new();
+        settings.set("search_path", &path);
         // nothing of the owner's is left for the commit: such an operation may not defer triggers
         let _owner = UserScope::restricted(job.owner);
         spi::execute(&call, &[]).map(|_| ())

@@ -22,6 +22,8 @@ impl Suite {
         let cluster = Cluster::builder()
             .preload(preload)
             .set("wal_level", "logical")
+            // each script's database keeps a worker, and scripts start more
+            .set("max_worker_processes", "64")
             .start();
         let home = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.folder);
         let copy = cluster.sandbox().folder("suite", 0o755);

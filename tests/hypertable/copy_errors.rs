@@ -1,6 +1,6 @@
 //! Errors of COPY into a hypertable are the server's: code, text, detail, and the line of the file.
 
-use super::copy::{Case, Kind, ROWS, SERVER, copy_in, database, same, table};
+use super::copy_cases::{Case, ROWS, SERVER, alone, copy_in, leaf_names, same, three};
 use crate::common::{exec, fails, one, rows};
 
 #[test]
@@ -104,33 +104,25 @@ fn foreign_keys_are_checked_at_the_end() {
     assert!(same(broken).contains("violates foreign key constraint"));
 }
 
+const JOE: &str = "DO $$ BEGIN CREATE ROLE joe LOGIN;
+                   EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$";
+
 /// Runs the same statements as `joe` on a native table, on a made and on a missing hypertable.
 fn as_joe(name: &str, grants: &str, sql: &str) -> String {
     let case = Case {
         name,
         ..Case::default()
     };
-    let mut all = vec![];
-    for kind in [Kind::Native, Kind::Made, Kind::Missing] {
-        let mut session = table(&case, kind);
-        exec(
-            &mut session,
-            "DO $$ BEGIN CREATE ROLE joe LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$",
-        );
+    let [native, made, missing] = three(&case, |database, mut session| {
+        exec(&mut session, JOE);
         exec(&mut session, grants);
-        let said = copy_in(
-            &mut SERVER.client_as("joe", &database(&case, kind)),
-            sql,
-            ROWS,
-        );
-        all.push(format!(
-            "{said:?} {}",
-            rows(&mut session, "SELECT t FROM t ORDER BY 1")
-        ));
-    }
-    assert_eq!(all[1], all[0], "chunks were there");
-    assert_eq!(all[2], all[0], "chunks were missing");
-    all.swap_remove(0)
+        let said = copy_in(&mut SERVER.client_as("joe", database), sql, ROWS);
+        let kept = rows(&mut session, "SELECT t FROM t ORDER BY 1");
+        leaf_names(&format!("{said:?} {kept}"))
+    });
+    assert_eq!(made, native, "chunks were there");
+    assert_eq!(missing, native, "chunks were missing");
+    native
 }
 
 #[test]
@@ -144,40 +136,21 @@ fn rights_are_those_of_the_table() {
     // defaults of the others need no right
     let all = "GRANT INSERT (ts, a, b) ON t TO joe; ALTER TABLE t ADD COLUMN c int DEFAULT 4";
     assert!(as_joe("p_columns", all, "COPY t (ts, a, b) FROM STDIN").contains("Ok(5)"));
-    for (name, sql) in [
-        ("p_file", "COPY t FROM '/etc/passwd'"),
-        ("p_program", "COPY t FROM PROGRAM 'true'"),
-    ] {
-        let mut session = table(
-            &Case {
-                name,
-                ..Case::default()
-            },
-            Kind::Missing,
-        );
-        exec(
-            &mut session,
-            "DO $$ BEGIN CREATE ROLE joe LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$;
-             GRANT INSERT ON t TO joe",
-        );
-        let mut joe = SERVER.client_as("joe", &format!("{name}_missing"));
-        let error = fails(&mut joe, sql, "42501", &[]);
-        assert!(
-            error.hint().is_some_and(|h| h.contains("Anyone can COPY")),
-            "{error:?}"
-        );
-        exec(
-            &mut session,
-            "RESET ROLE; GRANT pg_execute_server_program TO joe; SET ROLE joe",
-        );
-        if name == "p_program" {
-            exec(&mut session, sql);
+    three(&Case::default(), |database, mut session| {
+        exec(&mut session, JOE);
+        exec(&mut session, "GRANT INSERT ON t TO joe");
+        let mut joe = SERVER.client_as("joe", database);
+        for sql in ["COPY t FROM '/etc/passwd'", "COPY t FROM PROGRAM 'true'"] {
+            let error = fails(&mut joe, sql, "42501", &[]);
+            assert!(
+                error.hint().is_some_and(|h| h.contains("Anyone can COPY")),
+                "{error:?}"
+            );
         }
-        exec(
-            &mut session,
-            "RESET ROLE; REVOKE pg_execute_server_program FROM joe",
-        );
-    }
+        exec(&mut session, "GRANT pg_execute_server_program TO joe");
+        exec(&mut joe, "COPY t FROM PROGRAM 'true'");
+        exec(&mut session, "REVOKE pg_execute_server_program FROM joe");
+    });
 }
 
 #[test]
@@ -198,14 +171,12 @@ fn row_security_freeze_and_read_only_are_refused() {
         ..Case::default()
     };
     // by psql: the error comes right after the server asked for data, which the driver does not expect
-    let mut refused = [Kind::Native, Kind::Made, Kind::Missing].map(|kind| {
-        drop(table(&freeze, kind));
+    let refused = three(&freeze, |database, _| {
         let sql = "COPY t FROM STDIN (FREEZE);\n2024-01-02\t1\tx\n\\.\n";
-        SERVER.try_psql(&database(&freeze, kind), sql).unwrap_err()
+        SERVER.try_psql(database, sql).unwrap_err()
     });
     assert!(refused[0].contains("cannot perform COPY FREEZE on a partitioned table"));
-    refused.sort();
-    assert_eq!(refused[0], refused[2]);
+    assert!(refused.iter().all(|r| *r == refused[0]), "{refused:?}");
     let thawed = Case {
         name: "r_thawed",
         copy: "COPY t FROM STDIN (FREEZE false)",
@@ -223,13 +194,7 @@ fn row_security_freeze_and_read_only_are_refused() {
 
 #[test]
 fn guards_name_the_line() {
-    let mut session = table(
-        &Case {
-            name: "g_guards",
-            ..Case::default()
-        },
-        Kind::Missing,
-    );
+    let mut session = alone("copy_guards", &Case::default());
     let infinite = copy_in(
         &mut session,
         "COPY t FROM STDIN",
@@ -244,7 +209,7 @@ fn guards_name_the_line() {
         &mut session,
         "UPDATE strata.hypertable SET max_chunks_per_statement = 3",
     );
-    let mut session = SERVER.client("g_guards_missing");
+    let mut session = SERVER.client("copy_guards");
     let data: String = (1..9).map(|d| format!("2024-03-0{d}\t1\tx\n")).collect();
     let many = copy_in(&mut session, "COPY t FROM STDIN", data.as_bytes()).unwrap_err();
     assert!(many.starts_with("54000"), "{many}");
@@ -253,7 +218,7 @@ fn guards_name_the_line() {
         &mut session,
         "UPDATE strata.hypertable SET on_missing_chunk = 'error'",
     );
-    let mut session = SERVER.client("g_guards_missing");
+    let mut session = SERVER.client("copy_guards");
     let none = copy_in(&mut session, "COPY t FROM STDIN", data.as_bytes()).unwrap_err();
     assert!(
         none.starts_with("23514 no partition of relation \"t\" found for row"),
@@ -263,13 +228,7 @@ fn guards_name_the_line() {
 
 #[test]
 fn errors_of_other_utility_statements_keep_context_and_position() {
-    let mut session = table(
-        &Case {
-            name: "g_others",
-            ..Case::default()
-        },
-        Kind::Made,
-    );
+    let mut session = alone("copy_others", &Case::default());
     let error = fails(
         &mut session,
         "DO $$ BEGIN PERFORM 1 / 0; END $$",

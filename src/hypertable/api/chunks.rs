@@ -4,15 +4,18 @@
 
 use super::super::bounds::{Edge, KeyType};
 use super::super::calendar::DAY_US;
-use super::super::catalog::{self, Chunk};
+use super::super::catalog::{self, Chunk, Hypertable};
 use super::super::chunks;
-use super::super::select::{self, Bounds};
+use super::super::drop_task;
+use super::super::select::{self, Bounds, Points};
 use super::super::settings;
-use super::need;
+use super::{Checked, need};
 use crate::error::{Error, Kind};
 use crate::pg::anyvalue::any_value;
-use crate::pg::catalog::{check_owner, lock_relation};
+use crate::pg::catalog::{check_owner, lock_held_on, lock_relation};
 use crate::pg::session::{in_transaction_block, notice};
+use crate::pg::subxact::Caught;
+use crate::pg::toplevel;
 use pgrx::AnyElement;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -77,7 +80,8 @@ fn show_chunks(
     )?)))
 }
 
-/// Drops chunks in this transaction. Takes AccessExclusiveLock on the hypertable.
+/// Drops chunks: in a process and without blocking, or in this transaction with AccessExclusiveLock on the
+/// hypertable.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
 fn drop_chunks(
@@ -88,12 +92,8 @@ fn drop_chunks(
     created_before: Option<AnyElement>,
     created_after: Option<AnyElement>,
     concurrently: Option<bool>,
+    call: pg_sys::FunctionCallInfo,
 ) -> Result<SetOfIterator<'static, String>, ErrorReport> {
-    if concurrently == Some(true) {
-        return Err(Error::new(Kind::NotSupported, "drop_chunks(concurrently => true) is not supported")
-            .hint("leave concurrently out: the chunks are dropped in this transaction, with the hypertable locked")
-            .into());
-    }
     let h = chunks::hypertable(need(relation, "relation")?)?;
     check_owner(h.table.oid)?;
     let bounds = bounds(older_than, newer_than, created_before, created_after);
@@ -106,12 +106,36 @@ fn drop_chunks(
         .into());
     }
     // a look without a lock first: nothing to drop must not lock anybody out
-    if select::chunks(&h, &bounds, false)?.is_empty() {
+    let points = select::points(&h, &bounds)?;
+    if select::within(&h, points, false)?.is_empty() {
         return Ok(SetOfIterator::new(Vec::new()));
     }
+    let alone = toplevel::is_lone_call(call) && !lock_held_on(h.table.oid);
+    if concurrently == Some(true) && !alone {
+        return Err(Error::new(
+            Kind::ActiveTransaction,
+            "drop_chunks(concurrently => true) must be called by a statement of its own, outside of a transaction block",
+        )
+        .hint("concurrently => false drops in this transaction, with the hypertable locked")
+        .into());
+    }
+    let names = if alone && concurrently != Some(false) {
+        drop_task::drop_concurrently(&h, points).map_err(Caught::raise)?
+    } else {
+        drop_here(&h, points)?
+    };
+    if verbose == Some(true) {
+        for name in &names {
+            notice(&format!("dropped chunk {name}"), None);
+        }
+    }
+    Ok(SetOfIterator::new(names))
+}
+
+fn drop_here(h: &Hypertable, points: Points) -> Checked<Vec<String>> {
     lock_relation(h.table.oid, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
-    let found = select::chunks(&h, &bounds, true)?;
-    let names = chunks::drop(&h, &found)?;
+    let found = select::within(h, points, true)?;
+    let names = chunks::drop(h, &found)?;
     if in_transaction_block() && !names.is_empty() {
         notice(
             &format!(
@@ -121,12 +145,7 @@ fn drop_chunks(
             None,
         );
     }
-    if verbose == Some(true) {
-        for name in &names {
-            notice(&format!("dropped chunk {name}"), None);
-        }
-    }
-    Ok(SetOfIterator::new(names))
+    Ok(names)
 }
 
 fn edge_time(key: KeyType, edge: Edge) -> Option<TimestampWithTimeZone> {

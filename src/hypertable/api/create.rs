@@ -131,6 +131,7 @@ fn create_hypertable(
         end_column: end_column.map(text),
         logical_key: logical_key.map(text),
         conflicts: Action::parse(conflicts)?,
+        chunk_options: Vec::new(),
         dry_run: need(dry_run, "dry_run")?,
     })?;
     let row: CreatedRow = (
@@ -202,6 +203,7 @@ fn create_hypertable_named(
         end_column: None,
         logical_key: None,
         conflicts: Action::Error,
+        chunk_options: Vec::new(),
         dry_run: false,
     })?;
     Ok(TableIterator::once((

@@ -4,7 +4,7 @@
 
 use super::super::create::Request;
 use super::super::dimension::Dimension;
-use super::super::{online, unique};
+use super::super::{online, plain, reconcile, unique};
 use super::{need, text};
 use crate::pg::nonatomic;
 use pgrx::JsonB;
@@ -35,6 +35,30 @@ fn create_hypertable_online(
         end_column: end_column.map(text),
         logical_key: logical_key.map(text),
         conflicts: unique::Action::Error,
+        chunk_options: Vec::new(),
         dry_run: false,
     })?)
+}
+
+#[pg_extern(sql = false)]
+fn drop_hypertable(
+    relation: Option<pg_sys::Oid>,
+    keep_data: Option<bool>,
+) -> Result<(), ErrorReport> {
+    let keep_data = need(keep_data, "keep_data")?;
+    Ok(plain::drop_hypertable(
+        need(relation, "relation")?,
+        keep_data,
+    )?)
+}
+
+#[pg_extern(sql = false)]
+fn reconcile_hypertable(
+    relation: Option<pg_sys::Oid>,
+    dry_run: Option<bool>,
+) -> Result<TableIterator<'static, (name!(action, String), name!(detail, String))>, ErrorReport> {
+    let done = reconcile::reconcile(need(relation, "relation")?, need(dry_run, "dry_run")?)?;
+    Ok(TableIterator::new(
+        done.into_iter().map(|m| (m.action, m.detail)),
+    ))
 }

@@ -6,6 +6,7 @@ mod clients;
 mod create;
 mod life;
 mod ops;
+mod policies;
 mod sizes;
 mod time;
 mod time_zone;

@@ -1,0 +1,209 @@
+//! Gap filling: which buckets a series has, and values on the line between two known ones.
+
+use super::bucket::{Span, Width, bucket, bucket_integer};
+use super::calendar::DAY_US;
+use crate::error::{Error, Kind, Result};
+
+/// What a bucket is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// width and the smallest number of the type
+    Integer {
+        width: i64,
+        min: i64,
+    },
+    Date(Width),
+    /// timestamps; with a zone, in its local time
+    Time(Width),
+}
+
+/// Local time of a zone. The implementation belongs to the server.
+pub trait LocalTime {
+    fn to_local(&self, utc: i64) -> Result<i64>;
+    fn to_utc(&self, local: i64) -> Result<i64>;
+}
+
+/// The buckets from the one that holds `start` up to the last one before `finish`, rising.
+#[derive(Debug, Clone)]
+pub struct Buckets {
+    step: Step,
+    finish: i64,
+    /// next candidate: as the step counts, in local time, in microseconds for dates
+    cursor: Option<i64>,
+    last: Option<i64>,
+}
+
+impl Buckets {
+    pub fn new(step: Step, start: i64, finish: i64, zone: Option<&dyn LocalTime>) -> Result<Self> {
+        let cursor = match (step, zone) {
+            (Step::Integer { width, min }, _) => bucket_integer(width, start, 0, min)?,
+            (Step::Date(width), _) => bucket(width, day_start(start)?, None, Span::default())?,
+            (Step::Time(width), None) => bucket(width, start, None, Span::default())?,
+            (Step::Time(width), Some(zone)) => {
+                bucket(width, zone.to_local(start)?, None, Span::default())?
+            }
+        };
+        Ok(Buckets {
+            step,
+            finish,
+            cursor: Some(cursor),
+            last: None,
+        })
+    }
+
+    /// The next bucket, as a value of the key's type.
+    pub fn next(&mut self, zone: Option<&dyn LocalTime>) -> Result<Option<i64>> {
+        while let Some(at) = self.cursor {
+            let value = self.value(at, zone)?;
+            self.cursor = match self.step {
+                Step::Integer { width, .. } => at.checked_add(width),
+                Step::Date(width) | Step::Time(width) => width.next(at),
+            };
+            let Some(value) = value else { continue };
+            if value >= self.finish {
+                self.cursor = None;
+            } else if self.last.is_none_or(|last| last < value) {
+                self.last = Some(value);
+                return Ok(self.last);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A candidate as a value of the key's type; `None` for a local time that the clock skips and that is
+    /// no bucket therefore.
+    fn value(&self, at: i64, zone: Option<&dyn LocalTime>) -> Result<Option<i64>> {
+        match (self.step, zone) {
+            (Step::Date(_), _) => Ok(Some(at.div_euclid(DAY_US))),
+            (Step::Time(width), Some(zone)) => {
+                let utc = zone.to_utc(at)?;
+                let own = bucket(width, zone.to_local(utc)?, None, Span::default())?;
+                Ok((zone.to_utc(own)? == utc).then_some(utc))
+            }
+            _ => Ok(Some(at)),
+        }
+    }
+}
+
+fn day_start(day: i64) -> Result<i64> {
+    day.checked_mul(DAY_US)
+        .ok_or_else(|| Error::new(Kind::DatetimeOverflow, "date out of range"))
+}
+
+/// A value that can be interpolated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    Int(i64),
+    Float(f64),
+}
+
+/// A known value at a time.
+pub type Point = (i64, Number);
+
+/// The known values of a series, in the order of time.
+#[derive(Debug, Clone, Default)]
+pub struct Line {
+    points: Vec<Point>,
+    /// points before this one lie before the time asked for last
+    passed: usize,
+}
+
+impl Line {
+    /// Forgets the points and keeps the memory.
+    pub fn clear(&mut self) {
+        self.points.clear();
+        self.passed = 0;
+    }
+
+    /// Times must not fall.
+    pub fn push(&mut self, point: Point) {
+        self.points.push(point);
+    }
+
+    /// The points next to a time on both sides. Times asked for must not fall.
+    pub fn around(&mut self, time: i64) -> (Option<Point>, Option<Point>) {
+        while self.points.get(self.passed).is_some_and(|p| p.0 < time) {
+            self.passed += 1;
+        }
+        let before = self.passed.checked_sub(1).and_then(|i| self.points.get(i));
+        (before.copied(), self.points.get(self.passed).copied())
+    }
+}
+
+/// The value at `time` on the straight line through two points; integers are rounded, halves away from 0.
+#[must_use]
+pub fn between(a: Point, b: Point, time: i64) -> Number {
+    let part = i128::from(time) - i128::from(a.0);
+    let whole = i128::from(b.0) - i128::from(a.0);
+    if whole == 0 {
+        return a.1;
+    }
+    let float = |x: f64, y: f64| {
+        if x == y {
+            x
+        } else {
+            x + (y - x) * (part as f64 / whole as f64)
+        }
+    };
+    match (a.1, b.1) {
+        (Number::Int(x), Number::Int(y)) => {
+            let rise = i128::from(y) - i128::from(x);
+            match rise.checked_mul(part) {
+                Some(product) => {
+                    let exact = i128::from(x) * whole + product;
+                    let value = exact.checked_add(if (exact < 0) == (whole < 0) {
+                        whole / 2
+                    } else {
+                        -whole / 2
+                    });
+                    Number::Int(clamped(value.unwrap_or(exact) / whole))
+                }
+                None => Number::Int(float(x as f64, y as f64).round() as i64),
+            }
+        }
+        (x, y) => Number::Float(float(as_float(x), as_float(y))),
+    }
+}
+
+fn clamped(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+fn as_float(n: Number) -> f64 {
+    match n {
+        Number::Int(n) => n as f64,
+        Number::Float(x) => x,
+    }
+}
+
+/// Which end of the range a condition sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Start,
+    Finish,
+}
+
+/// A value that a condition compares the key with, in the units of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub value: i64,
+    /// true when the value itself lies between `value` and the next unit: a noon compared with days
+    pub more: bool,
+}
+
+/// The first value that the range holds (start), or the first one that it does not (finish).
+/// `inclusive`: the condition holds for the value itself.
+#[must_use]
+pub fn edge(side: Side, limit: Limit, inclusive: bool) -> i64 {
+    let after = match side {
+        // key >= noon and key > noon begin with the next day, key > midnight as well
+        Side::Start => limit.more || !inclusive,
+        // key <= midnight and key < noon end with the next day, key < midnight does not
+        Side::Finish => limit.more || inclusive,
+    };
+    limit.value.saturating_add(i64::from(after))
+}
+
+#[cfg(test)]
+#[path = "gapfill_test.rs"]
+mod tests;

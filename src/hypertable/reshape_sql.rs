@@ -1,0 +1,45 @@
+//! The questions of `reshape`. They run with `search_path = pg_catalog, pg_temp`.
+
+pub const COLUMNS: &str = "
+SELECT quote_ident(a.attname) FROM pg_attribute a
+WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum";
+
+/// Storage parameters and tablespace, as clauses of CREATE TABLE.
+pub const STORAGE: &str = "
+SELECT COALESCE((SELECT ' WITH (' || string_agg(format('%s=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') || ')'
+                 FROM (SELECT unnest(c.reloptions) AS o UNION ALL
+                       SELECT 'toast.' || unnest(t.reloptions) FROM pg_class t WHERE t.oid = c.reltoastrelid) x), '')
+       || COALESCE((SELECT format(' TABLESPACE %I', s.spcname) FROM pg_tablespace s WHERE s.oid = c.reltablespace), '')
+FROM pg_class c WHERE c.oid = $1";
+
+/// What LIKE and ATTACH would lose.
+pub const OWN_OBJECTS: &str = "
+SELECT format('Trigger \"%s\".', t.tgname) FROM pg_trigger t WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgparentid = 0
+UNION ALL SELECT format('Rule \"%s\".', r.rulename) FROM pg_rewrite r WHERE r.ev_class = $1
+UNION ALL SELECT format('Policy \"%s\".', p.polname) FROM pg_policy p WHERE p.polrelid = $1
+UNION ALL SELECT format('Foreign key \"%s\".', c.conname) FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'f' AND c.conparentid = 0
+UNION ALL SELECT format('Foreign key \"%s\" of table %s to it.', c.conname, c.conrelid::regclass)
+FROM pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0
+UNION ALL SELECT format('Publication \"%s\".', p.pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = $1
+UNION ALL SELECT DISTINCT format('View %s of it.', w.ev_class::regclass) FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid
+WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND w.ev_class <> $1
+UNION ALL SELECT 'Grants.' FROM pg_class c WHERE c.oid = $1 AND EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner)
+ORDER BY 1";
+
+/// From the working name `$2` to the name of the chunk, `$3`: indexes and statistics, then the table.
+pub const RENAME: &str = "
+SELECT x.sql FROM (
+  SELECT 1 AS n, format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, left($3, 63 - length(substr(c.relname, length($2) + 1))) || substr(c.relname, length($2) + 1)) AS sql
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 AND starts_with(c.relname, $2)
+  UNION ALL
+  SELECT 2, format('ALTER STATISTICS %I.%I RENAME TO %I', n.nspname, s.stxname, left($3, 63 - length(substr(s.stxname, length($2) + 1))) || substr(s.stxname, length($2) + 1))
+  FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = $1 AND starts_with(s.stxname, $2)
+  UNION ALL
+  SELECT 3, format('ALTER TABLE %s RENAME TO %I', $1::regclass, $3)) x ORDER BY x.n, x.sql";
+
+/// Tables that foreign keys link: their triggers go and come with the chunks.
+pub const LINKED: &str = "
+SELECT DISTINCT x.oid FROM (
+  SELECT c.conrelid FROM pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f'
+  UNION SELECT c.confrelid FROM pg_constraint c WHERE c.conrelid = $1 AND c.contype = 'f') x(oid)
+WHERE x.oid <> $1 ORDER BY 1";
