@@ -35,7 +35,7 @@ mod tests {
             ),
             ("time_bucket('1000 years', date '4713-01-01 BC')", "22008"),
             (
-                "time_bucket('7 days', timestamptz '4713-11-24 BC', interval '-1 day')",
+                "time_bucket('7 days', timestamptz '4714-11-24 00:00:00+00 BC', interval '-1 day')",
                 "22008",
             ),
             (
@@ -65,10 +65,5 @@ mod tests {
                 "{call}"
             );
         }
-    }
-
-    #[pg_test]
-    fn state_functions_work_inside_their_aggregates_only() {
-        assert_eq!(sqlstate("SELECT strata._held_serialize(NULL)"), "0A000");
     }
 }
