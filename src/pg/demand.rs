@@ -283,15 +283,13 @@ impl Demand {
         }
     }
 
-    /// Begins with the chunk that this session wrote to last. Only once the statement's routing is made,
-    /// so that no change of the table can come between the two.
+    /// Begins with the chunk that this session wrote to last; only once the statement's routing is made.
     pub(super) fn begin_where_the_last_ended(&mut self) {
         if let Some(range) = rules::range(self.relation) {
             (self.lo, self.last) = range;
         }
     }
 
-    /// True when the transaction had changed nothing when the statement began.
     pub(super) fn is_clean(&self) -> bool {
         self.clean
     }
