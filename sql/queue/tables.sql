@@ -107,8 +107,8 @@ CREATE TABLE strata.detaching (
   chunk oid PRIMARY KEY,
   hypertable oid NOT NULL,
   owner_oid oid NOT NULL,
-  action text NOT NULL CHECK (action IN ('drop', 'keep', 'move', 'failed')),
-  target_schema name,
+  action text NOT NULL CHECK (action IN ('drop', 'empty', 'keep', 'move', 'failed')),
+  target text,
   sqlerrcode text,
   err_message text,
   noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
@@ -117,10 +117,10 @@ COMMENT ON TABLE strata.detaching IS 'chunks that are being detached, and what i
 COMMENT ON COLUMN strata.detaching.chunk IS 'the chunk';
 COMMENT ON COLUMN strata.detaching.hypertable IS 'its hypertable';
 COMMENT ON COLUMN strata.detaching.owner_oid IS 'owner of the chunk when it was detached';
-COMMENT ON COLUMN strata.detaching.action IS 'drop, keep as a table, or move to another schema; failed: it stays';
+COMMENT ON COLUMN strata.detaching.action IS 'drop, drop if empty, keep as a table, or move to another schema; failed: it stays';
 COMMENT ON COLUMN strata.detaching.sqlerrcode IS 'SQLSTATE of why it stays';
 COMMENT ON COLUMN strata.detaching.err_message IS 'why it stays';
-COMMENT ON COLUMN strata.detaching.target_schema IS 'where to move it';
+COMMENT ON COLUMN strata.detaching.target IS 'schema to move it to, or the bound to put it back with';
 COMMENT ON COLUMN strata.detaching.noted_at IS 'when the detaching began';
 
 REVOKE ALL ON TABLE strata.job, strata.job_state, strata.job_run, strata.detaching FROM PUBLIC;

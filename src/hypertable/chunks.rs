@@ -197,7 +197,16 @@ fn newest_data(h: &Hypertable, now: Option<i64>, chunks: &[Chunk]) -> Result<Opt
     Ok(None)
 }
 
-fn has_rows(c: &Chunk) -> Result<bool> {
+/// The ranges of the chunks that should exist ahead, and of those up to the newest data.
+pub fn ahead_ranges(h: &Hypertable) -> Result<Vec<Range>> {
+    let chunks = catalog::chunks(h.table.oid, true)?;
+    let now = now(h)?;
+    let wanted = ahead(h, now, newest_data(h, now, &chunks)?);
+    wanted.into_iter().map(|i| h.grid.range(i)).collect()
+}
+
+/// False for a chunk that certainly has no rows.
+pub fn has_rows(c: &Chunk) -> Result<bool> {
     // rows that lie elsewhere are rows: a remote or cold chunk is not asked
     if c.relkind != 'p' && (c.relkind != 'r' || !catalog::is_heap(c.oid)?) {
         return Ok(true);

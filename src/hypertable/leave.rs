@@ -95,7 +95,7 @@ impl Tries {
 pub fn leave(h: &Hypertable, chunk: pg_sys::Oid, after: &After) -> Outcome {
     let linked = bgworker::transaction(|| sql::is_linked(h.table.oid))?;
     bgworker::limit_lock_waits(if linked { LOCK_MS } else { LONG_LOCK_MS });
-    if *after == After::Drop {
+    if matches!(after, After::Drop | After::DropIfEmpty(_)) {
         bgworker::transaction(|| refuse_views(chunk))?;
     }
     let statement = bgworker::transaction(|| {
@@ -129,11 +129,12 @@ pub fn leave(h: &Hypertable, chunk: pg_sys::Oid, after: &After) -> Outcome {
     }
     bgworker::limit_lock_waits(LOCK_MS);
     inject::point("hypertable.leave.detached");
-    dispose(&Noted {
+    let noted = Noted {
         chunk,
         owner,
         after: after.clone(),
-    })
+    };
+    dispose(relation, &noted)
 }
 
 fn refuse_views(chunk: pg_sys::Oid) -> Result<()> {
@@ -204,11 +205,17 @@ fn try_finalize(
 }
 
 /// What is left to do with a detached chunk. Each step can be done again.
-fn dispose(noted: &Noted) -> Outcome {
+fn dispose(hypertable: pg_sys::Oid, noted: &Noted) -> Outcome {
     match &noted.after {
         After::Drop => {
             empty(noted)?;
             inject::point("hypertable.leave.emptied");
+            drop_table(noted)
+        }
+        After::DropIfEmpty(bound) => {
+            if put_back_rows(hypertable, noted, bound)? {
+                return Ok(());
+            }
             drop_table(noted)
         }
         After::Keep => Ok(bgworker::transaction(|| sql::forget(noted.chunk, true))?),
@@ -258,6 +265,40 @@ fn empty(noted: &Noted) -> Outcome {
     }
 }
 
+/// Attaches a detached chunk again that got rows before it could not be seen any more; true if so.
+fn put_back_rows(
+    hypertable: pg_sys::Oid,
+    noted: &Noted,
+    bound: &str,
+) -> std::result::Result<bool, Caught> {
+    let chunk = noted.chunk;
+    bgworker::transaction(|| {
+        // nobody can write to it any more: it is invisible, and its last users have gone
+        if sql::place(chunk)? != Place::Detached {
+            return Ok(true);
+        }
+        let name = qualified_name(chunk)?;
+        let rows = as_extension_owner(|| {
+            spi::write_one(&format!("SELECT EXISTS (SELECT FROM {name})"), &[], |r| {
+                r.need::<bool>(1)
+            })
+        })?;
+        if rows != Some(true) {
+            return Ok(false);
+        }
+        let parent = qualified_name(hypertable)?;
+        {
+            let _owner = UserScope::restricted(noted.owner);
+            spi::execute(
+                &format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"),
+                &[],
+            )?;
+        }
+        sql::forget(chunk, false)?;
+        Ok(true)
+    })
+}
+
 /// With a foreign key this wants AccessExclusiveLock on the referenced table for a moment.
 fn drop_table(noted: &Noted) -> Outcome {
     let chunk = noted.chunk;
@@ -305,9 +346,9 @@ fn go_on(hypertable: pg_sys::Oid, noted: &Noted) -> Outcome {
     match bgworker::transaction(|| sql::place(noted.chunk))? {
         Place::Detaching => {
             finalize(hypertable, noted.chunk, Some(noted.owner))?;
-            dispose(noted)
+            dispose(hypertable, noted)
         }
-        Place::Detached => dispose(noted),
+        Place::Detached => dispose(hypertable, noted),
         Place::Attached | Place::Gone => {
             Ok(bgworker::transaction(|| sql::forget(noted.chunk, false))?)
         }

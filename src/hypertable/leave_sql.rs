@@ -5,15 +5,15 @@ use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
 use pgrx::pg_sys;
 
-const NOTE: &str = "INSERT INTO strata.detaching (chunk, hypertable, owner_oid, action, target_schema) \
+const NOTE: &str = "INSERT INTO strata.detaching (chunk, hypertable, owner_oid, action, target) \
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (chunk) DO UPDATE SET action = excluded.action, \
-    target_schema = excluded.target_schema, owner_oid = excluded.owner_oid";
+    target = excluded.target, owner_oid = excluded.owner_oid";
 const NOTE_FAILURE: &str = "INSERT INTO strata.detaching (chunk, hypertable, owner_oid, action, sqlerrcode, err_message) \
     SELECT $1, $2, c.relowner, 'failed', $3, $4 FROM pg_class c WHERE c.oid = $1 \
     ON CONFLICT (chunk) DO UPDATE SET sqlerrcode = excluded.sqlerrcode, err_message = excluded.err_message \
     WHERE strata.detaching.action = 'failed'";
 const FAILURES: &str = "SELECT sqlerrcode, err_message FROM strata.detaching WHERE chunk = ANY ($1) AND action = 'failed'";
-const NOTED: &str = "SELECT chunk, owner_oid, action, target_schema::text FROM strata.detaching \
+const NOTED: &str = "SELECT chunk, owner_oid, action, target::text FROM strata.detaching \
     WHERE hypertable = $1 ORDER BY noted_at";
 const NOTED_TABLES: &str = "SELECT DISTINCT hypertable FROM strata.detaching";
 const FORGET: &str = "DELETE FROM strata.detaching WHERE chunk = $1";
@@ -52,6 +52,8 @@ fn ask<T: pgrx::FromDatum>(sql: &str, relation: pg_sys::Oid) -> Result<Option<T>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
     Drop,
+    /// it comes back if it has rows: its bound, as SQL
+    DropIfEmpty(String),
     /// it stays as a table of its own
     Keep,
     /// the same, in another schema
@@ -73,8 +75,9 @@ pub fn note(
     owner: pg_sys::Oid,
     after: &After,
 ) -> Result<()> {
-    let (action, schema) = match after {
+    let (action, target) = match after {
         After::Drop => ("drop", None),
+        After::DropIfEmpty(bound) => ("empty", Some(bound.as_str())),
         After::Keep => ("keep", None),
         After::Move(schema) => ("move", Some(schema.as_str())),
     };
@@ -83,7 +86,7 @@ pub fn note(
         hypertable.into(),
         owner.into(),
         action.into(),
-        schema.into(),
+        target.into(),
     ];
     as_extension_owner(|| spi::execute(NOTE, &args)).map(|_| ())
 }
@@ -115,6 +118,7 @@ pub fn noted(hypertable: pg_sys::Oid) -> Result<Vec<Noted>> {
                 owner: r.need(2)?,
                 after: match (action.as_str(), schema) {
                     ("drop", _) => After::Drop,
+                    ("empty", Some(bound)) => After::DropIfEmpty(bound),
                     ("move", Some(schema)) => After::Move(schema),
                     _ => After::Keep,
                 },

@@ -58,8 +58,10 @@ mod split_merge;
 mod tablespaces;
 mod target;
 mod unique;
+mod upkeep;
 pub mod uuid7;
 pub mod window;
+mod zone;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use planned::managed;

@@ -3,7 +3,7 @@
 use super::calendar::DAY_US;
 use super::catalog::{self, Hypertable};
 use super::settings::{self, Settings};
-use super::{bounds::KeyType, chunks};
+use super::{bounds::KeyType, chunks, zone};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{attribute_number, extension, quote_literal, relation_oid};
 use crate::pg::demand::{Found, Noun, Rules, register};
@@ -36,6 +36,7 @@ impl Noun for OnDemand {
 
     fn make(&self, relation: Oid, indexes: &[i64]) -> Result<u32> {
         let h = chunks::hypertable(relation)?;
+        zone::open_for(&h, indexes)?;
         let mut made = 0;
         let limit = settings::need(relation)?.max_chunks_per_statement;
         for indexes in indexes.chunks(usize::try_from(limit).unwrap_or(1)) {
@@ -59,10 +60,12 @@ fn rules(relation: Oid) -> Result<Option<Rc<dyn Rules>>> {
     let Some(attnum) = attribute_number(relation, &h.key) else {
         return Ok(None);
     };
+    let closes = zone::may_close(&h, &settings);
     Ok(Some(Rc::new(Table {
         h,
         settings,
         attnum,
+        closes,
     })))
 }
 
@@ -85,6 +88,8 @@ struct Table {
     h: Hypertable,
     settings: Settings,
     attnum: i16,
+    /// chunks may have a CHECK that a late row violates
+    closes: bool,
 }
 
 impl Table {
@@ -129,6 +134,14 @@ impl Table {
 impl Rules for Table {
     fn key(&self) -> (i16, Oid) {
         (self.attnum, self.h.key_type)
+    }
+
+    fn closes(&self) -> bool {
+        self.closes
+    }
+
+    fn number(&self, value: i64) -> i64 {
+        self.h.grid.index(value)
     }
 
     fn index(&self, value: i64) -> Result<i64> {

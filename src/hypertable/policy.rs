@@ -1,7 +1,7 @@
 //! The policies of hypertables: what the queue runs for them, and who may ask for it.
 
 use super::catalog::Hypertable;
-use super::{chunks, drop_task, retention, settings};
+use super::{chunks, drop_task, retention, settings, upkeep, zone};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::bgworker;
@@ -15,6 +15,14 @@ use serde_json::{Map, Value};
 /// Tells queue and worker about us; once, when the library is loaded.
 pub fn policies() {
     queue::register_policy(retention::POLICY, retention::needed, retention::run);
+    queue::register_policy(
+        upkeep::DROP_EMPTY,
+        upkeep::drop_empty_needed,
+        upkeep::drop_empty,
+    );
+    queue::register_policy(upkeep::REORDER, upkeep::reorder_needed, upkeep::reorder);
+    queue::register_policy(upkeep::ANALYZE, |_| Ok(true), upkeep::analyze);
+    queue::register_policy(zone::POLICY, zone::needed, zone::run);
     queue::register_policy(PREMAKE, |_| Ok(true), premake);
     queue::register_task(drop_task::KIND, drop_task::run);
     queue::register_task(super::detach_task::KIND, super::detach_task::run);
@@ -41,6 +49,9 @@ pub fn enroll(relation: pg_sys::Oid, owner: pg_sys::Oid) -> Result<()> {
         })
     };
     add(PREMAKE, "Premake", "1 minute", true, false)?;
+    add(zone::POLICY, "Closing", "1 hour", true, true)?;
+    add(upkeep::DROP_EMPTY, "Drop Empty", "1 hour", true, true)?;
+    add(upkeep::ANALYZE, "Analyze", "1 day", false, true)?;
     Ok(())
 }
 
@@ -162,6 +173,7 @@ fn wrong(argument: &str, h: &Hypertable, by_time: bool) -> Error {
 /// As people write it.
 fn interval_text(months: i32, days: i32, us: i64) -> Result<String> {
     let text = format!("{months} mons {days} days {us} microseconds");
+    let _settings = chunks::ddl_settings();
     let shown = crate::pg::spi::read_one(
         "SELECT $1::pg_catalog.interval::pg_catalog.text",
         &[text.as_str().into()],
@@ -208,6 +220,31 @@ pub fn add_retention(
         schedule_interval: when
             .schedule_interval
             .unwrap_or_else(|| retention_interval(&h)),
+        scheduled: true,
+        initial_start: when.initial_start,
+        timezone: when.timezone,
+        config: Some(JsonB(config)),
+        timed: true,
+    })?;
+    queue::tell_without_worker();
+    Ok(id)
+}
+
+/// Makes a reorder policy; returns its number, -1 when there is one.
+pub fn add_reorder(relation: pg_sys::Oid, index: &str, when: When) -> Result<i32> {
+    let h = owned(relation)?;
+    upkeep::index(&h, index)?;
+    let config = serde_json::json!({ "index_name": index });
+    if let Some(id) = existing(&h, upkeep::REORDER, "reorder", &config, when.if_not_exists)? {
+        return Ok(id);
+    }
+    queue::check_times(when.initial_start.as_ref(), when.timezone.as_deref())?;
+    let id = queue::add_policy(NewPolicy {
+        name: upkeep::REORDER,
+        title: "Reorder Policy",
+        hypertable: h.table.oid,
+        owner: h.table.owner,
+        schedule_interval: "1 hour".into(),
         scheduled: true,
         initial_start: when.initial_start,
         timezone: when.timezone,

@@ -52,6 +52,16 @@ pub(super) unsafe extern "C-unwind" fn locate(c: *mut c_void) -> Where {
     unsafe { look(&*c.cast::<Copy>()) }
 }
 
+/// True when the chunk was closed: a row for it is as good as one without a chunk.
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn must_open(c: *mut c_void, chunk: pg_sys::Oid) -> bool {
+    // SAFETY: the running COPY; its state was made by `of`, or is NULL
+    unsafe {
+        let state = (*c.cast::<Copy>()).demand.cast::<State>();
+        !state.is_null() && (*state).demand.must_open(chunk)
+    }
+}
+
 unsafe fn look(c: &Copy) -> Where {
     // SAFETY: the state was made by `of`; the row is of the root
     unsafe {

@@ -194,6 +194,10 @@ pub(super) unsafe fn leaf(c: *mut Copy) -> *mut Leaf {
             return find(c, -1);
         }
         let leaf = *(*b).leaves.add(part as usize);
+        if leaf.is_null() && copy_demand::must_open(c.cast(), *(*(*b).desc).oids.add(part as usize))
+        {
+            return std::ptr::null_mut();
+        }
         let leaf = if leaf.is_null() { find(c, part) } else { leaf };
         // not when the chunk is partitioned further: then the row decides
         if !(*(*b).leaves.add(part as usize)).is_null() {

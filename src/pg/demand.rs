@@ -5,24 +5,23 @@
 //! calls [`Demand::make`] and then refreshes its routing, because the server looks at the list of
 //! partitions once per statement only.
 
-use super::demand_here::{in_process, linked_is_locked, needs_in_process};
-use super::demand_place::{Place, axis, place, uuid_half};
+use super::demand_here::{
+    in_process, linked_is_locked, needs_in_process, nothing_ahead, still_missing,
+};
+use super::demand_place::{Place, axis, is_closed, place, uuid_half};
 use super::demand_rules as rules;
 use super::partition::{KeyValue, key_value};
-use super::{bgworker, maker, session, shmem};
+use super::{maker, session};
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, pg_sys};
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 pub use super::demand_rules::{Found, Noun, Rules, changed, register};
 
 /// A statement that makes more chunks than this says so.
 const WORTH_A_NOTICE: u32 = 10;
-/// A session tells the worker at most this often that nothing is ahead.
-const HINT_EVERY: Duration = Duration::from_secs(30);
 
 /// Where the chunk of a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub struct Demand {
 }
 
 /// Leaves out partitions that are being detached, as the server's own routing does.
-fn omit_detached() -> bool {
+pub(super) fn omit_detached() -> bool {
     !session::transaction_snapshot_is_fixed()
 }
 
@@ -148,9 +147,8 @@ impl Demand {
             let Some(key) = key_value(self.key_type, value) else {
                 return Ok(Located::Found);
             };
-            if key == KeyValue::NotVersion7
-                && let Some(rules) = rules::of(self.relation)?
-            {
+            let rules = rules::of(self.relation)?;
+            if let (KeyValue::NotVersion7, Some(rules)) = (key, &rules) {
                 return Err(rules.not_version_7());
             }
             if (*estate).es_partition_directory.is_null() {
@@ -159,12 +157,24 @@ impl Demand {
             }
             let desc = pg_sys::PartitionDirectoryLookup((*estate).es_partition_directory, root);
             match place(desc, self.key_type, value) {
-                Place::Chunk { lo, hi, newest } => {
+                Place::Chunk {
+                    lo,
+                    hi,
+                    newest,
+                    chunk,
+                } => {
+                    if let (KeyValue::At(at), Some(rules)) = (key, &rules)
+                        && rules.closes()
+                        && is_closed(chunk)
+                    {
+                        return Ok(Located::Missing(rules.number(at)));
+                    }
                     self.remember(lo, hi);
                     if newest {
                         nothing_ahead(self.relation);
                     }
-                    if !(*desc).detached_exist {
+                    // a chunk that is closed meanwhile does not empty the cache
+                    if !(*desc).detached_exist && rules.as_ref().is_some_and(|r| !r.closes()) {
                         rules::note_range(self.relation, (self.lo, self.last));
                     }
                     return Ok(Located::Found);
@@ -299,6 +309,15 @@ impl Demand {
         self.relation
     }
 
+    /// True when a row for this chunk must wait until a maker has opened it again.
+    ///
+    /// # Safety
+    /// Inside a transaction.
+    pub(super) unsafe fn must_open(&self, chunk: pg_sys::Oid) -> bool {
+        // SAFETY: promised by the caller
+        matches!(rules::of(self.relation), Ok(Some(r)) if r.closes()) && unsafe { is_closed(chunk) }
+    }
+
     /// Nothing is known about the chunk of the last value any more.
     pub fn forget_range(&mut self) {
         (self.lo, self.last) = (1, 0);
@@ -360,38 +379,6 @@ pub(super) fn enabled() -> bool {
     let enabled = !worker && !super::binary_upgrade() && session::preloaded_here();
     ENABLED.set(Some(enabled));
     enabled
-}
-
-unsafe fn still_missing(root: pg_sys::Relation, rules: &dyn Rules) -> Error {
-    let name = rules.table_name();
-    // SAFETY: the caller has the relation open
-    let detaching =
-        unsafe { (*pg_sys::RelationGetPartitionDesc(root, omit_detached())).detached_exist };
-    if detaching {
-        return Error::new(
-            Kind::InUse,
-            format!("the chunk for a new row of hypertable \"{name}\" is being detached"),
-        )
-        .hint("run the statement again when the detach has ended");
-    }
-    Error::internal(format!(
-        "chunks of hypertable \"{name}\" were made, but are not seen"
-    ))
-}
-
-/// A row went into the newest chunk: the worker should make the next ones.
-fn nothing_ahead(relation: pg_sys::Oid) {
-    thread_local! {
-        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
-    }
-    if LAST.get().is_some_and(|at| at.elapsed() < HINT_EVERY) {
-        return;
-    }
-    if !matches!(rules::of(relation), Ok(Some(rules)) if rules.premakes()) {
-        return;
-    }
-    LAST.set(Some(Instant::now()));
-    shmem::wake_worker(bgworker::my_database());
 }
 
 pub(super) fn raise(error: Error) -> ! {

@@ -56,6 +56,7 @@ pub(super) enum Place {
         lo: Option<pg_sys::Datum>,
         hi: Option<pg_sys::Datum>,
         newest: bool,
+        chunk: pg_sys::Oid,
     },
 }
 
@@ -104,6 +105,30 @@ pub(super) unsafe fn place(
             lo: bound(low - 1),
             hi: bound(low),
             newest: low + 1 == bounds.ndatums as usize && bound(low).is_some(),
+            chunk: *(*desc).oids.add(*bounds.indexes.add(low) as usize),
         }
+    }
+}
+
+/// True when the chunk has been closed: it has a CHECK that a row may violate.
+///
+/// # Safety
+/// Inside a transaction.
+pub(super) unsafe fn is_closed(chunk: pg_sys::Oid) -> bool {
+    // SAFETY: the entry is held while its constraints are read; a chunk that is gone has none
+    unsafe {
+        pg_sys::AcceptInvalidationMessages();
+        let relation = pg_sys::RelationIdGetRelation(chunk);
+        if relation.is_null() {
+            return false;
+        }
+        let constraints = (*(*relation).rd_att).constr;
+        let closed = !constraints.is_null()
+            && (0..usize::from((*constraints).num_check)).any(|i| {
+                let name = (*(*constraints).check.add(i)).ccname;
+                !name.is_null() && std::ffi::CStr::from_ptr(name) == c"strata_zone"
+            });
+        pg_sys::RelationClose(relation);
+        closed
     }
 }

@@ -15,6 +15,10 @@ pub trait Rules {
     fn key(&self) -> (i16, pg_sys::Oid);
     /// Number of the chunk that the value belongs to; 22008 where no chunk may be made for it.
     fn index(&self, value: i64) -> Result<i64>;
+    /// Number of the chunk that the value belongs to, whether one may be made or not.
+    fn number(&self, value: i64) -> i64;
+    /// Chunks may have been closed: a row for them is a demand, too.
+    fn closes(&self) -> bool;
     /// 22008 for infinity.
     fn infinite(&self) -> Error;
     /// For a uuid that is not of version 7.

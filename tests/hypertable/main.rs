@@ -23,3 +23,4 @@ mod retention;
 mod settings;
 mod storm;
 mod time;
+mod zones;

@@ -54,7 +54,9 @@ SELECT strata.show_chunks('reg', older_than => INTERVAL '1 year', newer_than => 
 SELECT strata.show_chunks('reg', created_before => 5);
 SELECT strata.show_chunks(NULL);
 SELECT strata.drop_chunks('reg');
+BEGIN;
 SELECT strata.drop_chunks('reg', older_than => INTERVAL '1 year', concurrently => true);
+ROLLBACK;
 BEGIN;
 SET LOCAL client_min_messages = notice;
 SELECT strata.drop_chunks('reg', older_than => '2020-02-15 00:00+00', verbose => true);

@@ -1,0 +1,282 @@
+//! Zone maps: a closed chunk has a CHECK with the least and greatest values of some columns, by which core
+//! excludes it when it plans. Closing is a job; a late row opens the chunk again, see `on_demand.rs`.
+
+use super::bounds::{Edge, Width};
+use super::catalog::{self, Chunk, Hypertable};
+use super::leave_sql::{self, Place};
+use super::settings::{self, Settings};
+use super::{chunks, retention, target};
+use crate::error::Result;
+use crate::pg::catalog::{qualified_name, quote_ident, quote_literal};
+use crate::pg::owner::{UserScope, as_extension_owner};
+use crate::pg::subxact::Caught;
+use crate::pg::{bgworker, inject, session, spi};
+use crate::queue::{Job, Outcome};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
+use serde_json::{Map, Value, json};
+
+/// Name of the policy.
+pub const POLICY: &str = "policy_close";
+/// Name of the CHECK.
+pub const CHECK: &str = "strata_zone";
+/// Readers of a chunk wait for its closing this long at most.
+const LOCK_MS: u32 = 100;
+
+const ZONE: &str = "SELECT k.zone::text FROM strata.chunk k WHERE k.chunk = $1::oid::regclass AND k.closed_at IS NOT NULL";
+const CLOSED: &str = "INSERT INTO strata.chunk (chunk, origin, closed_at, zone) VALUES ($1::oid::regclass, 'user', now(), $2) \
+    ON CONFLICT (chunk) DO UPDATE SET closed_at = excluded.closed_at, zone = excluded.zone";
+const OPENED: &str = "UPDATE strata.chunk SET closed_at = NULL, zone = NULL WHERE chunk = $1::oid::regclass \
+    AND closed_at IS NOT NULL";
+const HAS_CHECK: &str = "SELECT convalidated FROM pg_constraint WHERE conrelid = $1 AND conname = 'strata_zone' AND contype = 'c'";
+const COLUMN_TYPE: &str = "SELECT format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = $1 \
+    AND a.attname = $2::name AND a.attnum > 0 AND NOT a.attisdropped";
+
+/// The columns that closed chunks keep the range of: those given to enable_chunk_skipping, and the time
+/// column of a table that is partitioned by a number.
+fn columns(h: &Hypertable, settings: &Settings) -> Vec<String> {
+    let mut columns = settings.skipping.clone();
+    if let Some(time) = settings
+        .time_column
+        .clone()
+        .filter(|_| !h.grid.key.is_time())
+    {
+        columns.push(time);
+    }
+    columns.sort();
+    columns.dedup();
+    columns.retain(|c| *c != h.key);
+    columns
+}
+
+/// True when late rows can open a chunk again: without that, none must be closed.
+pub fn may_close(h: &Hypertable, settings: &Settings) -> bool {
+    session::preloaded() && settings.create_missing && !columns(h, settings).is_empty()
+}
+
+/// Whether the chunk has the CHECK, and whether it is known to hold.
+fn check_of(chunk: pg_sys::Oid) -> Result<Option<bool>> {
+    let found = as_extension_owner(|| spi::read_latest(HAS_CHECK, &[chunk.into()], |r| r.need(1)))?;
+    Ok(found.into_iter().next())
+}
+
+/// The columns that the chunk was closed with; `None` when it is open.
+fn closed_with(chunk: pg_sys::Oid) -> Result<Option<Vec<String>>> {
+    let found =
+        as_extension_owner(|| spi::read_latest(ZONE, &[chunk.into()], |r| r.get::<String>(1)))?;
+    Ok(found.into_iter().next().map(|zone| {
+        let zone = zone.and_then(|z| serde_json::from_str::<Map<String, Value>>(&z).ok());
+        let mut names: Vec<String> = zone.unwrap_or_default().keys().cloned().collect();
+        names.sort();
+        names
+    }))
+}
+
+/// A value from which on chunks are too young to be closed: an interval before now, or before the newest
+/// chunk that has rows.
+fn too_young(h: &Hypertable, all: &[Chunk]) -> Result<Option<i64>> {
+    let newest = match chunks::now_of(h.grid.key) {
+        Some(now) => now,
+        None => {
+            let mut newest = None;
+            for c in all.iter().rev() {
+                if chunks::has_rows(c)? {
+                    newest = c.range.0.value();
+                    break;
+                }
+            }
+            let Some(newest) = newest else {
+                return Ok(None);
+            };
+            newest
+        }
+    };
+    let index = h.grid.index(newest);
+    Ok(
+        match (h.grid.width, h.grid.range(index.saturating_sub(1))) {
+            (Width::Units(n), _) => Some(newest.saturating_sub(n)),
+            (_, Ok((Edge::At(lo), _))) => Some(lo),
+            _ => None,
+        },
+    )
+}
+
+/// Chunks that should be closed and are not, oldest first, and those that are closed for other columns.
+fn candidates(h: &Hypertable, wanted: &[String]) -> Result<Vec<Chunk>> {
+    let all = catalog::chunks(h.table.oid, true)?;
+    let Some(limit) = too_young(h, &all)? else {
+        return Ok(Vec::new());
+    };
+    let mut out = Vec::new();
+    for c in all {
+        if c.range.1 > Edge::At(limit)
+            || closed_with(c.oid)?.is_some_and(|columns| columns == wanted)
+            || leave_sql::in_files(c.oid)?
+            || leave_sql::place(c.oid)? != Place::Attached
+            || target::is_frozen(c.oid)?
+            || !chunks::has_rows(&c)?
+        {
+            continue;
+        }
+        out.push(c);
+    }
+    Ok(out)
+}
+
+/// Whether there is a chunk to close.
+pub fn needed(job: &Job) -> Result<bool> {
+    let h = retention::of_job(job)?;
+    let settings = settings::need(h.table.oid)?;
+    if !may_close(&h, &settings) {
+        return Ok(false);
+    }
+    Ok(!candidates(&h, &columns(&h, &settings))?.is_empty())
+}
+
+/// Closes all chunks that change no more.
+pub fn run(job: &Job) -> Outcome {
+    bgworker::limit_lock_waits(LOCK_MS);
+    let (h, wanted, found) = bgworker::transaction(|| {
+        let h = retention::of_job(job)?;
+        let settings = settings::need(h.table.oid)?;
+        if !may_close(&h, &settings) {
+            return Ok((h, Vec::new(), Vec::new()));
+        }
+        let wanted = columns(&h, &settings);
+        let found = candidates(&h, &wanted)?;
+        Ok((h, wanted, found))
+    })?;
+    let mut errors = Vec::new();
+    for c in found {
+        match close(&h, c.oid, &wanted) {
+            // in use, or written to meanwhile: the next run tries again
+            Err(e) if is_passing(&e) => {}
+            Err(e) => errors.push(e),
+            Ok(()) => {}
+        }
+    }
+    retention::summary(errors)
+}
+
+fn is_passing(e: &Caught) -> bool {
+    use PgSqlErrorCode as C;
+    matches!(
+        e.code,
+        C::ERRCODE_LOCK_NOT_AVAILABLE
+            | C::ERRCODE_CHECK_VIOLATION
+            | C::ERRCODE_T_R_DEADLOCK_DETECTED
+    )
+}
+
+/// Three short transactions: a CHECK that nobody has proved yet keeps what is read now from getting wrong;
+/// proving it lets readers and writers go on.
+fn close(h: &Hypertable, chunk: pg_sys::Oid, wanted: &[String]) -> Outcome {
+    bgworker::transaction(|| open(h, chunk))?;
+    let zone = bgworker::transaction(|| {
+        let _settings = chunks::ddl_settings();
+        let (zone, condition) = measure(h, chunk, wanted)?;
+        if let Some(condition) = condition {
+            let name = qualified_name(chunk)?;
+            let _owner = UserScope::restricted(h.table.owner);
+            spi::execute(
+                &format!("ALTER TABLE {name} ADD CONSTRAINT {CHECK} CHECK ({condition}) NOT VALID"),
+                &[],
+            )?;
+        }
+        Ok(zone)
+    })?;
+    inject::point("hypertable.zone.added");
+    let proved = bgworker::transaction(|| {
+        if check_of(chunk)? == Some(false) {
+            let name = qualified_name(chunk)?;
+            let _owner = UserScope::restricted(h.table.owner);
+            spi::execute(
+                &format!("ALTER TABLE {name} VALIDATE CONSTRAINT {CHECK}"),
+                &[],
+            )?;
+        }
+        as_extension_owner(|| spi::execute(CLOSED, &[chunk.into(), JsonB(zone.into()).into()]))
+            .map(|_| ())
+    });
+    if proved.is_err() {
+        // a row came between the measuring and the CHECK
+        bgworker::transaction(|| open(h, chunk))?;
+    }
+    proved
+}
+
+/// What the columns hold, for the catalog and as a condition.
+fn measure(
+    h: &Hypertable,
+    chunk: pg_sys::Oid,
+    wanted: &[String],
+) -> Result<(Map<String, Value>, Option<String>)> {
+    let name = qualified_name(chunk)?;
+    let (mut zone, mut conditions) = (Map::new(), Vec::new());
+    for column in wanted {
+        let of = as_extension_owner(|| {
+            spi::read_one(COLUMN_TYPE, &[chunk.into(), column.as_str().into()], |r| {
+                r.need::<String>(1)
+            })
+        })?;
+        let Some(of) = of else { continue };
+        let quoted = quote_ident(column);
+        let end = |order: &str| -> Result<Option<String>> {
+            // the column's own output function and order
+            let _owner = UserScope::restricted(h.table.owner);
+            spi::read_one(
+                &format!(
+                    "SELECT {quoted}::pg_catalog.text FROM {name} WHERE {quoted} IS NOT NULL ORDER BY {quoted} {order} LIMIT 1"
+                ),
+                &[],
+                |r| r.need(1),
+            )
+        };
+        let (Some(least), Some(greatest)) = (end("ASC")?, end("DESC")?) else {
+            zone.insert(column.clone(), Value::Null);
+            continue;
+        };
+        conditions.push(format!(
+            "{quoted} >= {}::{of} AND {quoted} <= {}::{of}",
+            quote_literal(&least),
+            quote_literal(&greatest)
+        ));
+        zone.insert(column.clone(), json!({"min": least, "max": greatest}));
+    }
+    let condition = (!conditions.is_empty()).then(|| conditions.join(" AND "));
+    Ok((zone, condition))
+}
+
+/// Drops the CHECK of a chunk, in this transaction: AccessExclusiveLock on the chunk alone. False when it had
+/// none.
+pub fn open(h: &Hypertable, chunk: pg_sys::Oid) -> Result<bool> {
+    let had = check_of(chunk)?.is_some();
+    if had {
+        let name = qualified_name(chunk)?;
+        let _owner = UserScope::restricted(h.table.owner);
+        spi::execute(
+            &format!("ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {CHECK}"),
+            &[],
+        )?;
+    }
+    as_extension_owner(|| spi::execute(OPENED, &[chunk.into()]))?;
+    Ok(had)
+}
+
+/// Opens the closed chunks that these chunk numbers touch: rows are about to come.
+pub fn open_for(h: &Hypertable, indexes: &[i64]) -> Result<()> {
+    let settings = settings::need(h.table.oid)?;
+    if columns(h, &settings).is_empty() {
+        return Ok(());
+    }
+    for c in catalog::chunks(h.table.oid, true)? {
+        let touched = indexes.iter().any(|i| {
+            h.grid
+                .range(*i)
+                .is_ok_and(|(lo, hi)| c.range.0 < hi && lo < c.range.1)
+        });
+        if touched {
+            open(h, c.oid)?;
+        }
+    }
+    Ok(())
+}
