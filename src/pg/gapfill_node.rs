@@ -173,9 +173,8 @@ unsafe extern "C-unwind" fn explain(
         if let Some(entry) = list::pointers::<pg_sys::TargetEntry>(bucket).nth(run.bucket_column())
         {
             let context = pg_sys::set_deparse_context_plan((*es).deparse_cxt, plan, ancestors);
-            let many = !(*es).rtable.is_null() && (*(*es).rtable).length > 1;
             let expr = (*entry).expr.cast();
-            let text = pg_sys::deparse_expression(expr, context, many || (*es).verbose, false);
+            let text = pg_sys::deparse_expression(expr, context, true, false);
             explain::text(
                 es,
                 c"Bucket",

@@ -26,8 +26,8 @@ const MAKE: &str = "
 const PLAIN: &str = "
     SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (
       SELECT t::text AS x FROM t UNION ALL SELECT b::text FROM b UNION ALL SELECT u::text FROM u
-      UNION ALL SELECT relname || relkind || pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')
-      UNION ALL SELECT conname || pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('c', 'p') AND conrelid::regclass::text !~ 'strata\\.'
+      UNION ALL SELECT relname::text || relkind::text || pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')
+      UNION ALL SELECT conname::text || pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('c', 'p') AND conrelid <> 0 AND conrelid::regclass::text !~ 'strata\\.'
       UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'strata_chunks')) y";
 
 /// What the extension knows.
@@ -42,7 +42,7 @@ fn a_dump_brings_back_hypertables_in_all_forms() {
     let cluster = Cluster::builder().preload(false).start();
     let db = Db::new(&cluster, "source");
     db.run(MAKE);
-    let other = Cluster::builder().start();
+    let other = Cluster::builder().preload(true).start();
     cluster.dump_into("source", &other, "copy");
     let copy = Db {
         cluster: &other,

@@ -276,7 +276,7 @@ SET ROLE hyper_other;
 SELECT hypertable_name, owner FROM strata.hypertables;
 INSERT INTO mine VALUES ('2020-01-02 12:00+00', 2);
 SELECT count(*) FROM mine;
-SELECT count(*) FROM strata_chunks.mine_h11_20200101;
+SELECT count(*) FROM strata_chunks.mine_h12_20200101;
 SELECT chunk_name, has_table_privilege('hyper_other', chunk, 'SELECT') AS may FROM strata.chunks WHERE range_start < '2021-01-01' ORDER BY 1;
 SET ROLE hyper_owner;
 SELECT strata.drop_chunks('mine', older_than => '2021-01-01');

@@ -50,7 +50,7 @@ HAVING locf(sum(v)) < 40 AND time_bucket_gapfill('1 hour', ts) > '2024-01-01 00:
 CREATE VIEW filled AS SELECT time_bucket_gapfill('1 hour', ts) AS b, dev, sum(v) AS s FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 04:00' GROUP BY 1, 2;
 SELECT * FROM filled WHERE s IS NULL AND dev = 1;
 SELECT * FROM filled WHERE b > '2024-01-01 01:00' AND dev = 2;
-EXPLAIN (COSTS OFF) SELECT * FROM filled WHERE s IS NULL AND dev = 1;
+EXPLAIN (COSTS OFF) SELECT * FROM filled WHERE s IS NULL AND dev > 0;
 WITH f AS (SELECT * FROM filled) SELECT count(*) FROM f WHERE s IS NULL;
 SELECT EXISTS (SELECT FROM filled WHERE s IS NULL AND b = '2024-01-01 02:00' AND dev = 2);
 
