@@ -375,6 +375,7 @@ pub fn set_interval(relation: pg_sys::Oid, grid: Grid) -> Result<()> {
 
 /// Of a table partitioned by growing ids: the time that a chunk should hold.
 pub fn set_rate_interval(relation: pg_sys::Oid, interval: GivenInterval) -> Result<()> {
+    crate::pg::demand::changed(relation);
     as_extension_owner(|| {
         spi::execute(
             SET_RATE_INTERVAL,
@@ -386,6 +387,7 @@ pub fn set_rate_interval(relation: pg_sys::Oid, interval: GivenInterval) -> Resu
 
 /// Of such a table: how many ids a new chunk holds.
 pub fn set_id_width(relation: pg_sys::Oid, ids: i64) -> Result<()> {
+    crate::pg::demand::changed(relation);
     as_extension_owner(|| spi::execute(SET_ID_WIDTH, &[relation.into(), ids.into()]))?;
     Ok(())
 }

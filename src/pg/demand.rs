@@ -5,25 +5,23 @@
 //! calls [`Demand::make`] and then refreshes its routing, because the server looks at the list of
 //! partitions once per statement only.
 
-use super::demand_here::{in_process, linked_is_locked, needs_in_process};
+use super::demand_here::{
+    in_process, linked_is_locked, needs_in_process, nothing_ahead, still_missing,
+};
 use super::demand_place::{Place, axis, is_closed, place, uuid_half};
 use super::demand_rules as rules;
 use super::partition::{KeyValue, key_value};
-use super::{bgworker, maker, session, shmem};
+use super::{maker, session};
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, pg_sys};
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 pub use super::demand_rules::{Found, Noun, Rules, changed, register};
 
 /// A statement that makes more chunks than this says so.
 const WORTH_A_NOTICE: u32 = 10;
-/// A session tells the worker at most this often that nothing is ahead.
-const HINT_EVERY: Duration = Duration::from_secs(30);
 
 /// Where the chunk of a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +53,7 @@ pub struct Demand {
 }
 
 /// Leaves out partitions that are being detached, as the server's own routing does.
-fn omit_detached() -> bool {
+pub(super) fn omit_detached() -> bool {
     !session::transaction_snapshot_is_fixed()
 }
 
@@ -79,8 +77,7 @@ impl Demand {
         if !enabled() {
             return None;
         }
-        let rules = rules::of(relation).unwrap_or_else(|e| raise(e))?;
-        let (attnum, key_type) = rules.key();
+        let (attnum, key_type) = rules::key(relation).unwrap_or_else(|e| raise(e))?;
         Some(Demand {
             relation,
             key_type,
@@ -174,7 +171,11 @@ impl Demand {
                     }
                     self.remember(lo, hi);
                     if newest {
-                        nothing_ahead(rules.as_ref());
+                        nothing_ahead(self.relation);
+                    }
+                    // a chunk that is closed meanwhile does not empty the cache
+                    if !(*desc).detached_exist && rules.as_ref().is_some_and(|r| !r.closes()) {
+                        rules::note_range(self.relation, (self.lo, self.last));
                     }
                     return Ok(Located::Found);
                 }
@@ -292,6 +293,22 @@ impl Demand {
         }
     }
 
+    /// Begins with the chunk that this session wrote to last; only once the statement's routing is made.
+    pub(super) fn begin_where_the_last_ended(&mut self) {
+        if let Some(range) = rules::range(self.relation) {
+            (self.lo, self.last) = range;
+        }
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// The hypertable.
+    pub(super) fn relation(&self) -> pg_sys::Oid {
+        self.relation
+    }
+
     /// True when a row for this chunk must wait until a maker has opened it again.
     ///
     /// # Safety
@@ -362,36 +379,6 @@ pub(super) fn enabled() -> bool {
     let enabled = !worker && !super::binary_upgrade() && session::preloaded_here();
     ENABLED.set(Some(enabled));
     enabled
-}
-
-unsafe fn still_missing(root: pg_sys::Relation, rules: &dyn Rules) -> Error {
-    let name = rules.table_name();
-    // SAFETY: the caller has the relation open
-    let detaching =
-        unsafe { (*pg_sys::RelationGetPartitionDesc(root, omit_detached())).detached_exist };
-    if detaching {
-        return Error::new(
-            Kind::InUse,
-            format!("the chunk for a new row of hypertable \"{name}\" is being detached"),
-        )
-        .hint("run the statement again when the detach has ended");
-    }
-    Error::internal(format!(
-        "chunks of hypertable \"{name}\" were made, but are not seen"
-    ))
-}
-
-/// A row went into the newest chunk: the worker should make the next ones.
-fn nothing_ahead(rules: Option<&Rc<dyn Rules>>) {
-    thread_local! {
-        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
-    }
-    if rules.is_none_or(|r| !r.premakes()) || LAST.get().is_some_and(|at| at.elapsed() < HINT_EVERY)
-    {
-        return;
-    }
-    LAST.set(Some(Instant::now()));
-    shmem::wake_worker(bgworker::my_database());
 }
 
 pub(super) fn raise(error: Error) -> ! {

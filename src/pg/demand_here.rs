@@ -1,10 +1,13 @@
 //! Chunks in the writer's own transaction: when nobody else may make them, and how.
 
 use super::demand_rules as rules;
-use super::{compat, list, session};
+use super::demand_rules::Rules;
+use super::{bgworker, compat, list, session, shmem};
 use crate::error::{Error, Kind, Result};
 use pgrx::{PgTryBuilder, pg_sys};
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
 
 /// # Safety
 /// `relation` must be open.
@@ -77,4 +80,44 @@ pub(super) fn in_process(relation: pg_sys::Oid, indexes: &[i64]) -> Result<u32> 
             })
         })
         .execute()
+}
+
+/// Why a chunk that was asked for is not there.
+///
+/// # Safety
+/// `root` must be open.
+pub(super) unsafe fn still_missing(root: pg_sys::Relation, rules: &dyn Rules) -> Error {
+    let name = rules.table_name();
+    // SAFETY: the caller has the relation open
+    let detaching = unsafe {
+        (*pg_sys::RelationGetPartitionDesc(root, super::demand::omit_detached())).detached_exist
+    };
+    if detaching {
+        return Error::new(
+            Kind::InUse,
+            format!("the chunk for a new row of hypertable \"{name}\" is being detached"),
+        )
+        .hint("run the statement again when the detach has ended");
+    }
+    Error::internal(format!(
+        "chunks of hypertable \"{name}\" were made, but are not seen"
+    ))
+}
+
+/// A session tells the worker at most this often that nothing is ahead.
+const HINT_EVERY: Duration = Duration::from_secs(30);
+
+/// A row went into the newest chunk: the worker should make the next ones.
+pub(super) fn nothing_ahead(relation: pg_sys::Oid) {
+    thread_local! {
+        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    if LAST.get().is_some_and(|at| at.elapsed() < HINT_EVERY) {
+        return;
+    }
+    if !matches!(rules::of(relation), Ok(Some(rules)) if rules.premakes()) {
+        return;
+    }
+    LAST.set(Some(Instant::now()));
+    shmem::wake_worker(bgworker::my_database());
 }

@@ -61,8 +61,14 @@ pub(super) fn make(relation: pg_sys::Oid, indexes: &[i64]) -> Result<u32> {
     }
 }
 
+struct Entry {
+    rules: Option<Rc<dyn Rules>>,
+    /// of the chunk that the last row went to; goes with the entry when the table changes
+    range: Option<(i64, i64)>,
+}
+
 thread_local! {
-    static CACHE: RefCell<HashMap<u32, Option<Rc<dyn Rules>>>> = RefCell::new(HashMap::new());
+    static CACHE: RefCell<HashMap<u32, Entry>> = RefCell::new(HashMap::new());
     /// the catalog table: when it changes, or goes with the extension, everything is forgotten
     static CATALOG: Cell<u32> = const { Cell::new(0) };
     /// counts invalidations, so that an answer that was outrun is not kept
@@ -72,7 +78,7 @@ thread_local! {
 
 /// The rules of a partitioned table, or `None`. Raises what the catalog raises.
 pub(super) fn of(relation: pg_sys::Oid) -> Result<Option<Rc<dyn Rules>>> {
-    let known = CACHE.with_borrow(|c| c.get(&relation.to_u32()).cloned());
+    let known = CACHE.with_borrow(|c| c.get(&relation.to_u32()).map(|e| e.rules.clone()));
     if let Some(known) = known {
         return Ok(known);
     }
@@ -94,9 +100,39 @@ pub(super) fn of(relation: pg_sys::Oid) -> Result<Option<Rc<dyn Rules>>> {
     let certain = !(session::has_written() && session::transaction_snapshot_is_fixed());
     if epoch == EPOCH.get() && certain {
         CATALOG.set(catalog);
-        CACHE.with_borrow_mut(|c| c.insert(relation.to_u32(), rules.clone()));
+        let entry = Entry {
+            rules: rules.clone(),
+            range: None,
+        };
+        CACHE.with_borrow_mut(|c| c.insert(relation.to_u32(), entry));
     }
     Ok(rules)
+}
+
+/// Column number and type of the key, `None` where chunks are not made on demand.
+pub(super) fn key(relation: pg_sys::Oid) -> Result<Option<(i16, pg_sys::Oid)>> {
+    let known = CACHE.with_borrow(|c| {
+        let entry = c.get(&relation.to_u32());
+        entry.map(|e| e.rules.as_ref().map(|rules| rules.key()))
+    });
+    match known {
+        Some(key) => Ok(key),
+        None => Ok(of(relation)?.map(|rules| rules.key())),
+    }
+}
+
+/// The range that was noted, when the table has not changed since.
+pub(super) fn range(relation: pg_sys::Oid) -> Option<(i64, i64)> {
+    CACHE.with_borrow(|c| c.get(&relation.to_u32())?.range)
+}
+
+/// Keeps the range of a chunk for the next statement.
+pub(super) fn note_range(relation: pg_sys::Oid, range: (i64, i64)) {
+    CACHE.with_borrow_mut(|c| {
+        if let Some(entry) = c.get_mut(&relation.to_u32()) {
+            entry.range = Some(range);
+        }
+    });
 }
 
 fn watch() {

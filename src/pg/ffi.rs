@@ -12,6 +12,8 @@ pub mod raw {
     unsafe extern "C-unwind" {
         /// executor/tuptable.h
         pub fn slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, attnum: i32);
+        /// executor/executor.h
+        pub fn ExecEndNode(node: *mut pg_sys::PlanState);
     }
 }
 

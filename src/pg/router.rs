@@ -5,7 +5,7 @@
 
 use super::demand::{self, Demand};
 use super::router_node::{self, Router};
-use super::{list, router_key, session, spool};
+use super::{list, router_key, spool};
 use pgrx::{is_a, pg_sys};
 
 /// Runs at the start of each statement; `start` is the rest of the chain of hooks.
@@ -18,22 +18,28 @@ pub(super) unsafe fn start(query: *mut pg_sys::QueryDesc, flags: i32, start: imp
         if !writes(query, flags) {
             return start();
         }
-        let Some(in_process) = targets(query) else {
+        let Some(target) = targets(query) else {
             return start();
         };
-        let spool = if in_process {
+        let spools = if target.in_process {
             spool::before(query)
         } else {
-            None
+            Vec::new()
         };
         start();
-        let estate = (*query).estate;
-        let router = visit((*query).planstate);
-        if let (Some(spool), Some(router)) = (spool, router) {
-            spool.hand_over(router);
+        let hand_over = |subplan, router| {
+            if let Some(spool) = spools.iter().find(|s| s.subplan == subplan) {
+                spool.hand_over(router);
+            }
+        };
+        if let Some(router) = visit((*query).planstate, &target.demand) {
+            hand_over(None, router);
         }
-        for state in list::pointers::<pg_sys::PlanState>((*estate).es_subplanstates) {
-            visit(state);
+        let subplans = (*(*query).estate).es_subplanstates;
+        for (i, state) in list::pointers::<pg_sys::PlanState>(subplans).enumerate() {
+            if let Some(router) = visit(state, &target.demand) {
+                hand_over(Some(i), router);
+            }
         }
     }
 }
@@ -47,27 +53,40 @@ unsafe fn writes(query: *mut pg_sys::QueryDesc, flags: i32) -> bool {
     }
 }
 
-/// `None` when the statement writes to no table that gets chunks on demand; true when one of them must
-/// get its chunks in this transaction.
-unsafe fn targets(query: *mut pg_sys::QueryDesc) -> Option<bool> {
-    let mut found = None;
+/// What a statement writes to.
+struct Target {
+    /// one of its tables that get chunks on demand, mostly the only one
+    demand: Demand,
+    /// one of them must get its chunks in this transaction
+    in_process: bool,
+}
+
+/// `None` when the statement writes to no table that gets chunks on demand.
+unsafe fn targets(query: *mut pg_sys::QueryDesc) -> Option<Target> {
+    let mut found: Option<Target> = None;
     // SAFETY: the range table of a planned statement; its tables are locked
     unsafe {
         for entry in list::pointers::<pg_sys::RangeTblEntry>((*(*query).plannedstmt).rtable) {
             let entry = &*entry;
-            if entry.rtekind == pg_sys::RTEKind::RTE_RELATION
-                && entry.relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE
-                && entry.rellockmode == pg_sys::RowExclusiveLock as i32
-                && Demand::of_table(entry.relid).is_some()
+            if entry.rtekind != pg_sys::RTEKind::RTE_RELATION
+                || entry.relkind as u8 != pg_sys::RELKIND_PARTITIONED_TABLE
+                || entry.rellockmode != pg_sys::RowExclusiveLock as i32
             {
-                // without an id nothing can have been made or altered
-                let here = session::has_written() && {
-                    let relation = pg_sys::table_open(entry.relid, pg_sys::NoLock as i32);
-                    let here = Demand::needs_in_process(relation);
-                    pg_sys::table_close(relation, pg_sys::NoLock as i32);
-                    here
-                };
-                found = Some(found.unwrap_or(false) || here);
+                continue;
+            }
+            let Some(demand) = Demand::of_table(entry.relid) else {
+                continue;
+            };
+            // without an id nothing can have been made or altered
+            let in_process = !demand.is_clean() && {
+                let relation = pg_sys::table_open(entry.relid, pg_sys::NoLock as i32);
+                let here = Demand::needs_in_process(relation);
+                pg_sys::table_close(relation, pg_sys::NoLock as i32);
+                here
+            };
+            match &mut found {
+                Some(target) => target.in_process |= in_process,
+                None => found = Some(Target { demand, in_process }),
             }
         }
     }
@@ -80,6 +99,7 @@ unsafe fn targets(query: *mut pg_sys::QueryDesc) -> Option<bool> {
 /// `state` must be NULL or an initialised plan state.
 pub(super) unsafe fn target(
     state: *mut pg_sys::PlanState,
+    known: Option<&Demand>,
 ) -> Option<(*mut pg_sys::ModifyTableState, Demand)> {
     // SAFETY: promised by the caller; the target of an initialised node is open
     unsafe {
@@ -91,16 +111,24 @@ pub(super) unsafe fn target(
         if (*node).operation == pg_sys::CmdType::CMD_DELETE {
             return None;
         }
-        let demand = Demand::of((*(*node).rootResultRelInfo).ri_RelationDesc)?;
+        let root = (*(*node).rootResultRelInfo).ri_RelationDesc;
+        let mut demand = match known {
+            Some(known) if known.relation() == (*root).rd_id => *known,
+            _ => Demand::of(root)?,
+        };
+        // the routing of an UPDATE is made when the first row moves
+        if (*node).operation == pg_sys::CmdType::CMD_INSERT {
+            demand.begin_where_the_last_ended();
+        }
         Some((node, demand))
     }
 }
 
 /// Puts a router under a ModifyTable node that needs one.
-unsafe fn visit(state: *mut pg_sys::PlanState) -> Option<*mut Router> {
+unsafe fn visit(state: *mut pg_sys::PlanState, known: &Demand) -> Option<*mut Router> {
     // SAFETY: a plan state of the started query
     unsafe {
-        let (node, demand) = target(state)?;
+        let (node, demand) = target(state, Some(known))?;
         let root = (*(*node).rootResultRelInfo).ri_RelationDesc;
         let keys = router_key::of(node, root, &demand)?;
         Some(router_node::put_under(node, demand, keys))

@@ -28,8 +28,9 @@ pub(super) struct Router {
     pub(super) demand: Demand,
     /// rows taken before their turn, to be handed on first; NULL: none
     pub(super) store: *mut pg_sys::Tuplestorestate,
-    /// reads the store
+    /// reads the store, and what is handed on then
     pub(super) stored_row: *mut pg_sys::TupleTableSlot,
+    pub(super) replayed_row: *mut pg_sys::TupleTableSlot,
     /// the source has given its last row
     pub(super) source_ended: bool,
     pub(super) ahead: Option<bool>,
@@ -94,15 +95,25 @@ pub(super) unsafe fn put_under(
         (*ps).plan = plan(child, (*estate).es_instrument != 0);
         (*ps).lefttree = child;
         // what the node's expressions are compiled for, now and when a partition is first met
-        let mut fixed = false;
-        (*ps).resultops = pg_sys::ExecGetResultSlotOps(child, &mut fixed);
-        (*ps).resultopsfixed = fixed;
-        (*ps).resultopsset = true;
+        (*ps).resultops = (*child).resultops;
+        (*ps).resultopsfixed = (*child).resultopsfixed;
+        (*ps).resultopsset = (*child).resultopsset;
         (*ps).ps_ResultTupleDesc = (*child).ps_ResultTupleDesc;
-        // PostgreSQL 15 clears both slots at the end without looking
-        let slot =
-            pg_sys::ExecInitExtraTupleSlot(estate, (*child).ps_ResultTupleDesc, (*ps).resultops);
-        (*ps).ps_ResultTupleSlot = slot;
+        (*ps).ps_ResultTupleSlot = (*child).ps_ResultTupleSlot;
+        // PostgreSQL 15 clears two slots at the end without looking: one that is there twice will do
+        let mut slot = (*child).ps_ResultTupleSlot;
+        if slot.is_null() {
+            let mut fixed = false;
+            (*ps).resultops = pg_sys::ExecGetResultSlotOps(child, &mut fixed);
+            (*ps).resultopsfixed = fixed;
+            (*ps).resultopsset = true;
+            slot = pg_sys::ExecInitExtraTupleSlot(
+                estate,
+                (*child).ps_ResultTupleDesc,
+                (*ps).resultops,
+            );
+            (*ps).ps_ResultTupleSlot = slot;
+        }
         (*router).css.ss.ss_ScanTupleSlot = slot;
         (*router).css.methods = &EXEC_METHODS.0;
         (*router).child = child;
@@ -114,10 +125,12 @@ pub(super) unsafe fn put_under(
             Keys::Column(column) => (*router).column = column,
             Keys::Merge(merge) => (*router).merge = merge,
         }
+        (*ps).ExecProcNode = Some(exec);
+        (*ps).ExecProcNodeReal = Some(exec);
         if (*estate).es_instrument != 0 {
             (*ps).instrument = pg_sys::InstrAlloc(1, (*estate).es_instrument, false);
+            pg_sys::ExecSetExecProcNode(ps, Some(exec));
         }
-        pg_sys::ExecSetExecProcNode(ps, Some(exec));
         (*node).ps.lefttree = ps;
         pg_sys::MemoryContextSwitchTo(old);
         router
@@ -308,11 +321,27 @@ impl Router {
     }
 }
 
-#[pg_guard]
+/// No destructor may live in this frame.
+#[allow(
+    ffi_unwind_calls,
+    reason = "a frame without destructors: an error jumps over it, as over C"
+)]
 unsafe extern "C-unwind" fn end(state: *mut pg_sys::CustomScanState) {
     // SAFETY: the executor's own node, which begins our struct; called once
     unsafe {
-        let router = &mut *state.cast::<Router>();
+        let router = state.cast::<Router>();
+        ffi::raw::ExecEndNode((*router).child);
+        if (*router).refreshes > 0 || !(*router).store.is_null() || (*router).demand.made() > 0 {
+            clean_up(router);
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn clean_up(router: *mut Router) {
+    // SAFETY: called once, at the end of the statement
+    unsafe {
+        let router = &mut *router;
         for routing in list::pointers(router.old_routings) {
             ffi::ExecCleanupTupleRouting(router.node, routing);
         }
@@ -322,7 +351,6 @@ unsafe extern "C-unwind" fn end(state: *mut pg_sys::CustomScanState) {
         if !router.store.is_null() {
             pg_sys::tuplestore_end(router.store);
         }
-        pg_sys::ExecEndNode(router.child);
         router.demand.finish();
     }
 }

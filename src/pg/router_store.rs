@@ -130,17 +130,10 @@ impl Router {
     unsafe fn replay(&mut self) -> *mut pg_sys::TupleTableSlot {
         // SAFETY: the router's own slots and store
         unsafe {
-            let out = self.css.ss.ps.ps_ResultTupleSlot;
             if self.stored_row.is_null() {
-                let query = (*self.estate()).es_query_cxt;
-                let old = pg_sys::MemoryContextSwitchTo(query);
-                self.stored_row = pg_sys::ExecInitExtraTupleSlot(
-                    self.estate(),
-                    (*out).tts_tupleDescriptor,
-                    &raw const pg_sys::TTSOpsMinimalTuple,
-                );
-                pg_sys::MemoryContextSwitchTo(old);
+                self.make_slots();
             }
+            let out = self.replayed_row;
             if !pg_sys::tuplestore_gettupleslot(self.store, true, false, self.stored_row) {
                 pg_sys::ExecClearTuple(self.stored_row);
                 pg_sys::ExecClearTuple(out);
@@ -151,6 +144,20 @@ impl Router {
             // in the form of the source's rows, for which the statement's expressions are compiled
             pg_sys::ExecCopySlot(out, self.stored_row);
             self.settle(out, false)
+        }
+    }
+
+    unsafe fn make_slots(&mut self) {
+        // SAFETY: the executor's own structures
+        unsafe {
+            let (estate, desc) = (self.estate(), (*self.child).ps_ResultTupleDesc);
+            let mut fixed = false;
+            let ops = pg_sys::ExecGetResultSlotOps(self.child, &mut fixed);
+            let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
+            self.stored_row =
+                pg_sys::ExecInitExtraTupleSlot(estate, desc, &raw const pg_sys::TTSOpsMinimalTuple);
+            self.replayed_row = pg_sys::ExecInitExtraTupleSlot(estate, desc, ops);
+            pg_sys::MemoryContextSwitchTo(old);
         }
     }
 
