@@ -210,7 +210,7 @@ JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) c.o
 CROSS JOIN LATERAL (
   SELECT 1::bigint AS dimension_number, k.attname AS name, 'Time' AS dimension_type,
          CASE WHEN h.integer_interval IS NULL THEN h.chunk_interval END AS time_interval, h.integer_interval,
-         (SELECT f.proname FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.=) h.integer_now_func) AS integer_now_func,
+         (SELECT f.proname FROM pg_catalog.pg_proc f WHERE f.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure(h.integer_now_func)) AS integer_now_func,
          NULL::smallint AS num_partitions
   FROM pg_catalog.pg_attribute k
   WHERE k.attrelid OPERATOR(pg_catalog.=) c.oid AND k.attnum OPERATOR(pg_catalog.=) p.partattrs[0]

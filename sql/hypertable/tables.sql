@@ -16,7 +16,7 @@ CREATE TABLE strata.hypertable (
   time_column name,
   end_column name,
   logical_key name,
-  integer_now_func regproc,
+  integer_now_func text, -- pg_upgrade refuses columns of type regproc
   on_missing_chunk text NOT NULL DEFAULT 'create' CHECK (on_missing_chunk IN ('create', 'error')),
   max_chunks_per_statement integer NOT NULL DEFAULT 1000 CHECK (max_chunks_per_statement > 0),
   horizon_past interval,

@@ -34,7 +34,7 @@ SELECT pg_catalog.jsonb_build_object(
   'horizon_past', h.horizon_past::text, 'horizon_future', h.horizon_future::text,
   'drop_empty_after', h.drop_empty_after::text, 'lock_wait', h.lock_wait::text, 'chunk_grants', h.chunk_grants,
   'time_column', h.time_column, 'end_column', h.end_column, 'logical_key', h.logical_key,
-  'integer_now_func', h.integer_now_func::text, 'tablespaces', h.tablespaces, 'chunk_options', h.chunk_options,
+  'integer_now_func', pg_catalog.to_regprocedure(h.integer_now_func)::oid::regproc::text, 'tablespaces', h.tablespaces, 'chunk_options', h.chunk_options,
   'hash_dimension', (SELECT pg_catalog.jsonb_build_object('column', d.column_name, 'partitions', d.number_partitions)
                      FROM strata.dimension d WHERE d.hypertable_id OPERATOR(pg_catalog.=) h.id ORDER BY d.id LIMIT 1),
   'chunk_skipping', COALESCE((SELECT pg_catalog.jsonb_agg(s.column_name ORDER BY s.id) FROM strata.chunk_skipping s
@@ -50,7 +50,9 @@ SELECT p.pronargs::int4, p.prorettype, p.provolatile::text, p.prokind::text, pg_
 FROM pg_catalog.pg_proc p WHERE p.oid OPERATOR(pg_catalog.=) $1";
 
 const SET_NOW: &str = "
-UPDATE strata.hypertable SET integer_now_func = $2::oid::regproc WHERE relation OPERATOR(pg_catalog.=) $1::oid::regclass";
+UPDATE strata.hypertable h SET integer_now_func = pg_catalog.format('%I.%I()', n.nspname, p.proname)
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE h.relation OPERATOR(pg_catalog.=) $1::oid::regclass AND p.oid OPERATOR(pg_catalog.=) $2";
 
 /// What `alter_hypertable` was given; `None` leaves a setting as it is.
 #[derive(Debug, Default)]

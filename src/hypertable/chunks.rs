@@ -17,7 +17,7 @@ use pgrx::pg_sys;
 pub const SCHEMA: &str = "strata_chunks";
 const INTEGER_NOW: &str = "
 SELECT pg_catalog.format('SELECT %I.%I()::int8', n.nspname, p.proname)
-FROM strata.hypertable h JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) h.integer_now_func
+FROM strata.hypertable h JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure(h.integer_now_func)
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 WHERE h.relation OPERATOR(pg_catalog.=) $1";
 

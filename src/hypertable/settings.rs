@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 
 const SETTINGS: &str = "
 SELECT h.on_missing_chunk OPERATOR(pg_catalog.=) 'create', h.max_chunks_per_statement, h.chunk_grants,
-       h.time_column::text, h.end_column::text, h.logical_key::text, h.integer_now_func::oid, h.tablespaces::text[],
+       h.time_column::text, h.end_column::text, h.logical_key::text, pg_catalog.to_regprocedure(h.integer_now_func)::oid, h.tablespaces::text[],
        (extract(epoch FROM h.lock_wait) OPERATOR(pg_catalog.*) 1000)::int8,
        (extract(epoch FROM h.horizon_past) OPERATOR(pg_catalog.*) 1000000)::int8,
        (extract(epoch FROM h.horizon_future) OPERATOR(pg_catalog.*) 1000000)::int8,

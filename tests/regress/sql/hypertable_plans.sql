@@ -1,4 +1,5 @@
 -- What the planner makes of conditions on hypertables, and the ordered scan in windows.
+SET client_min_messages = warning;
 CREATE TABLE m (ts timestamptz NOT NULL, device int NOT NULL, v int) PARTITION BY RANGE (ts);
 SELECT created FROM strata.create_hypertable('m', strata.by_range('ts', INTERVAL '1 day'), create_default_indexes => false);
 SET timezone = 'UTC';
