@@ -171,7 +171,7 @@ fn uuids_of_version_7_and_no_others() {
         "'018d61f7-1800-4000-8000-000000000000'",
     ] {
         let insert = format!("INSERT INTO u VALUES ({id}, 1)");
-        let error = fails(&mut s, &insert, "22023", &["version 7"]);
+        let error = fails(&mut s, &insert, "23514", &["version 7"]);
         assert!(error.hint().unwrap_or_default().contains("generate_uuidv7"));
     }
 }
