@@ -149,7 +149,11 @@ pub fn run(job: &Job) -> Outcome {
     for c in found {
         match close(&h, c.oid, &wanted) {
             // in use, or written to meanwhile: the next run tries again
-            Err(e) if is_passing(&e) => {}
+            Err(e) if is_passing(&e) => pgrx::log!(
+                "pg_strata: chunk {} stays open: {}",
+                c.oid.to_u32(),
+                e.message
+            ),
             Err(e) => errors.push(e),
             Ok(()) => {}
         }
@@ -221,11 +225,11 @@ fn measure(
         let Some(of) = of else { continue };
         let quoted = quote_ident(column);
         let end = |order: &str| -> Result<Option<String>> {
-            // the column's own output function and order
+            // the column's own output function and order: without `c.` it would be the order of the text
             let _owner = UserScope::restricted(h.table.owner);
             spi::read_one(
                 &format!(
-                    "SELECT {quoted}::pg_catalog.text FROM {name} WHERE {quoted} IS NOT NULL ORDER BY {quoted} {order} LIMIT 1"
+                    "SELECT c.{quoted}::pg_catalog.text FROM {name} c WHERE c.{quoted} IS NOT NULL ORDER BY c.{quoted} {order} LIMIT 1"
                 ),
                 &[],
                 |r| r.need(1),
