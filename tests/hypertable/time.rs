@@ -180,9 +180,10 @@ fn gap_filling_equals_a_reference_in_plain_sql() {
     let range = "ts >= '2024-03-20' AND ts < '2024-04-20'";
     let filled = format!(
         "SELECT time_bucket_gapfill('90 minutes', ts) AS b, device, avg(v), count(*), locf(avg(v)),
-                locf(avg(v), treat_null_as_missing => true), round(interpolate(avg(v))::numeric, 6)
+                locf(avg(v), treat_null_as_missing => true), round((interpolate(avg(v)) + 1.2345e-7)::numeric, 6)
          FROM r WHERE {range} GROUP BY b, device ORDER BY device, b"
     );
+    // both sides are moved off the numbers that lie between two rounded ones
     let reference = format!(
         "WITH g AS (SELECT date_bin('90 minutes', ts, '2000-01-03+00') AS b, device, avg(v) AS v, count(*) AS n
                     FROM r WHERE {range} GROUP BY 1, 2),
@@ -193,9 +194,9 @@ fn gap_filling_equals_a_reference_in_plain_sql() {
          SELECT b, device, v, n,
                 (SELECT v FROM f p WHERE p.device = f.device AND p.b <= f.b AND p.n IS NOT NULL ORDER BY p.b DESC LIMIT 1),
                 (SELECT v FROM f p WHERE p.device = f.device AND p.b <= f.b AND p.v IS NOT NULL ORDER BY p.b DESC LIMIT 1),
-                round(coalesce(v, (SELECT p.v + (q.v - p.v) * extract(epoch FROM f.b - p.b)::float8 / extract(epoch FROM q.b - p.b)::float8 FROM
+                round((coalesce(v, (SELECT p.v + (q.v - p.v) * extract(epoch FROM f.b - p.b)::float8 / extract(epoch FROM q.b - p.b)::float8 FROM
                    (SELECT * FROM f p WHERE p.device = f.device AND p.b < f.b AND p.v IS NOT NULL ORDER BY p.b DESC LIMIT 1) p,
-                   (SELECT * FROM f p WHERE p.device = f.device AND p.b > f.b AND p.v IS NOT NULL ORDER BY p.b LIMIT 1) q))::numeric, 6)
+                   (SELECT * FROM f p WHERE p.device = f.device AND p.b > f.b AND p.v IS NOT NULL ORDER BY p.b LIMIT 1) q)) + 1.2345e-7)::numeric, 6)
          FROM f ORDER BY device, b"
     );
     let mut session = db.session();
