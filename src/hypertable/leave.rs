@@ -212,12 +212,7 @@ fn dispose(hypertable: pg_sys::Oid, noted: &Noted) -> Outcome {
             inject::point("hypertable.leave.emptied");
             drop_table(noted)
         }
-        After::DropIfEmpty(bound) => {
-            if put_back_rows(hypertable, noted, bound)? {
-                return Ok(());
-            }
-            drop_table(noted)
-        }
+        After::DropIfEmpty(bound) => drop_or_put_back(hypertable, noted, bound),
         After::Keep => Ok(bgworker::transaction(|| sql::forget(noted.chunk, true))?),
         After::Move(schema) => retried(|| {
             if sql::place(noted.chunk)? != Place::Detached {
@@ -265,17 +260,14 @@ fn empty(noted: &Noted) -> Outcome {
     }
 }
 
-/// Attaches a detached chunk again that got rows before it could not be seen any more; true if so.
-fn put_back_rows(
-    hypertable: pg_sys::Oid,
-    noted: &Noted,
-    bound: &str,
-) -> std::result::Result<bool, Caught> {
+/// Drops a detached chunk that is still empty, or attaches it again if it got rows meanwhile. Looks and acts
+/// under one lock: a row that somebody writes to the table by its own name must not go with it.
+fn drop_or_put_back(hypertable: pg_sys::Oid, noted: &Noted, bound: &str) -> Outcome {
     let chunk = noted.chunk;
-    bgworker::transaction(|| {
-        // nobody can write to it any more: it is invisible, and its last users have gone
+    retried(|| {
+        lock_relation(chunk, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
         if sql::place(chunk)? != Place::Detached {
-            return Ok(true);
+            return sql::forget(chunk, false);
         }
         let name = qualified_name(chunk)?;
         let rows = as_extension_owner(|| {
@@ -283,8 +275,8 @@ fn put_back_rows(
                 r.need::<bool>(1)
             })
         })?;
-        if rows != Some(true) {
-            return Ok(false);
+        if rows == Some(false) {
+            return drop_locked(chunk);
         }
         let parent = qualified_name(hypertable)?;
         {
@@ -294,9 +286,15 @@ fn put_back_rows(
                 &[],
             )?;
         }
-        sql::forget(chunk, false)?;
-        Ok(true)
+        sql::forget(chunk, false)
     })
+}
+
+fn drop_locked(chunk: pg_sys::Oid) -> Result<()> {
+    let name = qualified_name(chunk)?;
+    as_extension_owner(|| spi::execute(&format!("DROP TABLE {name}"), &[]))?;
+    inject::point("hypertable.leave.dropping");
+    sql::forget(chunk, true)
 }
 
 /// With a foreign key this wants AccessExclusiveLock on the referenced table for a moment.
@@ -305,12 +303,7 @@ fn drop_table(noted: &Noted) -> Outcome {
     retried(|| {
         lock_relation(chunk, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
         match sql::place(chunk)? {
-            Place::Detached => {
-                let name = qualified_name(chunk)?;
-                as_extension_owner(|| spi::execute(&format!("DROP TABLE {name}"), &[]))?;
-                inject::point("hypertable.leave.dropping");
-                sql::forget(chunk, true)
-            }
+            Place::Detached => drop_locked(chunk),
             // somebody attached it again: it is theirs
             Place::Gone | Place::Attached | Place::Detaching => sql::forget(chunk, false),
         }
