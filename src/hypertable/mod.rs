@@ -67,3 +67,4 @@ pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_
 pub use planned::managed;
 pub use policy::policies;
 pub use target::refuse_frozen;
+pub use zone::open_everywhere as open_closed_chunks;

@@ -60,7 +60,7 @@ fn rules(relation: Oid) -> Result<Option<Rc<dyn Rules>>> {
     let Some(attnum) = attribute_number(relation, &h.key) else {
         return Ok(None);
     };
-    let closes = zone::may_close(&h, &settings);
+    let closes = zone::closes(&h, &settings);
     Ok(Some(Rc::new(Table {
         h,
         settings,

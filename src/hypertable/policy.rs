@@ -57,10 +57,14 @@ pub fn enroll(relation: pg_sys::Oid, owner: pg_sys::Oid) -> Result<()> {
 
 fn premake(job: &Job) -> Outcome {
     bgworker::limit_lock_waits(200);
-    bgworker::transaction(|| {
+    let made = bgworker::transaction(|| {
         let h = retention::of_job(job)?;
         chunks::premake(&h).map(|_| ())
-    })
+    });
+    // what else stops rows that come; Closing itself runs once an hour
+    let opened = bgworker::transaction(|| retention::of_job(job))
+        .and_then(|h| zone::open_for_subscription(&h));
+    made.and(opened)
 }
 
 /// What the functions that add policies have in common.

@@ -31,6 +31,12 @@ const HAS_CHECK: &str = "SELECT convalidated FROM pg_constraint WHERE conrelid =
 const COLUMN_TYPE: &str = "SELECT format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = $1 \
     AND a.attname = $2::name AND a.attnum > 0 AND NOT a.attisdropped";
 
+// the workers of subscriptions route rows themselves: nothing of ours sees those before the CHECK does
+const IS_SUBSCRIBED: &str =
+    "SELECT true FROM pg_subscription_rel s WHERE pg_partition_root(s.srrelid) = $1::oid LIMIT 1";
+const OF_HYPERTABLE: &str = "SELECT c.conrelid FROM pg_constraint c JOIN pg_inherits i ON i.inhrelid = c.conrelid \
+    WHERE i.inhparent = $1 AND c.conname = 'strata_zone' AND c.contype = 'c'";
+
 /// The columns that closed chunks keep the range of: those given to enable_chunk_skipping, and the time
 /// column of a table that is partitioned by a number.
 fn columns(h: &Hypertable, settings: &Settings) -> Vec<String> {
@@ -48,9 +54,43 @@ fn columns(h: &Hypertable, settings: &Settings) -> Vec<String> {
     columns
 }
 
+/// True when chunks may have the CHECK: also where none is closed any more, because the server has lost the
+/// library since.
+pub fn closes(h: &Hypertable, settings: &Settings) -> bool {
+    !columns(h, settings).is_empty()
+}
+
 /// True when late rows can open a chunk again: without that, none must be closed.
-pub fn may_close(h: &Hypertable, settings: &Settings) -> bool {
-    session::preloaded() && settings.create_missing && !columns(h, settings).is_empty()
+fn may_close(h: &Hypertable, settings: &Settings) -> bool {
+    session::preloaded() && settings.create_missing && closes(h, settings)
+}
+
+/// True when a subscription writes to the hypertable or to one of its chunks: a late row that comes that way
+/// cannot open a chunk, it would stop the replication.
+fn is_subscribed(h: &Hypertable) -> Result<bool> {
+    let found = spi::read_one(IS_SUBSCRIBED, &[h.table.oid.into()], |r| r.need(1))?;
+    Ok(found.unwrap_or(false))
+}
+
+/// Opens the chunks of a table that got a subscription after they were closed. Takes AccessExclusiveLock on
+/// each of them, one after the other.
+pub fn open_for_subscription(h: &Hypertable) -> Outcome {
+    let closed = bgworker::transaction(|| {
+        if !is_subscribed(h)? {
+            return Ok(Vec::new());
+        }
+        spi::read(OF_HYPERTABLE, &[h.table.oid.into()], |r| {
+            r.need::<pg_sys::Oid>(1)
+        })
+    })?;
+    let mut errors = Vec::new();
+    for chunk in closed {
+        match bgworker::transaction(|| open(h, chunk)) {
+            Err(e) if !is_passing(&e) => errors.push(e),
+            _ => {}
+        }
+    }
+    retention::summary(errors)
 }
 
 /// Whether the chunk has the CHECK, and whether it is known to hold.
@@ -126,7 +166,7 @@ fn candidates(h: &Hypertable, wanted: &[String]) -> Result<Vec<Chunk>> {
 pub fn needed(job: &Job) -> Result<bool> {
     let h = retention::of_job(job)?;
     let settings = settings::need(h.table.oid)?;
-    if !may_close(&h, &settings) {
+    if !may_close(&h, &settings) || is_subscribed(&h)? {
         return Ok(false);
     }
     Ok(!candidates(&h, &columns(&h, &settings))?.is_empty())
@@ -138,7 +178,7 @@ pub fn run(job: &Job) -> Outcome {
     let (h, wanted, found) = bgworker::transaction(|| {
         let h = retention::of_job(job)?;
         let settings = settings::need(h.table.oid)?;
-        if !may_close(&h, &settings) {
+        if !may_close(&h, &settings) || is_subscribed(&h)? {
             return Ok((h, Vec::new(), Vec::new()));
         }
         let wanted = columns(&h, &settings);
@@ -266,10 +306,29 @@ pub fn open(h: &Hypertable, chunk: pg_sys::Oid) -> Result<bool> {
     Ok(had)
 }
 
+/// Opens all chunks that have the CHECK, known to the catalog or not, in this transaction.
+pub fn open_each(h: &Hypertable) -> Result<()> {
+    let closed = spi::read(OF_HYPERTABLE, &[h.table.oid.into()], |r| r.need(1))?;
+    for chunk in closed {
+        open(h, chunk)?;
+    }
+    Ok(())
+}
+
+/// The same for all hypertables of the database: without the extension nobody would do it for late rows.
+pub fn open_everywhere() -> Result<()> {
+    for relation in catalog::all_hypertables()? {
+        if let Some(h) = catalog::hypertable(relation)? {
+            open_each(&h)?;
+        }
+    }
+    Ok(())
+}
+
 /// Opens the closed chunks that these chunk numbers touch: rows are about to come.
 pub fn open_for(h: &Hypertable, indexes: &[i64]) -> Result<()> {
     let settings = settings::need(h.table.oid)?;
-    if columns(h, &settings).is_empty() {
+    if !closes(h, &settings) {
         return Ok(());
     }
     for c in catalog::chunks(h.table.oid, true)? {

@@ -10,7 +10,8 @@ use pgrx::{JsonB, pg_sys};
 /// Columns of [`Job`]. Intervals count 30 days for a month here: they only bound waits.
 macro_rules! job_columns {
     () => {
-        "SELECT j.id, j.proc_schema::text, j.proc_name::text, j.owner_oid, j.hypertable::oid, \
+        "SELECT j.id, j.proc_schema::text, j.proc_name::text, \
+         coalesce(strata._job_owner(j.home, j.owner, j.owner_oid), 0::oid), j.hypertable::oid, \
          j.config::text, (extract(epoch FROM j.max_runtime) * 1000)::int8, j.max_retries, \
          (extract(epoch FROM j.retry_period) * 1000000)::int8, \
          (extract(epoch FROM j.schedule_interval) * 1000000)::int8, j.scheduled, j.name, \
