@@ -3,6 +3,7 @@
 //! The promise: users' tables stay ordinary PostgreSQL tables; drop the extension and they remain.
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
+mod age;
 mod alter;
 pub mod api;
 mod attach;
@@ -32,6 +33,7 @@ mod ident_list;
 mod info;
 pub mod key;
 mod leave;
+mod leave_back;
 mod leave_sql;
 mod lens;
 mod make;
