@@ -93,7 +93,7 @@ const AHEAD_OF_CLOCK: &str = "SELECT j.id FROM strata.job j JOIN strata.job_stat
 // tick be found, the job must run all the same.
 const NEXT_TICK: &str = "\
 WITH given AS (
-  SELECT j.initial_start, j.schedule_interval AS step, coalesce(j.timezone, 'UTC') AS zone, coalesce($4, clock_timestamp()) AS now,
+  SELECT j.initial_start, j.schedule_interval AS step, coalesce(j.timezone, 'UTC') AS zone, clock_timestamp() AS now,
          extract(year FROM j.schedule_interval) * 12 + extract(month FROM j.schedule_interval) AS months,
          extract(day FROM j.schedule_interval) AS days, j.fixed_schedule
   FROM strata.job j WHERE j.id = $1
@@ -273,13 +273,8 @@ fn full_text(e: &Caught) -> String {
 
 /// Puts the job on its next regular time.
 pub fn to_next_tick(id: i32, seen: Seen) -> Result<()> {
-    next_tick_after(id, seen, None)
-}
-
-/// The same, as if it were `now`.
-pub fn next_tick_after(id: i32, seen: Seen, now: Option<TimestampWithTimeZone>) -> Result<()> {
     let (any, at) = seen.args();
-    let args = [id.into(), any.into(), at.into(), now.into()];
+    let args = [id.into(), any.into(), at.into()];
     as_extension_owner(|| spi::execute(NEXT_TICK, &args)).map(|_| ())
 }
 

@@ -1,6 +1,6 @@
 //! `strata.health()` (architecture.md, section 8).
 
-use crate::common::{Cluster, Db, one, rows, wait_until};
+use crate::common::{Cluster, Db, fails, one, rows, wait_until};
 
 fn ask(db: &Db<'_>, name: &str) -> String {
     let sql = format!("SELECT value, ok, hint FROM strata.health() WHERE name = '{name}'");
@@ -52,5 +52,56 @@ fn health_works_without_preload_and_in_a_read_only_transaction() {
     one(
         &mut session,
         "SET default_transaction_read_only = on; SELECT count(*) FROM strata.health()",
+    );
+}
+
+#[test]
+fn words_of_the_columnstore_are_refused_with_what_to_do_instead() {
+    let cluster = Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "words");
+    let plain = Db::empty(&cluster, "plain");
+    let mut session = db.session();
+    one(
+        &mut session,
+        "SET search_path = public, strata; CREATE TABLE m (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts);
+         SELECT create_hypertable('m', by_range('ts'))",
+    );
+    for word in [
+        "SELECT compress_chunk(c) FROM show_chunks('m') c",
+        "SELECT decompress_chunk('m', true)",
+        "CALL recompress_chunk('m')",
+        "SELECT add_compression_policy('m', INTERVAL '7 days')",
+        "SELECT add_compression_policy('m', compress_after => INTERVAL '60d')",
+        "SELECT remove_compression_policy('m', true)",
+        "CALL convert_to_columnstore('m')",
+        "CALL convert_to_rowstore('m')",
+        "CALL add_columnstore_policy('m', after => INTERVAL '1d')",
+        "CALL remove_columnstore_policy('m')",
+        "ALTER TABLE m SET (timescaledb.compress, timescaledb.compress_segmentby = 'v')",
+        "ALTER TABLE m SET (tsdb.enable_columnstore = true)",
+    ] {
+        let error = fails(&mut session, word, "0A000", &["not supported"]);
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains("strata.tier_chunks"), "{word}: {error:?}");
+    }
+    for word in [
+        "CREATE MATERIALIZED VIEW v WITH (timescaledb.continuous) AS SELECT time_bucket('1 day', ts), count(*) FROM m GROUP BY 1",
+        "CALL refresh_continuous_aggregate('m', NULL, now())",
+        "SELECT add_continuous_aggregate_policy('m', start_offset => INTERVAL '1 month', end_offset => INTERVAL '1 hour', schedule_interval => INTERVAL '1 hour')",
+        "SELECT remove_continuous_aggregate_policy('m')",
+    ] {
+        fails(
+            &mut session,
+            word,
+            "0A000",
+            &["continuous aggregates are planned"],
+        );
+    }
+    // where the extension is not, the server speaks
+    fails(
+        &mut plain.session(),
+        "CREATE TABLE t (a int); ALTER TABLE t SET (timescaledb.compress)",
+        "22023",
+        &["namespace"],
     );
 }

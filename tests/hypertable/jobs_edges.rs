@@ -384,3 +384,29 @@ fn two_databases_run_their_own_jobs_and_templates_none() {
     );
     assert!(error.is_err());
 }
+
+#[test]
+fn fixed_schedules_keep_their_time_of_day_from_origins_in_summer_and_in_winter() {
+    let cluster = Cluster::builder()
+        .preload(true)
+        .set("strata.max_running_jobs", "0")
+        .start();
+    let db = with_procedure(&cluster, "jobs");
+    let mut alice = db.session_as("alice");
+    // one of each pair lies on the other side of a change of the clock, whatever the season is now
+    for origin in ["2020-01-31 06:30", "2020-07-31 06:30"] {
+        for step in ["1 day", "1 week", "1 month", "1 year"] {
+            one(
+                &mut alice,
+                &format!(
+                    "SELECT strata.alter_job(strata.add_job('note', '{step}', initial_start => '{origin} Europe/Berlin', timezone => 'Europe/Berlin'), fixed_schedule => true)"
+                ),
+            );
+        }
+    }
+    let wrong = "SELECT count(*) FROM strata.jobs WHERE (next_start AT TIME ZONE timezone)::time <> '06:30' OR next_start <= now()
+        OR next_start > now() + schedule_interval + interval '1 day'
+        OR extract(day FROM next_start AT TIME ZONE timezone) < 28 AND schedule_interval >= '1 month'";
+    assert_eq!(one(&mut alice, wrong), "0");
+    assert_eq!(one(&mut alice, "SELECT count(*) FROM strata.jobs"), "8");
+}
