@@ -108,7 +108,9 @@ pub(super) unsafe fn store(c: *mut Copy, leaf: *mut Leaf) {
             (*c).last_single = leaf;
         }
         if !(*c).transition.is_null() {
-            (*(*c).transition).tcs_original_insert_tuple = if (*leaf).before_triggers {
+            // the server forgets that a converted row gets its generated columns after this
+            let changed = (*leaf).generated && !(*leaf).map.is_null();
+            (*(*c).transition).tcs_original_insert_tuple = if (*leaf).before_triggers || changed {
                 std::ptr::null_mut()
             } else {
                 slot
