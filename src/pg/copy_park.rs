@@ -103,7 +103,10 @@ pub(super) unsafe fn drain(c: *mut Copy) {
         let p = &raw mut (*c).parked;
         let cstate = (*c).cstate;
         let (line, line_valid) = ((*cstate).cur_lineno, (*cstate).line_buf_valid);
-        while (*p).n > 0 {
+        loop {
+            if (*p).n == 0 {
+                break;
+            }
             copy_flush::flush_all(c);
             // a failure to make them is about the last row that waits
             set_line(c, (*p).n.wrapping_sub(1), line, line_valid);
