@@ -1,6 +1,7 @@
 //! Hypertables from outside: real servers, several sessions, workers, crashes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is expected here is tested
 
+mod aggregates;
 mod chunk_ops;
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,7 +12,9 @@ mod copy_life;
 mod copy_triggers;
 mod dump;
 mod forms;
+mod gaps;
 mod jobs;
+mod lens;
 mod newer;
 mod on_demand;
 mod on_demand_concurrent;
