@@ -52,8 +52,8 @@ const KEYS: [Key; 6] = [
             ),
         ],
         zone: "",
-        series: "generate_series(B, E - interval '1 us', W)",
-        number: "extract(epoch FROM X)",
+        series: "generate_series($first, $end - interval '1 us', $width)",
+        number: "extract(epoch FROM $at)",
     },
     Key {
         column: "z",
@@ -67,8 +67,8 @@ const KEYS: [Key; 6] = [
             "timestamptz '2024-05-11'",
         )],
         zone: ", 'Europe/Berlin'",
-        series: "(SELECT s AT TIME ZONE 'Europe/Berlin' AS s FROM generate_series(B AT TIME ZONE 'Europe/Berlin', (E AT TIME ZONE 'Europe/Berlin') - interval '1 us', W) s)",
-        number: "extract(epoch FROM X)",
+        series: "(SELECT s AT TIME ZONE 'Europe/Berlin' AS s FROM generate_series($first AT TIME ZONE 'Europe/Berlin', ($end AT TIME ZONE 'Europe/Berlin') - interval '1 us', $width) s)",
+        number: "extract(epoch FROM $at)",
     },
     Key {
         column: "t",
@@ -82,8 +82,8 @@ const KEYS: [Key; 6] = [
             "timestamp '2024-04-11 12:00'",
         )],
         zone: "",
-        series: "generate_series(B, E - interval '1 us', W)",
-        number: "extract(epoch FROM X)",
+        series: "generate_series($first, $end - interval '1 us', $width)",
+        number: "extract(epoch FROM $at)",
     },
     Key {
         column: "d",
@@ -94,24 +94,24 @@ const KEYS: [Key; 6] = [
         ],
         ranges: &[("date '2024-03-02'", "date '2024-05-11'")],
         zone: "",
-        series: "(SELECT s::date AS s FROM generate_series(B::timestamp, E::timestamp - interval '1 us', W) s)",
-        number: "(X - date '2000-01-01')::numeric",
+        series: "(SELECT s::date AS s FROM generate_series($first::timestamp, $end::timestamp - interval '1 us', $width) s)",
+        number: "($at - date '2000-01-01')::numeric",
     },
     Key {
         column: "i",
         widths: &["1", "7", "10", "250"],
         ranges: &[("-73", "411"), ("0", "100"), ("-500", "-100")],
         zone: "",
-        series: "generate_series(B, E - 1, W)",
-        number: "X::numeric",
+        series: "generate_series($first, $end - 1, $width)",
+        number: "$at::numeric",
     },
     Key {
         column: "h",
         widths: &["7::int2", "10::int2", "250::int2"],
         ranges: &[("(-73)::int2", "411::int2")],
         zone: "",
-        series: "(SELECT s::int2 AS s FROM generate_series(B, (E - 1)::int2, W) s)",
-        number: "X::numeric",
+        series: "(SELECT s::int2 AS s FROM generate_series($first, ($end - 1)::int2, $width) s)",
+        number: "$at::numeric",
     },
 ];
 
@@ -179,23 +179,16 @@ fn question(dice: &mut Dice) -> (String, String) {
         list(""),
         dice.pick(&["", "ORDER BY b DESC", "ORDER BY b NULLS FIRST", "ORDER BY 2 DESC, b DESC"])
     );
-    let series = key
-        .series
-        .replace('B', &format!("time_bucket({width}, {start}{zone})"));
-    let series = series
-        .replace("- 1, W", &format!("- 1, {width}"))
-        .replace(", W)", &format!(", {width})"));
-    let series = series
-        .replace("(E ", &format!("({end} "))
-        .replace(" E ", &format!(" {end} "))
-        .replace("E::", &format!("{end}::"));
+    let first = format!("time_bucket({width}, {start}{zone})");
+    let series = key.series.replace("$first", &first);
+    let series = series.replace("$end", end).replace("$width", width);
     let before = |what: &str| {
         format!(
             "(SELECT f.s FROM g f WHERE f.b <= x.b{} {what} ORDER BY f.b DESC LIMIT 1)",
             same("f", "x")
         )
     };
-    let number = |x: &str| key.number.replace('X', x);
+    let number = |x: &str| key.number.replace("$at", x);
     let reference = format!(
         "WITH g AS MATERIALIZED (SELECT time_bucket({width}, {k}{zone}) AS b{0}, sum(v) AS s, count(*) AS n FROM p WHERE {condition} GROUP BY 1{0}),
          grid AS (SELECT y.b{1} FROM (SELECT s AS b FROM {series} s) y {2}),
