@@ -13,7 +13,7 @@ pub mod cold_copy;
 pub mod cold_datum;
 mod cold_dump;
 mod cold_fetch;
-mod cold_guard;
+pub mod cold_guard;
 mod cold_heap;
 pub mod cold_move;
 mod cold_path;
@@ -45,8 +45,11 @@ mod explain;
 pub mod ffi;
 mod first_last;
 mod gapfill;
+mod gapfill_inline;
+mod gapfill_keep;
 mod gapfill_layout;
 mod gapfill_limits;
+mod gapfill_literal;
 mod gapfill_marker;
 mod gapfill_node;
 mod gapfill_outer;
@@ -101,6 +104,7 @@ pub mod time;
 pub mod timeout;
 pub mod toplevel;
 pub mod with_options;
+mod with_words;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

@@ -1,6 +1,7 @@
 //! Hypertables from outside: real servers, several sessions, workers, crashes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is expected here is tested
 
+mod aggregates;
 mod chunk_ops;
 #[path = "../common/mod.rs"]
 mod common;
@@ -14,7 +15,9 @@ mod differential;
 mod differential_shape;
 mod dump;
 mod forms;
+mod gaps;
 mod jobs;
+mod lens;
 mod newer;
 mod on_demand;
 mod on_demand_concurrent;
