@@ -176,7 +176,7 @@ fn one_table(random: &mut Random, sessions: &mut [Client; 2], seed: u64) {
 #[test]
 fn random_writes_do_what_they_do_on_a_native_table() {
     let (mut random, seed) = Random::seeded();
-    let tables = number("STRATA_FUZZ_TABLES").unwrap_or(8);
+    let tables = number("STRATA_FUZZ_TABLES").unwrap_or(5);
     for name in ["differential", "differential_native"] {
         SERVER.create_database(name);
     }

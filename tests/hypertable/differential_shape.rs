@@ -345,7 +345,7 @@ impl Shape {
                     ""
                 }
             ),
-            3 => format!("WITH w AS (INSERT INTO t (k, a) SELECT k, a FROM source RETURNING id, a) SELECT * FROM w"),
+            3 => "WITH w AS (INSERT INTO t (k, a) SELECT k, a FROM source RETURNING id, a) SELECT * FROM w".into(),
             4 => format!("UPDATE t SET a = a + 1 WHERE id % 2 = {}{returning}", random.below(2)),
             5 => format!("UPDATE t SET k = {moved}, b = 'moved' WHERE a % 3 = {}{returning}", random.below(3)),
             6 => format!("DELETE FROM t WHERE a % 5 = {}{returning}", random.below(5)),
