@@ -561,3 +561,99 @@ fn only_the_owner_drops_chunks_and_savepoints_bring_them_back() {
     );
     assert_eq!(one(&mut session, "SELECT count(*) FROM m"), before);
 }
+
+#[test]
+fn a_crash_in_the_wait_and_before_finalize_is_finished() {
+    let cluster = server();
+    for point in ["pending", "finalize"] {
+        let db = with_chunks(&cluster, point, "REFERENCES ref");
+        let mut reader = db.session();
+        one(
+            &mut reader,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM m",
+        );
+        arm(&cluster, &format!("hypertable.leave.{point}:kill"));
+        let mut session = db.session();
+        let _ = try_one(
+            &mut session,
+            "SELECT strata.add_retention_policy('m', interval '4 days 1 hour')",
+        );
+        if point == "finalize" {
+            wait_for(
+                &db,
+                "a chunk is detaching",
+                "SELECT count(*) = 1 FROM strata.chunks WHERE state = 'detaching'",
+            );
+            one(&mut reader, "COMMIT");
+        }
+        wait_until("the server crashed", || {
+            session.simple_query("SELECT 1").is_err()
+        });
+        arm(&cluster, "");
+        cluster.wait_for_recovery();
+        wait_for(
+            &db,
+            "it is finished",
+            "SELECT NOT EXISTS (SELECT FROM strata.detaching) AND count(*) = count(*) FILTER (WHERE state = 'hot')
+               AND count(*) FILTER (WHERE range_end < now() - interval '4 days 1 hour') = 0 FROM strata.chunks",
+        );
+    }
+}
+
+#[test]
+fn inserts_that_race_with_drops_leave_no_broken_chunk() {
+    let cluster = server();
+    let db = with_chunks(&cluster, "race", ", UNIQUE (ts, dev)");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for n in 0..2 {
+            let mut writer = db.session();
+            let stop = &stop;
+            scope.spawn(move || {
+                let mut i = 1000 * n;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    i += 1;
+                    let sql = format!("INSERT INTO m VALUES (now() - interval '4 days' + {i} * interval '1 ms', {i})");
+                    // the chunk may be on its way out: said in so many words, and nothing else
+                    if let Err(e) = try_one(&mut writer, &sql) {
+                        let code = e.code().map(|c| c.code().to_string());
+                        assert_eq!(code.as_deref(), Some("55006"), "{e:?}");
+                    }
+                }
+            });
+        }
+        let mut session = db.session();
+        for n in 0..8 {
+            let how = if n % 2 == 0 {
+                ""
+            } else {
+                ", concurrently => false"
+            };
+            let drop = format!(
+                "SELECT count(*) FROM strata.drop_chunks('m', older_than => interval '2 days'{how})"
+            );
+            if let Err(e) = try_one(&mut session, &drop) {
+                let code = e.code().map(|c| c.code().to_string());
+                assert_eq!(code.as_deref(), Some("55006"), "{e:?}");
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    wait_for(
+        &db,
+        "nothing is open",
+        "SELECT NOT EXISTS (SELECT FROM strata.detaching)",
+    );
+    let mut session = db.session();
+    assert_eq!(
+        rows(
+            &mut session,
+            "SELECT * FROM strata.reconcile_hypertable('m', dry_run => true)"
+        ),
+        ""
+    );
+    let orphans = "SELECT count(*) FROM pg_class WHERE relnamespace = 'strata_chunks'::regnamespace AND relkind = 'r' AND NOT relispartition";
+    assert_eq!(one(&mut session, orphans), "0");
+    let indexes = "SELECT count(DISTINCT n) FROM (SELECT count(*) AS n FROM pg_index x JOIN strata.chunks c ON c.chunk = x.indrelid GROUP BY x.indrelid) i";
+    assert_eq!(one(&mut session, indexes), "1");
+}
