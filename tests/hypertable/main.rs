@@ -17,7 +17,6 @@ mod dump;
 mod forms;
 mod gaps;
 mod jobs;
-mod jobs;
 mod lens;
 mod newer;
 mod on_demand;
