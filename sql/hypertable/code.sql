@@ -251,6 +251,13 @@ BEGIN
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND t.chunk = d.objid;
   DELETE FROM strata.hypertable h USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND h.relation = d.objid;
+  -- an empty list stays one: NULL would mean all. A dump would give the number to some other table.
+  UPDATE strata.client_exposure e SET relations = ARRAY(
+    SELECT u.relation FROM pg_catalog.unnest(e.relations) WITH ORDINALITY u(relation, n)
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d
+      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND d.objid = u.relation) ORDER BY u.n)
+  WHERE EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND d.objid = ANY (e.relations::oid[]));
 END
 $$;
 
@@ -323,6 +330,11 @@ BEGIN
       DELETE FROM strata.leaf_key k WHERE hypertable_id = h.id
         AND EXISTS (SELECT FROM pg_catalog.unnest(k.columns) u(name) WHERE NOT strata._has_column(h.relation, u.name));
     END IF;
+    -- chunks closed for a column that is gone, or has another name, are closed again
+    UPDATE strata.chunk k SET closed_at = NULL, zone = NULL
+    FROM pg_catalog.pg_inherits i
+    WHERE i.inhparent = h.relation AND k.chunk = i.inhrelid AND k.closed_at IS NOT NULL AND EXISTS (
+      SELECT FROM pg_catalog.jsonb_object_keys(k.zone) n(name) WHERE NOT strata._has_column(h.relation, n.name::name));
     -- one chunk tells whether the owner has changed: looking at all of them would cost every command
     IF EXISTS (SELECT FROM (SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = h.relation LIMIT 1) x
                JOIN pg_catalog.pg_class o ON o.oid = x.inhrelid WHERE o.relowner <> h.relowner) THEN

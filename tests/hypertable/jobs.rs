@@ -225,7 +225,7 @@ fn a_job_runs_once_at_a_time_and_delete_does_not_wait() {
     wait_for(
         &db,
         "it runs",
-        "SELECT job_status = 'Running' FROM strata.job_stats",
+        "SELECT job_status = 'Running' AND EXISTS (SELECT FROM ran) FROM strata.job_stats",
     );
     let error = try_one(&mut alice, "CALL strata.run_job(1000)").expect_err("it runs already");
     assert_eq!(error.code().map(|c| c.code()), Some("55006"), "{error:?}");
