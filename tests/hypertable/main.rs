@@ -12,6 +12,7 @@ mod copy_triggers;
 mod dump;
 mod forms;
 mod jobs;
+mod making;
 mod newer;
 mod on_demand;
 mod on_demand_concurrent;
