@@ -251,6 +251,13 @@ BEGIN
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND t.chunk = d.objid;
   DELETE FROM strata.hypertable h USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND h.relation = d.objid;
+  -- an empty list stays one: NULL would mean all. A dump would give the number to some other table.
+  UPDATE strata.client_exposure e SET relations = ARRAY(
+    SELECT u.relation FROM pg_catalog.unnest(e.relations) WITH ORDINALITY u(relation, n)
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d
+      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND d.objid = u.relation) ORDER BY u.n)
+  WHERE EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND d.objid = ANY (e.relations::oid[]));
 END
 $$;
 

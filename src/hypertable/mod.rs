@@ -16,7 +16,7 @@ mod carry;
 mod carry_sql;
 pub mod catalog;
 mod chunks;
-mod clients;
+pub mod clients;
 pub mod columns;
 pub mod convert;
 mod create;

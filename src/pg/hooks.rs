@@ -2,6 +2,7 @@
 //! which nouns registered, then the previous hook or the server's own function.
 
 use super::databases::{Command, command};
+use super::gapfill_inline::Outer;
 use super::with_options::{self, Prepared};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
@@ -88,12 +89,15 @@ unsafe extern "C-unwind" fn planner(
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: the arguments are passed on; the planner may change its query; the closure owns nothing
     unsafe {
-        super::gapfill_outer::prepare(query);
-        match PREVIOUS_PLANNER {
+        let mut outer = Outer::new(params);
+        super::gapfill_outer::prepare(&mut outer, query);
+        let plan = match PREVIOUS_PLANNER {
             #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
             Some(previous) => pg_guard_ffi_boundary(|| previous(query, text, options, params)),
             None => pg_sys::standard_planner(query, text, options, params),
-        }
+        };
+        outer.finish(plan);
+        plan
     }
 }
 

@@ -26,6 +26,8 @@ struct Entry {
     table: Option<Rc<Managed>>,
     /// of the chunk that the last row went to; goes with the entry when the table changes
     range: Option<(i64, i64)>,
+    /// tells this entry from those before and after it
+    number: u64,
 }
 
 thread_local! {
@@ -35,6 +37,7 @@ thread_local! {
     /// counts invalidations: what was read across one is not kept
     static EPOCH: Cell<u64> = const { Cell::new(0) };
     static WATCHING: Cell<bool> = const { Cell::new(false) };
+    static ENTRIES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The hypertable with this OID; `None` for every other table, and where the extension is not installed.
@@ -56,9 +59,11 @@ pub fn of(relation: pg_sys::Oid) -> Result<Option<Rc<Managed>>> {
     let table = table.map(Rc::new);
     if epoch == EPOCH.get() {
         CATALOG.set(catalog.to_u32());
+        ENTRIES.set(ENTRIES.get() + 1);
         let entry = Entry {
             table: table.clone(),
             range: None,
+            number: ENTRIES.get(),
         };
         CACHE.with_borrow_mut(|c| c.insert(relation.to_u32(), entry));
     }
@@ -75,10 +80,18 @@ pub(super) fn range(relation: pg_sys::Oid) -> Option<(i64, i64)> {
     CACHE.with_borrow(|c| c.get(&relation.to_u32())?.range)
 }
 
-/// Keeps the range of a chunk for the next statement.
-pub(super) fn note_range(relation: pg_sys::Oid, range: (i64, i64)) {
+/// The number of what is kept about a table now; it changes when the table does.
+pub(super) fn entry(relation: pg_sys::Oid) -> Option<u64> {
+    CACHE.with_borrow(|c| c.get(&relation.to_u32()).map(|e| e.number))
+}
+
+/// Keeps the range of a chunk for the next statement, if the table is still what it was at that number:
+/// a statement may go on with partitions that are on their way out.
+pub(super) fn note_range(relation: pg_sys::Oid, seen: Option<u64>, range: (i64, i64)) {
     CACHE.with_borrow_mut(|c| {
-        if let Some(entry) = c.get_mut(&relation.to_u32()) {
+        if let Some(entry) = c.get_mut(&relation.to_u32())
+            && seen == Some(entry.number)
+        {
             entry.range = Some(range);
         }
     });

@@ -45,7 +45,7 @@ impl Tuple {
                 pg_sys::Datum::from(relation),
             )
         };
-        (!tuple.is_null()).then_some(Tuple(tuple))
+        (!tuple.is_null()).then(|| Tuple(tuple))
     }
 
     /// # Safety

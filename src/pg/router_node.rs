@@ -22,9 +22,9 @@ pub(super) struct Router {
     /// the source, also in `ps.lefttree`
     pub(super) child: *mut pg_sys::PlanState,
     pub(super) node: *mut pg_sys::ModifyTableState,
-    /// column of the key; 0 in a MERGE
+    /// column of the key; 0 in a MERGE, -1: rows do not tell where they go
     column: i32,
-    merge: *mut MergeKeys,
+    pub(super) merge: *mut MergeKeys,
     pub(super) demand: Demand,
     /// rows taken before their turn, to be handed on first; NULL: none
     pub(super) store: *mut pg_sys::Tuplestorestate,
@@ -124,6 +124,7 @@ pub(super) unsafe fn put_under(
         match keys {
             Keys::Column(column) => (*router).column = column,
             Keys::Merge(merge) => (*router).merge = merge,
+            Keys::Unknown => (*router).column = -1,
         }
         (*ps).ExecProcNode = Some(exec);
         (*ps).ExecProcNodeReal = Some(exec);
@@ -222,8 +223,8 @@ unsafe extern "C-unwind" fn exec(state: *mut pg_sys::PlanState) -> *mut pg_sys::
             return slot;
         }
         let at = (*router).column;
-        if at == 0 {
-            return settle(router, slot);
+        if at <= 0 {
+            return if at == 0 { settle(router, slot) } else { slot };
         }
         if i32::from((*slot).tts_nvalid) < at {
             ffi::raw::slot_getsomeattrs_int(slot, at);
@@ -302,6 +303,7 @@ impl Router {
         // SAFETY: the executor's own structures. What is replaced lives on until the end
         unsafe {
             let estate = self.estate();
+            self.demand.routing_is_new();
             let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
             let directory = (*estate).es_partition_directory;
             if !directory.is_null() {

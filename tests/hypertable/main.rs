@@ -1,6 +1,7 @@
 //! Hypertables from outside: real servers, several sessions, workers, crashes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is expected here is tested
 
+mod aggregates;
 mod chunk_ops;
 #[path = "../common/mod.rs"]
 mod common;
@@ -8,15 +9,21 @@ mod copy;
 mod copy_cases;
 mod copy_errors;
 mod copy_life;
+mod copy_race;
 mod copy_triggers;
+mod differential;
+mod differential_shape;
 mod dump;
 mod forms;
+mod gaps;
 mod jobs;
 mod making;
+mod lens;
 mod newer;
 mod on_demand;
 mod on_demand_concurrent;
 mod on_demand_errors;
+mod on_demand_moves;
 mod online;
 mod plans;
 mod plans_fuzz;
