@@ -3,6 +3,7 @@
 //! The promise: users' tables stay ordinary PostgreSQL tables; drop the extension and they remain.
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
+mod age;
 mod alter;
 pub mod api;
 mod attach;
@@ -32,6 +33,7 @@ mod ident_list;
 mod info;
 pub mod key;
 mod leave;
+mod leave_back;
 mod leave_sql;
 mod lens;
 mod make;
@@ -47,6 +49,7 @@ mod reconcile;
 mod reconcile_sql;
 mod refuse;
 mod remake;
+mod reopen;
 mod reshape;
 mod reshape_sql;
 mod retention;
@@ -64,4 +67,5 @@ mod zone;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use policy::policies;
+pub use reopen::everywhere as open_closed_chunks;
 pub use target::refuse_frozen;
