@@ -261,6 +261,20 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION strata._hypertable_forgotten()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  DELETE FROM strata.dimension d WHERE d.hypertable_id = OLD.id;
+  DELETE FROM strata.chunk_skipping s WHERE s.hypertable_id = OLD.id;
+  DELETE FROM strata.leaf_key k WHERE k.hypertable_id = OLD.id;
+  DELETE FROM strata.job j WHERE j.hypertable = OLD.relation;
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.hypertable
+  FOR EACH ROW EXECUTE FUNCTION strata._hypertable_forgotten();
+
 CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
   EXECUTE FUNCTION strata._hypertable_dropped();
 
@@ -364,4 +378,5 @@ $$;
 REVOKE ALL ON FUNCTION strata._hypertable_altered() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._column_names(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._hypertable_forgotten() FROM PUBLIC;
 GRANT SELECT ON strata.hypertables, strata.chunks, strata.dimensions TO PUBLIC;

@@ -7,7 +7,7 @@ CREATE TABLE strata.job (
   proc_name name NOT NULL,
   owner name NOT NULL,
   owner_oid oid NOT NULL,
-  hypertable regclass REFERENCES strata.hypertable (relation) ON DELETE CASCADE,
+  hypertable regclass, -- no foreign key, see strata.dimension
   schedule_interval interval NOT NULL,
   max_runtime interval NOT NULL DEFAULT '0',
   max_retries integer NOT NULL DEFAULT -1 CHECK (max_retries >= -1),

@@ -1,7 +1,7 @@
 //! The policies of hypertables: what the queue runs for them, and who may ask for it.
 
 use super::catalog::{self, Hypertable};
-use super::{chunks, drop_task, retention, upkeep, zone};
+use super::{chunks, drop_task, reopen, retention, upkeep, zone};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::bgworker;
@@ -75,10 +75,14 @@ pub fn enroll(relation: pg_sys::Oid, owner: pg_sys::Oid) -> Result<()> {
 
 fn premake(job: &Job) -> Outcome {
     bgworker::limit_lock_waits(200);
-    bgworker::transaction(|| {
+    let made = bgworker::transaction(|| {
         let h = retention::of_job(job)?;
         chunks::premake(&h).map(|_| ())
-    })
+    });
+    // what else stops rows that come; Closing itself runs once an hour
+    let opened =
+        bgworker::transaction(|| retention::of_job(job)).and_then(|h| reopen::for_subscription(&h));
+    made.and(opened)
 }
 
 /// What the functions that add policies have in common.

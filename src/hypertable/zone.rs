@@ -5,7 +5,7 @@ use super::bounds::{Edge, Width};
 use super::catalog::{self, Chunk, Hypertable};
 use super::leave_sql::{self, Place};
 use super::settings::{self, Settings};
-use super::{chunks, retention, target};
+use super::{chunks, reopen, retention, target};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{
     check_owner, invalidate, lock_relation, qualified_name, quote_ident, quote_literal,
@@ -63,12 +63,12 @@ fn columns(h: &Hypertable, settings: &Settings) -> Vec<String> {
 }
 
 /// True when late rows can open a chunk again: without that, none must be closed.
-pub fn may_close(h: &Hypertable, settings: &Settings) -> bool {
+fn may_close(h: &Hypertable, settings: &Settings) -> bool {
     session::preloaded() && settings.create_missing && !columns(h, settings).is_empty()
 }
 
 /// Chunks that are closed, or were about to be.
-fn with_check(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+pub fn with_check(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
     as_extension_owner(|| spi::read_latest(WITH_CHECK, &[hypertable.into()], |r| r.need(1)))
 }
 
@@ -171,7 +171,7 @@ fn candidates(h: &Hypertable, wanted: &[String]) -> Result<Vec<Chunk>> {
 pub fn needed(job: &Job) -> Result<bool> {
     let h = retention::of_job(job)?;
     let settings = settings::need(h.table.oid)?;
-    if !may_close(&h, &settings) {
+    if !may_close(&h, &settings) || reopen::is_subscribed(&h)? {
         return Ok(!with_check(h.table.oid)?.is_empty());
     }
     Ok(!candidates(&h, &columns(&h, &settings))?.is_empty())
@@ -183,7 +183,7 @@ pub fn run(job: &Job) -> Outcome {
     let (h, wanted, found, unwanted) = bgworker::transaction(|| {
         let h = retention::of_job(job)?;
         let settings = settings::need(h.table.oid)?;
-        if !may_close(&h, &settings) {
+        if !may_close(&h, &settings) || reopen::is_subscribed(&h)? {
             let unwanted = with_check(h.table.oid)?;
             return Ok((h, Vec::new(), Vec::new(), unwanted));
         }
@@ -234,7 +234,7 @@ fn open_patiently(h: &Hypertable, chunk: pg_sys::Oid) -> Outcome {
     }
 }
 
-fn is_passing(e: &Caught) -> bool {
+pub fn is_passing(e: &Caught) -> bool {
     use PgSqlErrorCode as C;
     matches!(
         e.code,

@@ -12,7 +12,8 @@ use pgrx::{JsonB, pg_sys};
 macro_rules! job_columns {
     () => {
         "SELECT j.id, j.proc_schema::text, j.proc_name::text, \
-         coalesce((SELECT c.relowner FROM pg_class c WHERE c.oid = j.hypertable), j.owner_oid), j.hypertable::oid, \
+         coalesce((SELECT c.relowner FROM pg_class c WHERE c.oid = j.hypertable), \
+                  strata._job_owner(j.home, j.owner, j.owner_oid), 0::oid), j.hypertable::oid, \
          j.config::text, (extract(epoch FROM j.max_runtime) * 1000)::int8, j.max_retries, \
          (extract(epoch FROM j.retry_period) * 1000000)::int8, \
          (extract(epoch FROM j.schedule_interval) * 1000000)::int8, j.scheduled, j.name, \
