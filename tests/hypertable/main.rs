@@ -20,6 +20,7 @@ mod gaps;
 mod jobs;
 mod lens;
 mod life;
+mod making;
 mod newer;
 mod on_demand;
 mod on_demand_concurrent;
