@@ -378,3 +378,34 @@ fn a_long_series_is_cancelled_and_takes_no_memory() {
     let held: u64 = held.parse().unwrap();
     assert!(held < before + 8_000_000, "{before} {held}");
 }
+
+#[test]
+fn a_series_of_any_length_is_interpolated_in_work_mem_and_again_after_a_rescan() {
+    let cluster = Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "rescan");
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "SET search_path = public, strata; SET work_mem = '64kB'; SET enable_hashagg = off; SET jit = off;
+         CREATE TABLE s AS SELECT g, g % 3 AS k, CASE WHEN g % 100 IN (0, 1, 2) THEN g END AS v, CASE WHEN g % 1000 = 7 THEN g * 2 END AS w
+         FROM generate_series(1, 30000) g WHERE g % 7 > 0; ANALYZE s",
+    );
+    // both lines are straight: every value is known, those at the ends too
+    let wrong = "SELECT count(*), count(*) FILTER (WHERE v <> x), count(*) FILTER (WHERE w <> 2 * x), count(v), count(w) FROM
+        (SELECT time_bucket_gapfill(1, g) AS x, k, interpolate(max(v)) AS v, interpolate(max(w), (SELECT (0, 0)), (SELECT (40000, 80000))) AS w
+         FROM s WHERE g >= 1 AND g <= 30000 GROUP BY x, k) y";
+    let answer = rows(&mut session, wrong);
+    assert!(
+        answer.starts_with("90000|0|0|") && answer.ends_with("|90000"),
+        "{answer}"
+    );
+    // the store of one run has nothing of the run before: the second and the fourth have no rows
+    let again = "SELECT string_agg(c || ' ' || (i > 0), ', ' ORDER BY n) FROM (SELECT o.n, count(*) AS c, count(i) AS i
+        FROM (VALUES (1, 1), (2, 50000), (3, 1), (4, 50000)) o(n, since), LATERAL
+          (SELECT time_bucket_gapfill(1, g, start => 1, finish => 400) AS x, interpolate(max(v)) AS i FROM s
+           WHERE g >= since AND g <= 400 AND k = 0 GROUP BY x OFFSET 0) y GROUP BY 1) z";
+    assert_eq!(
+        one(&mut session, again),
+        "400 true, 399 false, 400 true, 399 false"
+    );
+}
