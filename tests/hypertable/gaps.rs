@@ -110,7 +110,7 @@ const KEYS: [Key; 6] = [
         widths: &["7::int2", "10::int2", "250::int2"],
         ranges: &[("(-73)::int2", "411::int2")],
         zone: "",
-        series: "(SELECT s::int2 AS s FROM generate_series($first, ($end - 1)::int2, $width) s)",
+        series: "(SELECT s::int2 AS s FROM generate_series($first::int, $end - 1, ($width)::int) s)",
         number: "$at::numeric",
     },
 ];
