@@ -409,3 +409,46 @@ fn a_series_of_any_length_is_interpolated_in_work_mem_and_again_after_a_rescan()
         "399 true, 399 false, 399 true, 399 false"
     );
 }
+
+#[test]
+fn a_hypertable_has_the_range_of_any_other_table() {
+    let cluster = Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "same");
+    db.run(
+        "CREATE TABLE h (ts timestamptz NOT NULL, till timestamptz, v int);
+         SELECT FROM strata.create_hypertable('h', strata.by_range('ts', interval '1 day'), end_column => 'till');
+         INSERT INTO h SELECT t, t, 1 FROM generate_series(timestamptz '2024-01-01 01:00+00', '2024-01-05 00:00+00', '3 hours') t;
+         CREATE TABLE plain AS TABLE h",
+    );
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "SET search_path = public, strata; SET timezone = 'UTC'",
+    );
+    let range = "ts >= '2024-01-02 00:00+00' AND ts < '2024-01-07 00:00+00'";
+    // conditions that prune chunks of a hypertable, and choose rows only
+    for more in [
+        "time_bucket('3 days', ts) < '2024-01-03 00:00+00'",
+        "time_bucket('1 day', ts, 'Europe/Berlin') >= '2024-01-04 00:00+00'",
+        "till <= '2024-01-04 00:00+00'",
+        "ts > now() - interval '100 years'",
+    ] {
+        let ask = |session: &mut _, table: &str| {
+            rows(
+                session,
+                &format!(
+                    "SELECT time_bucket_gapfill('12 hours', ts), count(*), locf(sum(v)) FROM {table} WHERE {range} AND {more} GROUP BY 1"
+                ),
+            )
+        };
+        let wanted = ask(&mut session, "plain");
+        assert_eq!(wanted.lines().count(), 10, "{wanted}");
+        assert_eq!(ask(&mut session, "h"), wanted, "{more}");
+    }
+    for table in ["h", "plain"] {
+        let half = format!(
+            "SELECT time_bucket_gapfill('1 day', ts) FROM {table} WHERE ts >= '2024-01-02' AND till < '2024-01-04' GROUP BY 1"
+        );
+        fails(&mut session, &half, "22023", &["finish"]);
+    }
+}
