@@ -76,7 +76,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
             ),
         )
     };
-    let table = catalog::table(request.relation)?.ok_or_else(missing)?;
+    let table = catalog::table(request.relation).ok_or_else(missing)?;
     refuse::check_kind(&table)?;
     check_owner(table.oid)?;
     let mode = if request.dry_run {
@@ -91,7 +91,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
         spi::read_one(SEARCH_PATH, &[], |r| r.need::<String>(1))?.unwrap_or_default();
     let _settings = ddl_settings();
     // once more, now that nobody can change it
-    let Some(table) = catalog::table(request.relation)? else {
+    let Some(table) = catalog::table(request.relation) else {
         return again(request, &table);
     };
     refuse::check_kind(&table)?;
@@ -99,7 +99,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
         return already(request, &h);
     }
     let key = request.dimension.column.clone();
-    let column = catalog::column(table.oid, &key)?.ok_or_else(|| {
+    let column = catalog::column(table.oid, &key).ok_or_else(|| {
         Error::new(
             Kind::UndefinedColumn,
             format!(

@@ -42,7 +42,6 @@ mod online;
 mod patience;
 mod place;
 mod plain;
-mod planned;
 mod policy;
 pub mod predicate;
 mod rate;
@@ -68,7 +67,6 @@ mod zone;
 mod zone_open;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
-pub use planned::managed;
 pub use policy::policies;
 pub use reopen::everywhere as open_closed_chunks;
 pub use target::refuse_frozen;

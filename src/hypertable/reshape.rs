@@ -157,7 +157,7 @@ impl Reshape<'_> {
                         r.need::<pg_sys::Oid>(1)
                     })?
                     .ok_or_else(|| Error::internal("a new chunk vanished"))?;
-                carry::copy_to_chunk(self.h, oid, &table)?;
+                maker.give(oid, &table)?;
                 Ok::<_, Error>(oid)
             })?;
             self.parts.push(Part {

@@ -23,6 +23,7 @@ mod jobs_edges;
 mod leave_edges;
 mod lens;
 mod life;
+mod making;
 mod newer;
 mod on_demand;
 mod on_demand_concurrent;
