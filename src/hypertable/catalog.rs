@@ -39,7 +39,7 @@ SELECT h.id, h.premake, h.integer_interval,
        (extract(epoch FROM h.chunk_interval OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.chunk_interval))
          OPERATOR(pg_catalog.*) 1000000)::int8,
        COALESCE(h.chunk_options, '{}'),
-       (extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.*) 1000000)::int8 OPERATOR(pg_catalog.-) 946684800000000
+       ((extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.-) 946684800) OPERATOR(pg_catalog.*) 1000000)::int8
 FROM strata.hypertable h WHERE h.relation OPERATOR(pg_catalog.=) $1";
 
 const PARENT: &str = "

@@ -5,10 +5,11 @@ use super::catalog::{self, Chunk, Hypertable};
 use super::make::Maker;
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{
-    check_for_interrupts, check_owner, lock_relation, qualified_name, quote_qualified,
+    check_for_interrupts, check_owner, lock_relation, qualified_name, quote_ident, quote_qualified,
     relation_name,
 };
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
+use crate::pg::reader::as_reader;
 use crate::pg::session;
 use crate::pg::spi;
 use pgrx::pg_sys;
@@ -20,6 +21,8 @@ SELECT pg_catalog.format('SELECT %I.%I()::int8', n.nspname, p.proname)
 FROM strata.hypertable h JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure(h.integer_now_func)
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 WHERE h.relation OPERATOR(pg_catalog.=) $1";
+
+const MAY_CREATE: &str = "SELECT pg_catalog.has_schema_privilege($1::oid, $2, 'CREATE')";
 
 const SCHEMA_OWNER: &str = "
 SELECT pg_catalog.pg_get_userbyid(n.nspowner)::text,
@@ -82,6 +85,21 @@ pub fn ensure_schema() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Lets the owner of a hypertable make indexes and keys in the schema: core makes those of the chunks there
+/// when it makes one of the hypertable. Runs as the extension's owner.
+pub fn admit(table: &catalog::Table) -> Result<()> {
+    ensure_schema()?;
+    let args = [table.owner.into(), SCHEMA.into()];
+    if spi::read_one(MAY_CREATE, &args, |r| r.need::<bool>(1))? == Some(true) {
+        return Ok(());
+    }
+    // two of these at once would be "tuple concurrently updated"; `strata._let_owners_go` takes it, too
+    spi::execute("LOCK TABLE strata.leaf_key IN SHARE UPDATE EXCLUSIVE MODE", &[])?;
+    let owner = quote_ident(&table.owner_name);
+    spi::execute(&format!("GRANT CREATE ON SCHEMA {SCHEMA} TO {owner}"), &[])?;
+    Ok(())
 }
 
 /// Makes what is missing of the chunks numbered `indexes`, clipped to their neighbours. Takes
@@ -213,9 +231,8 @@ pub fn has_rows(c: &Chunk) -> Result<bool> {
     }
     let _settings = ddl_settings();
     let chunk = qualified_name(c.oid)?;
-    // no expression of a user, and no policy or missing right that could hide rows
     let sql = format!("SELECT EXISTS (SELECT FROM {chunk})");
-    let found = as_extension_owner(|| spi::read_one(&sql, &[], |r| r.need(1)))?;
+    let found = as_reader(c.oid, || spi::read_one(&sql, &[], |r| r.need(1)))?;
     Ok(found.unwrap_or(true))
 }
 

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{
     lock_relation, qualified_name, quote_ident, quote_qualified, relation_name,
 };
+use crate::pg::reader::as_reader;
 use crate::pg::owner::{UserScope, as_extension_owner};
 use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, guc, inject, object_lock, spi, toplevel};
@@ -270,7 +271,7 @@ fn drop_or_put_back(hypertable: pg_sys::Oid, noted: &Noted, bound: &str) -> Outc
             return sql::forget(chunk, false);
         }
         let name = qualified_name(chunk)?;
-        let rows = as_extension_owner(|| {
+        let rows = as_reader(chunk, || {
             spi::write_one(&format!("SELECT EXISTS (SELECT FROM {name})"), &[], |r| {
                 r.need::<bool>(1)
             })

@@ -3,6 +3,7 @@
 //! The promise: users' tables stay ordinary PostgreSQL tables; drop the extension and they remain.
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
+mod adopt;
 mod alter;
 pub mod api;
 mod attach;
@@ -49,6 +50,7 @@ mod reconcile_sql;
 mod refuse;
 mod remake;
 mod reshape;
+mod reshape_copy;
 mod reshape_sql;
 mod retention;
 mod select;

@@ -54,8 +54,9 @@ SELECT CASE WHEN same.name IS NULL THEN 'create index' ELSE 'attach index' END,
                  COALESCE(same.name, format('%I.%I', n.nspname, made.name)))
 FROM pg_index x JOIN pg_class ic ON ic.oid = x.indexrelid
 LEFT JOIN pg_constraint con ON con.conindid = x.indexrelid AND con.conrelid = x.indrelid AND con.contype IN ('p', 'u', 'x')
-CROSS JOIN LATERAL (SELECT substr(pg_get_indexdef(x.indexrelid), strpos(pg_get_indexdef(x.indexrelid), ' ON ONLY ' || x.indrelid::regclass || ' ')
-                           + length(' ON ONLY ' || x.indrelid::regclass || ' ')) AS tail) def
+-- counted, not searched for: the name of an index can hold anything
+CROSS JOIN LATERAL (SELECT substr(pg_get_indexdef(x.indexrelid), 1 + length(
+  format('CREATE %sINDEX %I ON ONLY %s ', CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END, ic.relname, x.indrelid::regclass))) AS tail) def
 JOIN pg_inherits i ON i.inhparent = x.indrelid AND NOT i.inhdetachpending
 JOIN pg_class chunk ON chunk.oid = i.inhrelid JOIN pg_namespace n ON n.oid = chunk.relnamespace
 CROSS JOIN LATERAL (SELECT left(chunk.relname, 45) || '_i' || x.indexrelid AS name) made

@@ -79,6 +79,7 @@ mod planner_bucket;
 mod planner_clause;
 mod planner_end;
 mod planner_now;
+pub mod reader;
 pub mod relation_rows;
 mod router;
 mod router_ahead;
