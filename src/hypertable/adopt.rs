@@ -44,11 +44,7 @@ pub fn adopt(s: &Subject, hypertable: i32, chunks: &[Chunk]) -> Result<Vec<Vec<S
         Ok((r.need::<Vec<String>>(1)?, r.need::<bool>(2)?))
     })?;
     for (columns, nulls) in &keys {
-        let args = [
-            hypertable.into(),
-            columns.clone().into(),
-            (*nulls).into(),
-        ];
+        let args = [hypertable.into(), columns.clone().into(), (*nulls).into()];
         as_extension_owner(|| spi::execute(ADD_LEAF_KEY, &args))?;
     }
     Ok(keys.into_iter().map(|(columns, _)| columns).collect())

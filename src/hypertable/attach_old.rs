@@ -44,7 +44,7 @@ UNION ALL SELECT 5, format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', $2, a
 FROM pg_attribute a WHERE a.attrelid = $1 AND a.attidentity <> '' AND NOT a.attisdropped
 UNION ALL SELECT 6, format('ALTER TABLE %s DROP CONSTRAINT %I', $2, c.conname)
 FROM pg_constraint c WHERE c.conrelid = $1 AND c.confrelid = $1 AND c.contype = 'f'
-UNION ALL SELECT DISTINCT 7, format('REVOKE ALL ON %s FROM %s', $2, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END)
+UNION ALL SELECT DISTINCT 7, format('REVOKE ALL ON %s FROM %s CASCADE', $2, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END)
 FROM pg_class c, LATERAL (SELECT a.grantee FROM aclexplode(c.relacl) a
                           UNION SELECT a.grantee FROM pg_attribute t, aclexplode(t.attacl) a WHERE t.attrelid = c.oid AND NOT t.attisdropped) g
 WHERE c.oid = $1 AND g.grantee <> c.relowner

@@ -317,7 +317,10 @@ pub fn chunk_name(table: &str, id: i32, lo: Edge, key: KeyType, attempt: u32) ->
     if attempt > 1 {
         end += &format!("_{attempt}");
     }
-    format!("{}{end}", cut(table, 30.min(NAME_BYTES - LEAF_BYTES - end.len())))
+    format!(
+        "{}{end}",
+        cut(table, 30.min(NAME_BYTES - LEAF_BYTES - end.len()))
+    )
 }
 
 /// The name of hash partition `number` of a chunk.

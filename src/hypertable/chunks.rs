@@ -96,7 +96,10 @@ pub fn admit(table: &catalog::Table) -> Result<()> {
         return Ok(());
     }
     // two of these at once would be "tuple concurrently updated"; `strata._let_owners_go` takes it, too
-    spi::execute("LOCK TABLE strata.leaf_key IN SHARE UPDATE EXCLUSIVE MODE", &[])?;
+    spi::execute(
+        "LOCK TABLE strata.leaf_key IN SHARE UPDATE EXCLUSIVE MODE",
+        &[],
+    )?;
     let owner = quote_ident(&table.owner_name);
     spi::execute(&format!("GRANT CREATE ON SCHEMA {SCHEMA} TO {owner}"), &[])?;
     Ok(())

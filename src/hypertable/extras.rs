@@ -2,13 +2,13 @@
 //! of columns with a meaning.
 
 use super::bounds::{KeyType, Range};
-use super::{catalog, chunks};
 use super::columns;
 use super::create::{Request, Subject, one};
 use super::dimension::{DimensionKind, GivenInterval};
 use super::make::Maker;
 use super::target::tables_of;
 use super::unique::Conflicts;
+use super::{catalog, chunks};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{qualified_name, quote_ident};
 use crate::pg::owner::as_extension_owner;

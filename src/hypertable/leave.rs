@@ -10,8 +10,8 @@ use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{
     lock_relation, qualified_name, quote_ident, quote_qualified, relation_name,
 };
-use crate::pg::reader::as_reader;
 use crate::pg::owner::{UserScope, as_extension_owner};
+use crate::pg::reader::as_reader;
 use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, guc, inject, object_lock, spi, toplevel};
 use pgrx::{PgSqlErrorCode, pg_sys};

@@ -91,7 +91,11 @@ impl<'a> Maker<'a> {
             let mut leaves = Vec::new();
             for i in 0..hash.map_or(0, |h| h.partitions) {
                 let leaf = bounds::leaf_name(&name, i + 1);
-                leaves.push(self.table(&chunk.name, &leaf, &self.storage(turn.wrapping_add(i64::from(i))))?);
+                leaves.push(self.table(
+                    &chunk.name,
+                    &leaf,
+                    &self.storage(turn.wrapping_add(i64::from(i))),
+                )?);
             }
             Ok::<_, Error>((chunk, leaves))
         })?;

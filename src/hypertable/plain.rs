@@ -116,7 +116,10 @@ fn warn_of_losses(h: &Hypertable) -> Result<()> {
             own.extend(as_extension_owner(|| spi::write(OWN_PARTS, &args, text))?);
             if !own.is_empty() {
                 let name = table.qualified();
-                pgrx::warning!("what chunk {name} has for itself goes with it: {}", own.join(" "));
+                pgrx::warning!(
+                    "what chunk {name} has for itself goes with it: {}",
+                    own.join(" ")
+                );
             }
         }
     }

@@ -92,7 +92,9 @@ fn observed(h: &Hypertable, c: &Chunk, time: &str) -> Result<Option<(i64, i64)>>
         end("ASC"),
         end("DESC")
     );
-    as_reader(c.oid, || spi::read_one(&sql, &[], |r| Ok((r.need(1)?, r.need(2)?))))
+    as_reader(c.oid, || {
+        spi::read_one(&sql, &[], |r| Ok((r.need(1)?, r.need(2)?)))
+    })
 }
 
 #[cfg(test)]

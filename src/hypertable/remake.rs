@@ -266,7 +266,15 @@ impl Work<'_> {
 
 /// The sequence of an identity column of the new table gets the name, value and rights of the old one's.
 pub fn identity(target: &str, old_table: &str, i: &convert::Identity) -> Result<()> {
-    let old = convert::old_name(old_sequence(old_table, i)?);
+    let old = old_sequence(old_table, i)?;
+    // LIKE makes all of them bigint
+    let of = spi::write_one(
+        "SELECT format_type(q.seqtypid, NULL) FROM pg_sequence q WHERE q.seqrelid = $1",
+        &[pg_sys::Oid::from(old).into()],
+        |r| r.need::<String>(1),
+    )?
+    .ok_or_else(|| Error::internal("an identity column has no sequence"))?;
+    let old = convert::old_name(old);
     let (schema, name) = (quote_ident(&i.schema), quote_ident(&i.sequence));
     as_extension_owner(|| {
         let made = spi::write_one(
@@ -278,6 +286,7 @@ pub fn identity(target: &str, old_table: &str, i: &convert::Identity) -> Result<
         if made != format!("{schema}.{name}") {
             spi::execute(&format!("ALTER SEQUENCE {made} RENAME TO {name}"), &[])?;
         }
+        spi::execute(&format!("ALTER SEQUENCE {schema}.{name} AS {of}"), &[])?;
         spi::execute(
             &format!(
                 "SELECT setval('{schema}.{name}'::regclass, last_value, is_called) FROM {schema}.{old}"

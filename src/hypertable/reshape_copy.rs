@@ -162,7 +162,8 @@ impl Reshape<'_> {
         let now = Held::latest();
         for (source, changes) in sources() {
             for some in changes.came.chunks(10_000) {
-                let list: Vec<String> = some.iter().map(|(b, l)| format!("\"({b},{l})\"")).collect();
+                let list: Vec<String> =
+                    some.iter().map(|(b, l)| format!("\"({b},{l})\"")).collect();
                 let which = format!(" AND ctid = ANY ('{{{}}}'::tid[])", list.join(","));
                 for part in &self.parts {
                     now.execute(&self.copying(part, source.oid, &which)?)?;
@@ -211,7 +212,10 @@ impl Reshape<'_> {
         for c in &self.sources {
             bytes += spi::write_one(sql::SIZE, &[c.oid.into()], |r| r.need::<i64>(1))?.unwrap_or(0);
         }
-        let (mb, limit) = ((bytes + (1 << 20) - 1) >> 20, i64::from(MOVE_LIMIT_MB.get()));
+        let (mb, limit) = (
+            (bytes + (1 << 20) - 1) >> 20,
+            i64::from(MOVE_LIMIT_MB.get()),
+        );
         if mb > limit {
             return Err(Error::new(
                 Kind::NotInState,

@@ -538,7 +538,10 @@ fn above_the_limit_unique_keys_change_without_moving_rows() {
         assert_eq!(rows(&mut session, &create), "0|attach");
         let first = one(&mut session, "SELECT strata.show_chunks('t') LIMIT 1");
         assert_eq!(
-            one(&mut session, &format!("SELECT pg_relation_filenode('{first}')")),
+            one(
+                &mut session,
+                &format!("SELECT pg_relation_filenode('{first}')")
+            ),
             filenode
         );
         assert_eq!(
@@ -550,13 +553,28 @@ fn above_the_limit_unique_keys_change_without_moving_rows() {
             keys
         );
         // the old chunk and new ones have the same
-        let unique = "SELECT count(*) FROM pg_index WHERE indisunique AND indisvalid AND indrelid = ";
+        let unique =
+            "SELECT count(*) FROM pg_index WHERE indisunique AND indisvalid AND indrelid = ";
         let per_chunk = if action == "drop" { "0" } else { "2" };
-        assert_eq!(one(&mut session, &format!("{unique} 't'::regclass")), of_table);
-        assert_eq!(one(&mut session, &format!("{unique} '{first}'::regclass")), per_chunk);
-        exec(&mut session, "SELECT FROM strata.premake_chunks('t', '2030-01-01 00:00+00', '2030-01-02 00:00+00')");
         assert_eq!(
-            one(&mut session, &format!("{unique} (SELECT chunk FROM strata.chunks ORDER BY range_start DESC LIMIT 1)")),
+            one(&mut session, &format!("{unique} 't'::regclass")),
+            of_table
+        );
+        assert_eq!(
+            one(&mut session, &format!("{unique} '{first}'::regclass")),
+            per_chunk
+        );
+        exec(
+            &mut session,
+            "SELECT FROM strata.premake_chunks('t', '2030-01-01 00:00+00', '2030-01-02 00:00+00')",
+        );
+        assert_eq!(
+            one(
+                &mut session,
+                &format!(
+                    "{unique} (SELECT chunk FROM strata.chunks ORDER BY range_start DESC LIMIT 1)"
+                )
+            ),
             per_chunk
         );
         let twice = session.batch_execute("INSERT INTO t VALUES (1, '2024-01-01 01:00+00', '1')");

@@ -21,7 +21,7 @@ CREATE TABLE twin AS SELECT * FROM t;";
 const CHANGES: &[&str] = &[
     "DELETE FROM % WHERE k = 1100",
     // some of many rows that are equal
-    "WITH some AS (SELECT ctid, tableoid FROM % WHERE k = 1500 AND v = 7 LIMIT 17) DELETE FROM % x USING some s WHERE (x.ctid, x.tableoid) = (s.ctid, s.tableoid)",
+    "WITH a_few AS (SELECT ctid, tableoid FROM % WHERE k = 1500 AND v = 7 LIMIT 17) DELETE FROM % x USING a_few s WHERE (x.ctid, x.tableoid) = (s.ctid, s.tableoid)",
     "UPDATE % SET v = -1 WHERE k BETWEEN 1200 AND 1250",
     "UPDATE % SET v = v - 1 WHERE k BETWEEN 1200 AND 1225",
     // over the new boundary, and out of the chunk
@@ -63,9 +63,13 @@ fn during(db: &Db, call: &str, meanwhile: impl FnOnce()) {
             let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL strata.%' AND wait_event_type = 'Extension'";
             work.is_finished() || db.one(asleep) == "1"
         });
-        meanwhile();
+        // also when something fails: nobody may sleep for ever
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(meanwhile));
         arm(db.cluster, "");
         work.join().unwrap();
+        if let Err(why) = done {
+            std::panic::resume_unwind(why);
+        }
     });
 }
 
@@ -77,7 +81,11 @@ fn changes_during_the_copy_are_made_in_the_new_chunks() {
         if !index {
             db.run("DROP INDEX t_k_idx");
         }
-        during(&db, "CALL strata.split_chunk('strata_chunks.t_h1_1000', 1500)", || change(&db));
+        during(
+            &db,
+            "CALL strata.split_chunk('strata_chunks.t_h1_1000', 1500)",
+            || change(&db),
+        );
         let mut session = db.session();
         assert_eq!(one(&mut session, SAME), "0");
         assert_eq!(
@@ -88,7 +96,8 @@ fn changes_during_the_copy_are_made_in_the_new_chunks() {
             "0\n1000\n1500\n2000"
         );
         // and back, with other changes
-        let merge = "CALL strata.merge_chunks('strata_chunks.t_h1_1000', 'strata_chunks.t_h1_1500')";
+        let merge =
+            "CALL strata.merge_chunks('strata_chunks.t_h1_1000', 'strata_chunks.t_h1_1500')";
         during(&db, merge, || change(&db));
         assert_eq!(one(&mut session, SAME), "0");
         // rows are found by index and without it
@@ -101,14 +110,18 @@ fn changes_during_the_copy_are_made_in_the_new_chunks() {
 fn with_too_many_changes_all_is_copied_again() {
     let cluster = Cluster::builder().start();
     let db = table(&cluster, "again");
-    during(&db, "CALL strata.split_chunk('strata_chunks.t_h1_1000', 1500)", || {
-        for name in ["t", "twin"] {
-            let all = format!("UPDATE {name} SET v = k; DELETE FROM {name} WHERE k % 3 = 0");
-            for _ in 0..2 {
-                exec(&mut db.session(), &all);
+    during(
+        &db,
+        "CALL strata.split_chunk('strata_chunks.t_h1_1000', 1500)",
+        || {
+            for name in ["t", "twin"] {
+                let all = format!("UPDATE {name} SET v = k; DELETE FROM {name} WHERE k % 3 = 0");
+                for _ in 0..2 {
+                    exec(&mut db.session(), &all);
+                }
             }
-        }
-    });
+        },
+    );
     assert_eq!(db.one(SAME), "0");
 }
 
@@ -122,15 +135,26 @@ fn a_chunk_that_never_rests_is_left_alone_unless_it_is_small() {
         let busy = scope.spawn(|| {
             let mut session = db.session();
             while !stop.load(Ordering::Relaxed) {
-                exec(&mut session, "UPDATE t SET v = v + 1 WHERE k BETWEEN 1000 AND 1999");
+                exec(
+                    &mut session,
+                    "UPDATE t SET v = v + 1 WHERE k BETWEEN 1000 AND 1999",
+                );
             }
         });
         let mut session = db.session();
         exec(&mut session, "SET strata.move_limit = 0");
         let split = "CALL strata.split_chunk('strata_chunks.t_h1_1000', 1500)";
-        fails(&mut session, split, "55000", &["too many rows were changed"]);
+        fails(
+            &mut session,
+            split,
+            "55000",
+            &["too many rows were changed"],
+        );
         assert_eq!(
-            one(&mut session, "SELECT count(*) FROM pg_class WHERE relname LIKE 'strata\\_new%'"),
+            one(
+                &mut session,
+                "SELECT count(*) FROM pg_class WHERE relname LIKE 'strata\\_new%'"
+            ),
             "0"
         );
         exec(&mut session, "RESET strata.move_limit");
