@@ -246,30 +246,32 @@ fn interrupted_at_each_step_it_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn killed_before_the_swap_commits_it_goes_on_where_it_stopped() {
+fn killed_at_each_step_it_goes_on_where_it_stopped() {
     let mut cluster = server();
-    let before = {
-        let db = with_table(&cluster, "killed");
-        let mut session = db.session();
-        exec(
-            &mut session,
-            "SET strata.inject = 'hypertable.online.before_commit:kill'",
-        );
-        let before = db.one(CONTENT);
-        assert!(session.batch_execute(CALL).is_err());
-        before
-    };
-    // the postmaster restarts everything after such a death; a clean start is as good
-    cluster.restart(Stop::Immediate);
-    let db = Db {
-        cluster: &cluster,
-        name: "killed",
-    };
-    assert_eq!(is_hypertable(&db), "0");
-    assert_eq!(db.one(CONTENT), before);
-    exec(&mut db.session(), CALL);
-    assert_eq!(db.one(CONTENT), before);
-    check_result(&db);
+    for point in ["checked", "validated", "before_commit", "swapped"] {
+        let name = format!("killed_{point}");
+        let before = {
+            let db = with_table(&cluster, &name);
+            let mut session = db.session();
+            let arm = format!("SET strata.inject = 'hypertable.online.{point}:kill'");
+            exec(&mut session, &arm);
+            let before = db.one(CONTENT);
+            assert!(session.batch_execute(CALL).is_err());
+            before
+        };
+        // the postmaster restarts everything after such a death; a clean start is as good
+        cluster.restart(Stop::Immediate);
+        let db = Db {
+            cluster: &cluster,
+            name: &name,
+        };
+        let swapped = point == "swapped";
+        assert_eq!(is_hypertable(&db), if swapped { "1" } else { "0" });
+        assert_eq!(db.one(CONTENT), before, "at {point}");
+        exec(&mut db.session(), CALL);
+        assert_eq!(db.one(CONTENT), before, "after {point}");
+        check_result(&db);
+    }
 }
 
 #[test]
