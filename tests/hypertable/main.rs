@@ -1,6 +1,7 @@
 //! Hypertables from outside: real servers, several sessions, workers, crashes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is expected here is tested
 
+mod again;
 mod chunk_ops;
 #[path = "../common/mod.rs"]
 mod common;
