@@ -6,7 +6,7 @@
 //! only: PostgreSQL takes the CHECK for a proof and adopts indexes and foreign keys that fit).
 
 use super::attach_range::{parse_range, range, range_text};
-use super::bounds::{Edge, Range};
+use super::bounds::{Edge, Range, part_name};
 use super::convert::{self, Phase, Statement, Step};
 use super::create::{Request, Subject, one, relation_named};
 use super::unique::Conflicts;
@@ -298,7 +298,7 @@ fn file_away(s: &Subject, old: &str, range: Range) -> Result<()> {
         .into_iter()
         .enumerate()
         {
-            let name = quote_ident(&format!("{chunk}_{kind}{n}"));
+            let name = quote_ident(&part_name(&chunk, &format!("_{kind}{n}")));
             spi::execute(&format!("{sql} {name}"), &[])?;
         }
         for sql in spi::write(STATISTICS, &[s.table.oid.into()], |r| r.need::<String>(1))? {

@@ -326,7 +326,12 @@ pub fn chunk_name(table: &str, id: i32, lo: Edge, key: KeyType, attempt: u32) ->
 /// The name of hash partition `number` of a chunk.
 #[must_use]
 pub fn leaf_name(chunk: &str, number: i32) -> String {
-    let end = format!("_p{number}");
+    part_name(chunk, &format!("_p{number}"))
+}
+
+/// The name of something of a chunk, with this end.
+#[must_use]
+pub fn part_name(chunk: &str, end: &str) -> String {
     format!("{}{end}", cut(chunk, NAME_BYTES - end.len()))
 }
 

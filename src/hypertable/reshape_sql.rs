@@ -54,10 +54,10 @@ ORDER BY 1";
 /// From the working name `$2` to the name of the chunk, `$3`: indexes and statistics, then the table.
 pub const RENAME: &str = "
 SELECT x.sql FROM (
-  SELECT 1 AS n, format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, left($3, 63 - length(substr(c.relname, length($2) + 1))) || substr(c.relname, length($2) + 1)) AS sql
+  SELECT 1 AS n, format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, left($3, 63 - octet_length(substr(c.relname, length($2) + 1)) - octet_length($3) + length($3)) || substr(c.relname, length($2) + 1)) AS sql
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 AND starts_with(c.relname, $2)
   UNION ALL
-  SELECT 2, format('ALTER STATISTICS %I.%I RENAME TO %I', n.nspname, s.stxname, left($3, 63 - length(substr(s.stxname, length($2) + 1))) || substr(s.stxname, length($2) + 1))
+  SELECT 2, format('ALTER STATISTICS %I.%I RENAME TO %I', n.nspname, s.stxname, left($3, 63 - octet_length(substr(s.stxname, length($2) + 1)) - octet_length($3) + length($3)) || substr(s.stxname, length($2) + 1))
   FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = $1 AND starts_with(s.stxname, $2)
   UNION ALL
   SELECT 3, format('ALTER TABLE %s RENAME TO %I', $1::regclass, $3)) x ORDER BY x.n, x.sql";

@@ -164,3 +164,116 @@ fn settings_at_the_limits_leave_the_hypertable_usable() {
         "{error:?}"
     );
 }
+
+/// Two tables of the same name, as long as names can be, in schemas that need quoting, and no search_path.
+#[test]
+fn long_and_odd_names_go_through_every_operation() {
+    let cluster = Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "names");
+    let mut session = db.session();
+    exec(&mut session, "SET search_path = ''");
+    let name = format!("{}Ab\"c", "ä".repeat(29));
+    assert_eq!(name.len(), 63);
+    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+    let column = |c: char| format!("\"{}\"", format!("{}{c}", "Ü".repeat(31)));
+    let (key, a, b) = (column('k'), column('a'), column('b'));
+    let key_name = key.trim_matches('"').to_owned();
+    for (schema, way) in [
+        ("\"A b\"", "move"),
+        ("\"a\"\"B\"", "attach"),
+        ("\"c;d\"", "online"),
+        ("\"É\"", "hash"),
+    ] {
+        let t = format!("{schema}.{quoted}");
+        exec(&mut session, &format!(
+            "CREATE SCHEMA {schema}; CREATE TABLE {t} ({key} bigint NOT NULL, {a} int, {b} int, UNIQUE ({key}, {a}));
+             CREATE INDEX ON {t} ({a}); CREATE INDEX ON {t} ({b}); CREATE INDEX ON {t} ({a}, {b}); CREATE STATISTICS ON {a}, {b} FROM {t};
+             INSERT INTO {t} SELECT i * 1000000000000000, i, i FROM generate_series(-900, 900) i"
+        ));
+        let literal = t.replace('\'', "''");
+        let by = format!("strata.by_range('{key_name}', 100000000000000000)");
+        match way {
+            "online" => exec(
+                &mut session,
+                &format!("CALL strata.create_hypertable_online('{literal}', {by})"),
+            ),
+            _ => {
+                let limit = if way == "attach" { "0" } else { "64MB" };
+                exec(&mut session, &format!("SET strata.move_limit = '{limit}'"));
+                exec(
+                    &mut session,
+                    &format!(
+                        "SELECT FROM strata.create_hypertable('{literal}', {by}, migrate_data => true)"
+                    ),
+                );
+            }
+        }
+        let chunks = format!("SELECT c::text FROM strata.show_chunks('{literal}') c");
+        if way == "hash" {
+            let a_name = a.trim_matches('"');
+            exec(
+                &mut session,
+                &format!("SELECT strata.add_dimension('{literal}', strata.by_hash('{a_name}', 3))"),
+            );
+        } else {
+            let all = rows(&mut session, &chunks);
+            let first = all
+                .lines()
+                .nth(1)
+                .unwrap_or_else(|| all.lines().next().unwrap())
+                .replace('\'', "''");
+            exec(&mut session, &format!("CALL strata.split_chunk('{first}')"));
+            let again = rows(&mut session, &chunks);
+            let pair: Vec<&str> = again
+                .lines()
+                .take(3)
+                .skip(usize::from(way == "move"))
+                .take(2)
+                .collect();
+            exec(
+                &mut session,
+                &format!(
+                    "CALL strata.merge_chunks('{}', '{}')",
+                    pair[0].replace('\'', "''"),
+                    pair[1].replace('\'', "''")
+                ),
+            );
+        }
+        exec(
+            &mut session,
+            &format!(
+                "INSERT INTO {t} VALUES (9223372036854775807, 1, 1), (-9223372036854775808, 1, 1)"
+            ),
+        );
+        assert_eq!(
+            one(&mut session, &format!("SELECT count(*) FROM {t}")),
+            "1803"
+        );
+        assert_eq!(
+            rows(
+                &mut session,
+                &format!("SELECT * FROM strata.reconcile_hypertable('{literal}')")
+            ),
+            ""
+        );
+    }
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(DISTINCT hypertable_schema) || ' ' || count(DISTINCT hypertable_name) FROM strata.hypertables"
+        ),
+        "4 1"
+    );
+    exec(&mut session, "RESET strata.move_limit");
+    for schema in ["\"A b\"", "\"a\"\"B\"", "\"c;d\"", "\"É\""] {
+        let t = format!("{schema}.{quoted}");
+        exec(
+            &mut session,
+            &format!("SELECT strata.drop_hypertable('{}')", t.replace('\'', "''")),
+        );
+        assert_eq!(
+            one(&mut session, &format!("SELECT count(*) FROM {t}")),
+            "1803"
+        );
+    }
+}
