@@ -2,12 +2,12 @@
 //! again, so that it neither stays for ever nor is missing from new chunks.
 
 use super::catalog::Chunk;
-use super::create::{Subject, as_owner};
+use super::create::Subject;
 use super::target::tables_of;
 use super::zone;
 use crate::error::Result;
 use crate::pg::catalog::qualified_name;
-use crate::pg::owner::as_extension_owner;
+use crate::pg::owner::{UserScope, as_extension_owner};
 use crate::pg::spi;
 use pgrx::pg_sys;
 
@@ -37,7 +37,7 @@ INSERT INTO strata.leaf_key (hypertable_id, columns, nulls_not_distinct) VALUES 
 pub fn adopt(s: &Subject, hypertable: i32, chunks: &[Chunk]) -> Result<Vec<Vec<String>>> {
     for c in chunks {
         for leaf in tables_of(c.oid)? {
-            mark(s, leaf.oid)?;
+            mark(s.table.owner, leaf.oid)?;
         }
     }
     let keys = spi::write(LEAF_KEYS, &[s.table.oid.into()], |r| {
@@ -55,7 +55,9 @@ fn has_check(relation: pg_sys::Oid, name: &str) -> Result<bool> {
     Ok(spi::write_one(HAS_CHECK, &args, |r| r.need(1))?.unwrap_or(false))
 }
 
-fn mark(s: &Subject, table: pg_sys::Oid) -> Result<()> {
+/// What the table was as a chunk before: frozen chunks are known as such, closed ones are open. For an owner of
+/// the table.
+pub fn mark(owner: pg_sys::Oid, table: pg_sys::Oid) -> Result<()> {
     if has_check(table, super::freeze::NAME)? {
         as_extension_owner(|| spi::execute(FROZEN, &[table.into()]))?;
     }
@@ -66,7 +68,8 @@ fn mark(s: &Subject, table: pg_sys::Oid) -> Result<()> {
             qualified_name(table)?,
             zone::CHECK
         );
-        as_owner(s, || spi::execute(&sql, &[]))?;
+        let _owner = UserScope::restricted(owner);
+        spi::execute(&sql, &[])?;
     }
     Ok(())
 }

@@ -53,6 +53,23 @@ fn what_was_left_on_chunks_is_known_when_the_extension_comes_back() {
     );
     assert_eq!(rows(&mut session, create), format!("t|{chunks}|[[\"id\"]]"));
     exec(&mut session, late);
+    // the same for a closed chunk that was away for a while
+    exec(
+        &mut session,
+        "ALTER TABLE strata_chunks.t_h1_20240115 ADD CONSTRAINT strata_zone CHECK (dev >= 0 AND dev <= 9)",
+    );
+    exec(
+        &mut session,
+        "BEGIN; CALL strata.detach_chunk('strata_chunks.t_h1_20240115'); COMMIT",
+    );
+    exec(
+        &mut session,
+        "CALL strata.attach_chunk('t', 'strata_chunks.t_h1_20240115', '{\"ts\": [\"2024-01-15 00:00+00\", \"2024-01-22 00:00+00\"]}')",
+    );
+    exec(
+        &mut session,
+        "INSERT INTO t (ts, e, dev) VALUES ('2024-01-16 00:00+00', '2025-01-01', 99)",
+    );
     let frozen = "INSERT INTO t (ts, e, dev) VALUES ('2024-01-02 00:00+00', '2025-01-01', 1)";
     fails(&mut session, frozen, "23514", &["strata_frozen"]);
     assert_eq!(
