@@ -40,10 +40,11 @@ struct Drift {
 type Question = fn(&Hypertable) -> Result<Vec<Drift>>;
 
 // in this order: a pending detach is in the way of other commands, and owners decide whose expressions run
-const QUESTIONS: [Question; 11] = [
+const QUESTIONS: [Question; 12] = [
     |h| ask(sql::PENDING_DETACH, h),
     |h| ask(sql::LOST_COLUMNS, h),
     |h| ask(sql::OWNERS, h),
+    |h| ask(sql::SCHEMA_RIGHT, h),
     |h| ask(sql::ROW_SECURITY, h),
     |h| as_owner(ask(sql::NOT_NULL, h)?, h),
     table_rules,

@@ -32,6 +32,12 @@ SELECT 'change owner', c.oid::regclass::text, format('ALTER TABLE %s OWNER TO %I
 FROM pg_class p, pg_partition_tree($1::regclass) t JOIN pg_class c ON c.oid = t.relid
 WHERE p.oid = $1 AND c.relowner <> p.relowner AND $2 <> '' ORDER BY 2";
 
+// without it the owner makes no index of the hypertable: its parts lie there
+pub const SCHEMA_RIGHT: &str = "
+SELECT 'let owner make indexes', pg_get_userbyid(p.relowner)::text, format('GRANT CREATE ON SCHEMA %I TO %I', n.nspname, pg_get_userbyid(p.relowner))
+FROM pg_class p, pg_namespace n
+WHERE p.oid = $1 AND n.nspname = 'strata_chunks' AND NOT has_schema_privilege(p.relowner, n.oid, 'CREATE') AND $2 <> ''";
+
 pub const ROW_SECURITY: &str = "
 SELECT CASE WHEN p.relrowsecurity THEN 'enable row security' ELSE 'disable row security' END, c.oid::regclass::text,
        format('ALTER TABLE %s %s ROW LEVEL SECURITY', c.oid::regclass, CASE WHEN p.relrowsecurity THEN 'ENABLE' ELSE 'DISABLE' END)
