@@ -338,7 +338,7 @@ BEGIN
     IF EXISTS (SELECT FROM (SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = h.relation LIMIT 1) x
                JOIN pg_catalog.pg_class o ON o.oid = x.inhrelid WHERE o.relowner <> h.relowner) THEN
       -- core makes the chunks' parts of an index there, as the owner
-      IF NOT pg_catalog.has_schema_privilege(h.relowner, 'strata_chunks', 'CREATE') THEN
+      IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = h.relowner AND r.rolsuper) THEN
         EXECUTE pg_catalog.format('GRANT CREATE ON SCHEMA strata_chunks TO %I', pg_catalog.pg_get_userbyid(h.relowner));
       END IF;
       FOR c IN

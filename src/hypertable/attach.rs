@@ -43,7 +43,7 @@ pub fn attach(hypertable: pg_sys::Oid, chunk: pg_sys::Oid, slices: &Value) -> Re
         as_extension_owner(|| spi::execute(&format!("ALTER TABLE {name} OWNER TO {owner}"), &[]))?;
     }
     {
-        let _owner = UserScope::restricted(h.table.owner);
+        let _owner = UserScope::reader(h.table.owner);
         let key = h.grid.key;
         spi::execute(
             &format!(
@@ -170,7 +170,7 @@ pub fn detach(chunk: pg_sys::Oid) -> Result<()> {
     let _settings = ddl_settings();
     target.align_owner()?;
     {
-        let _owner = UserScope::restricted(target.h.table.owner);
+        let _owner = UserScope::reader(target.h.table.owner);
         spi::execute(
             &format!(
                 "ALTER TABLE {} DETACH PARTITION {}",

@@ -171,7 +171,7 @@ fn already(request: &Request, h: &Hypertable) -> Result<Outcome> {
 }
 
 pub fn as_owner<T>(s: &Subject, f: impl FnOnce() -> Result<T>) -> Result<T> {
-    let _owner = UserScope::restricted(s.table.owner);
+    let _owner = UserScope::reader(s.table.owner);
     f()
 }
 

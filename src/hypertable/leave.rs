@@ -281,7 +281,7 @@ fn drop_or_put_back(hypertable: pg_sys::Oid, noted: &Noted, bound: &str) -> Outc
         }
         let parent = qualified_name(hypertable)?;
         {
-            let _owner = UserScope::restricted(noted.owner);
+            let _owner = UserScope::reader(noted.owner);
             spi::execute(
                 &format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"),
                 &[],

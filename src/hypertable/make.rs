@@ -138,7 +138,7 @@ impl<'a> Maker<'a> {
     }
 
     fn attach(&self, range: Range, chunk: &Table, leaves: &[Table]) -> Result<()> {
-        let _owner = UserScope::restricted(self.h.table.owner);
+        let _owner = UserScope::reader(self.h.table.owner);
         for (i, leaf) in leaves.iter().enumerate() {
             spi::execute(
                 &format!(

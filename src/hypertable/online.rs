@@ -340,7 +340,7 @@ fn finish(relation: pg_sys::Oid) -> Result<()> {
             Ok(attempt(|| {
                 let _settings = ddl_settings();
                 // a query of both tables, whose index expressions are folded: as the owner, like core's own
-                let _owner = UserScope::restricted(owner);
+                let _owner = UserScope::reader(owner);
                 spi::execute(&sql, &[])
             }))
         })?;

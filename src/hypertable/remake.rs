@@ -331,7 +331,7 @@ pub fn run(s: &Subject, statement: &Statement) -> Result<()> {
         Role::Extension => as_extension_owner(|| spi::execute(sql, &[]))?,
         Role::Owner => as_owner(s, || spi::execute(sql, &[]))?,
         Role::User(user) => {
-            let _user = UserScope::restricted(pg_sys::Oid::from(user));
+            let _user = UserScope::reader(pg_sys::Oid::from(user));
             spi::execute(sql, &[])?
         }
     };

@@ -185,7 +185,7 @@ impl Reshape<'_> {
             // rows of other tables may point at these: they will find them in the new chunks
             heap_delta::empty(source.oid);
             {
-                let _owner = UserScope::restricted(self.h.table.owner);
+                let _owner = UserScope::reader(self.h.table.owner);
                 let detach = format!("ALTER TABLE {parent} DETACH PARTITION {name}");
                 spi::execute(&detach, &[])?;
             }
@@ -216,7 +216,7 @@ impl Reshape<'_> {
         let chunk = quote_qualified(SCHEMA, &name);
         let key = self.h.grid.key;
         {
-            let _owner = UserScope::restricted(self.h.table.owner);
+            let _owner = UserScope::reader(self.h.table.owner);
             spi::execute(
                 &format!(
                     "ALTER TABLE {parent} ATTACH PARTITION {chunk} FOR VALUES FROM ({}) TO ({})",

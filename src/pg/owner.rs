@@ -19,8 +19,9 @@ impl UserScope {
         )
     }
 
-    /// Becomes the owner of a table in order to read all of its rows: like [`UserScope::restricted`], and
-    /// forced policies hide nothing from it, as in core's own foreign key checks.
+    /// Becomes the owner of a table in order to read all of its rows, or for a command by which core checks
+    /// foreign keys (ATTACH, DETACH, ADD FOREIGN KEY): like [`UserScope::restricted`], and forced policies
+    /// hide nothing from it, as in core's checks of single rows.
     #[must_use]
     pub fn reader(owner: pg_sys::Oid) -> Self {
         Self::enter(
