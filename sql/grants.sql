@@ -9,6 +9,7 @@ GRANT SELECT ON strata.cold_files, strata.cold_exports TO PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_handler(internal) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._sqlite_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_on_drop() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_forgotten() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_guard() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_before_alter() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_after_alter() FROM PUBLIC;

@@ -97,6 +97,18 @@ CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
     WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP TYPE', 'DROP EXTENSION', 'ALTER TABLE')
     EXECUTE FUNCTION strata._cold_on_drop();
 
+-- instead of foreign keys: see strata.dimension
+CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM strata.cold_column c WHERE c.file = OLD.id;
+    DELETE FROM strata.cold_key k WHERE k.file = OLD.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.cold_file
+    FOR EACH ROW EXECUTE FUNCTION strata._cold_forgotten();
+
 CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
 CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start

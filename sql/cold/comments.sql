@@ -43,6 +43,7 @@ COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold c
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';
 
 COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest';
+COMMENT ON FUNCTION strata._cold_forgotten() IS 'Internal: removes what the catalog knows about a file';
 COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION, DROP SCHEMA strata and DROP SERVER while chunks are cold';
 COMMENT ON EVENT TRIGGER strata_cold_before_alter IS 'Finds columns of restored files by name';
 COMMENT ON EVENT TRIGGER strata_cold_after_alter IS 'Keeps column names of cold files current';

@@ -276,8 +276,29 @@ BEGIN
   IF FOUND THEN
     PERFORM strata._let_owners_go();
   END IF;
+  -- an empty list stays one: NULL would mean all. A dump would give the number to some other table.
+  UPDATE strata.client_exposure e SET relations = ARRAY(
+    SELECT u.relation FROM pg_catalog.unnest(e.relations) WITH ORDINALITY u(relation, n)
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d
+      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND d.objid = u.relation) ORDER BY u.n)
+  WHERE EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND d.objid = ANY (e.relations::oid[]));
 END
 $$;
+
+CREATE FUNCTION strata._hypertable_forgotten()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  DELETE FROM strata.dimension d WHERE d.hypertable_id = OLD.id;
+  DELETE FROM strata.chunk_skipping s WHERE s.hypertable_id = OLD.id;
+  DELETE FROM strata.leaf_key k WHERE k.hypertable_id = OLD.id;
+  DELETE FROM strata.job j WHERE j.hypertable = OLD.relation;
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.hypertable
+  FOR EACH ROW EXECUTE FUNCTION strata._hypertable_forgotten();
 
 CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
   EXECUTE FUNCTION strata._hypertable_dropped();
@@ -334,6 +355,11 @@ BEGIN
       DELETE FROM strata.leaf_key k WHERE hypertable_id = h.id
         AND EXISTS (SELECT FROM pg_catalog.unnest(k.columns) u(name) WHERE NOT strata._has_column(h.relation, u.name));
     END IF;
+    -- chunks closed for a column that is gone, or has another name, are closed again
+    UPDATE strata.chunk k SET closed_at = NULL, zone = NULL
+    FROM pg_catalog.pg_inherits i
+    WHERE i.inhparent = h.relation AND k.chunk = i.inhrelid AND k.closed_at IS NOT NULL AND EXISTS (
+      SELECT FROM pg_catalog.jsonb_object_keys(k.zone) n(name) WHERE NOT strata._has_column(h.relation, n.name::name));
     -- one chunk tells whether the owner has changed: looking at all of them would cost every command
     IF EXISTS (SELECT FROM (SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = h.relation LIMIT 1) x
                JOIN pg_catalog.pg_class o ON o.oid = x.inhrelid WHERE o.relowner <> h.relowner) THEN
@@ -383,4 +409,5 @@ REVOKE ALL ON FUNCTION strata._hypertable_altered() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._column_names(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._let_owners_go() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._hypertable_forgotten() FROM PUBLIC;
 GRANT SELECT ON strata.hypertables, strata.chunks, strata.dimensions TO PUBLIC;

@@ -79,6 +79,7 @@ COMMENT ON FUNCTION strata._chunk_range(oid, oid) IS 'internal: the range of a c
 COMMENT ON FUNCTION strata._visible(oid) IS 'internal: true when the current user has any right on the relation';
 COMMENT ON FUNCTION strata._let_owners_go() IS 'internal: takes CREATE on strata_chunks from roles that own no hypertable any more';
 COMMENT ON FUNCTION strata._hypertable_dropped() IS 'internal: removes dropped tables from the catalog';
+COMMENT ON FUNCTION strata._hypertable_forgotten() IS 'internal: removes what the catalog knows about a hypertable';
 COMMENT ON EVENT TRIGGER strata_hypertable_dropped IS 'removes dropped hypertables and chunks from the catalog of pg_strata';
 COMMENT ON VIEW strata.hypertables IS 'hypertables that the current user has any right on';
 COMMENT ON VIEW strata.chunks IS 'chunks of those hypertables, with their ranges and whether they are hot or cold';

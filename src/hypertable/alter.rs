@@ -157,6 +157,10 @@ fn check(h: &Hypertable, change: &Change) -> Result<()> {
 /// Changes what was given. The caller holds ShareUpdateExclusiveLock on the hypertable.
 pub fn change(h: &Hypertable, change: Change) -> Result<()> {
     check(h, &change)?;
+    if change.on_missing_chunk.is_some() {
+        // without chunks on demand nobody opens a closed chunk for a late row
+        crate::queue::run_soon(h.table.oid, super::zone::POLICY)?;
+    }
     let args = [
         h.table.oid.into(),
         change.premake.into(),

@@ -242,6 +242,8 @@ fn register(request: &Request, s: &Subject, p: &Partitioning) -> Result<Outcome>
     for c in &adopted {
         extras::complete(&maker, c.oid, c.range)?;
     }
+    // a copy of a table whose chunks were closed: nothing here knows yet what they were closed with
+    super::reopen::each(&h)?;
     chunks::premake(&h)?;
     finish(s, id, 0, report)
 }

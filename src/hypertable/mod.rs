@@ -4,6 +4,7 @@
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
 mod adopt;
+mod age;
 mod alter;
 pub mod api;
 mod attach;
@@ -17,7 +18,7 @@ mod carry;
 mod carry_sql;
 pub mod catalog;
 mod chunks;
-mod clients;
+pub mod clients;
 pub mod columns;
 pub mod convert;
 mod create;
@@ -33,6 +34,7 @@ mod ident_list;
 mod info;
 pub mod key;
 mod leave;
+mod leave_back;
 mod leave_sql;
 mod lens;
 mod make;
@@ -49,6 +51,7 @@ mod reconcile;
 mod reconcile_sql;
 mod refuse;
 mod remake;
+mod reopen;
 mod reshape;
 mod reshape_copy;
 mod reshape_sql;
@@ -68,4 +71,5 @@ mod zone;
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use planned::managed;
 pub use policy::policies;
+pub use reopen::everywhere as open_closed_chunks;
 pub use target::refuse_frozen;

@@ -36,7 +36,8 @@ impl Noun for OnDemand {
 
     fn make(&self, relation: Oid, indexes: &[i64]) -> Result<u32> {
         let h = chunks::hypertable(relation)?;
-        zone::open_for(&h, indexes)?;
+        // what was asked for because it is closed is there: only the rest is made
+        let indexes = zone::open_for(&h, indexes)?;
         let mut made = 0;
         let limit = settings::need(relation)?.max_chunks_per_statement;
         for indexes in indexes.chunks(usize::try_from(limit).unwrap_or(1)) {
@@ -60,7 +61,7 @@ fn rules(relation: Oid) -> Result<Option<Rc<dyn Rules>>> {
     let Some(attnum) = attribute_number(relation, &h.key) else {
         return Ok(None);
     };
-    let closes = zone::may_close(&h, &settings);
+    let closes = zone::has_closed(&h, &settings)?;
     Ok(Some(Rc::new(Table {
         h,
         settings,

@@ -5,15 +5,19 @@ use super::bounds::{Edge, Width};
 use super::catalog::{self, Chunk, Hypertable};
 use super::leave_sql::{self, Place};
 use super::settings::{self, Settings};
-use super::{chunks, retention, target};
-use crate::error::Result;
-use crate::pg::catalog::{qualified_name, quote_ident, quote_literal};
-use crate::pg::owner::{UserScope, as_extension_owner};
-use crate::pg::subxact::Caught;
+use super::{chunks, reopen, retention, target};
+use crate::error::{Error, Kind, Result};
+use crate::pg::catalog::{
+    check_owner, invalidate, lock_relation, qualified_name, quote_ident, quote_literal,
+    relation_name, try_lock_relation,
+};
+use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
+use crate::pg::subxact::{Caught, attempt};
 use crate::pg::{bgworker, inject, session, spi};
 use crate::queue::{Job, Outcome};
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::{Map, Value, json};
+use std::time::{Duration, Instant};
 
 /// Name of the policy.
 pub const POLICY: &str = "policy_close";
@@ -21,6 +25,9 @@ pub const POLICY: &str = "policy_close";
 pub const CHECK: &str = "strata_zone";
 /// Readers of a chunk wait for its closing this long at most.
 const LOCK_MS: u32 = 100;
+/// Between two tries for the lock of a chunk others get through.
+const PAUSE: Duration = Duration::from_millis(200);
+const TRIES: u32 = 50;
 
 const ZONE: &str = "SELECT k.zone::text FROM strata.chunk k WHERE k.chunk = $1::oid::regclass AND k.closed_at IS NOT NULL";
 const CLOSED: &str = "INSERT INTO strata.chunk (chunk, origin, closed_at, zone) VALUES ($1::oid::regclass, 'user', now(), $2) \
@@ -28,6 +35,13 @@ const CLOSED: &str = "INSERT INTO strata.chunk (chunk, origin, closed_at, zone) 
 const OPENED: &str = "UPDATE strata.chunk SET closed_at = NULL, zone = NULL WHERE chunk = $1::oid::regclass \
     AND closed_at IS NOT NULL";
 const HAS_CHECK: &str = "SELECT convalidated FROM pg_constraint WHERE conrelid = $1 AND conname = 'strata_zone' AND contype = 'c'";
+// those of any chunk, known to hold or not; and annotations whose CHECK is gone
+const WITH_CHECK: &str = "SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = $1 AND NOT i.inhdetachpending AND ( \
+    EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = i.inhrelid AND c.conname = 'strata_zone' AND c.contype = 'c') \
+    OR EXISTS (SELECT FROM strata.chunk k WHERE k.chunk = i.inhrelid::regclass AND k.closed_at IS NOT NULL))";
+// asked by every session: by the name, of which there are few
+const ANY_CHECK: &str = "SELECT EXISTS (SELECT FROM pg_constraint c JOIN pg_inherits i ON i.inhrelid = c.conrelid \
+    WHERE c.conname = 'strata_zone' AND c.contype = 'c' AND i.inhparent = $1)";
 const COLUMN_TYPE: &str = "SELECT format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = $1 \
     AND a.attname = $2::name AND a.attnum > 0 AND NOT a.attisdropped";
 
@@ -49,8 +63,39 @@ fn columns(h: &Hypertable, settings: &Settings) -> Vec<String> {
 }
 
 /// True when late rows can open a chunk again: without that, none must be closed.
-pub fn may_close(h: &Hypertable, settings: &Settings) -> bool {
+fn may_close(h: &Hypertable, settings: &Settings) -> bool {
     session::preloaded() && settings.create_missing && !columns(h, settings).is_empty()
+}
+
+/// Chunks that are closed, or were about to be.
+pub fn with_check(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+    as_extension_owner(|| spi::read_latest(WITH_CHECK, &[hypertable.into()], |r| r.need(1)))
+}
+
+/// True when a row may meet a closed chunk: also while those go that nobody wants closed any more.
+pub fn has_closed(h: &Hypertable, settings: &Settings) -> Result<bool> {
+    if may_close(h, settings) {
+        return Ok(true);
+    }
+    let args = [h.table.oid.into()];
+    let found = as_extension_owner(|| spi::read_latest(ANY_CHECK, &args, |r| r.need(1)))?;
+    Ok(found.first() == Some(&true))
+}
+
+/// Opens all chunks of a hypertable in this transaction, which is about to change what the CHECKs are about.
+/// AccessExclusiveLock on the hypertable and on closed chunks.
+pub fn open_all(relation: pg_sys::Oid) -> Result<()> {
+    let Some(h) = catalog::hypertable(relation)? else {
+        return Ok(());
+    };
+    let closed = with_check(relation)?;
+    if closed.is_empty() {
+        return Ok(());
+    }
+    check_owner(relation)?;
+    // first the hypertable, as the command locks them
+    lock_relation(relation, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
+    closed.into_iter().try_for_each(|c| open(&h, c).map(|_| ()))
 }
 
 /// Whether the chunk has the CHECK, and whether it is known to hold.
@@ -126,8 +171,8 @@ fn candidates(h: &Hypertable, wanted: &[String]) -> Result<Vec<Chunk>> {
 pub fn needed(job: &Job) -> Result<bool> {
     let h = retention::of_job(job)?;
     let settings = settings::need(h.table.oid)?;
-    if !may_close(&h, &settings) {
-        return Ok(false);
+    if !may_close(&h, &settings) || reopen::is_subscribed(&h)? {
+        return Ok(!with_check(h.table.oid)?.is_empty());
     }
     Ok(!candidates(&h, &columns(&h, &settings))?.is_empty())
 }
@@ -135,17 +180,31 @@ pub fn needed(job: &Job) -> Result<bool> {
 /// Closes all chunks that change no more.
 pub fn run(job: &Job) -> Outcome {
     bgworker::limit_lock_waits(LOCK_MS);
-    let (h, wanted, found) = bgworker::transaction(|| {
+    let (h, wanted, found, unwanted) = bgworker::transaction(|| {
         let h = retention::of_job(job)?;
         let settings = settings::need(h.table.oid)?;
-        if !may_close(&h, &settings) {
-            return Ok((h, Vec::new(), Vec::new()));
+        if !may_close(&h, &settings) || reopen::is_subscribed(&h)? {
+            let unwanted = with_check(h.table.oid)?;
+            return Ok((h, Vec::new(), Vec::new(), unwanted));
         }
         let wanted = columns(&h, &settings);
         let found = candidates(&h, &wanted)?;
-        Ok((h, wanted, found))
+        Ok((h, wanted, found, Vec::new()))
     })?;
     let mut errors = Vec::new();
+    let opens = !unwanted.is_empty();
+    for chunk in unwanted {
+        if let Err(e) = open_patiently(&h, chunk) {
+            errors.push(e);
+        }
+    }
+    if opens {
+        // writers need not look for closed chunks any more
+        bgworker::transaction(|| {
+            invalidate(h.table.oid);
+            Ok(())
+        })?;
+    }
     for c in found {
         match close(&h, c.oid, &wanted) {
             // in use, or written to meanwhile: the next run tries again
@@ -161,7 +220,21 @@ pub fn run(job: &Job) -> Outcome {
     retention::summary(errors)
 }
 
-fn is_passing(e: &Caught) -> bool {
+/// Tries for a while: as long as it has the CHECK, nobody may write beyond it.
+fn open_patiently(h: &Hypertable, chunk: pg_sys::Oid) -> Outcome {
+    let mut tries = 0;
+    loop {
+        match bgworker::transaction(|| open(h, chunk)) {
+            Err(e) if is_passing(&e) && tries < TRIES => {
+                tries += 1;
+                bgworker::pause(PAUSE);
+            }
+            out => return out.map(|_| ()),
+        }
+    }
+}
+
+pub fn is_passing(e: &Caught) -> bool {
     use PgSqlErrorCode as C;
     matches!(
         e.code,
@@ -266,21 +339,59 @@ pub fn open(h: &Hypertable, chunk: pg_sys::Oid) -> Result<bool> {
     Ok(had)
 }
 
-/// Opens the closed chunks that these chunk numbers touch: rows are about to come.
-pub fn open_for(h: &Hypertable, indexes: &[i64]) -> Result<()> {
-    let settings = settings::need(h.table.oid)?;
-    if columns(h, &settings).is_empty() {
-        return Ok(());
+/// Opens the closed chunks that these chunk numbers touch: rows are about to come. Returns the numbers that
+/// touched none.
+pub fn open_for(h: &Hypertable, indexes: &[i64]) -> Result<Vec<i64>> {
+    let closed = with_check(h.table.oid)?;
+    let mut rest = indexes.to_vec();
+    if closed.is_empty() {
+        return Ok(rest);
     }
+    let patience = settings::need(h.table.oid)?.lock_wait_ms;
     for c in catalog::chunks(h.table.oid, true)? {
-        let touched = indexes.iter().any(|i| {
+        if !closed.contains(&c.oid) {
+            continue;
+        }
+        let touches = |i: &i64| {
             h.grid
                 .range(*i)
                 .is_ok_and(|(lo, hi)| c.range.0 < hi && lo < c.range.1)
-        });
-        if touched {
+        };
+        if indexes.iter().any(touches) {
+            lock_briefly(c.oid, patience)?;
             open(h, c.oid)?;
+            rest.retain(|i| !touches(i));
         }
     }
-    Ok(())
+    Ok(rest)
+}
+
+/// AccessExclusiveLock on a chunk, in short tries: behind a long reader of the chunk nobody else shall queue.
+fn lock_briefly(chunk: pg_sys::Oid, patience_ms: i64) -> Result<()> {
+    let patience = Duration::from_millis(u64::try_from(patience_ms).unwrap_or(0));
+    let begun = Instant::now();
+    let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
+    loop {
+        if try_lock_relation(chunk, mode) {
+            return Ok(());
+        }
+        let tried = attempt(|| {
+            let settings = SettingScope::new();
+            settings.set("lock_timeout", &LOCK_MS.to_string());
+            lock_relation(chunk, mode);
+            Ok(())
+        });
+        let Err(e) = tried else {
+            return Ok(());
+        };
+        if !is_passing(&e) || begun.elapsed() > patience {
+            return Err(Error::new(
+                Kind::InUse,
+                format!("chunk \"{}\" is closed, and in use", relation_name(chunk)?),
+            )
+            .detail("A late row opens it, for which no other session may be reading it.")
+            .hint("try again, or raise lock_wait with strata.alter_hypertable"));
+        }
+        bgworker::pause(PAUSE);
+    }
 }

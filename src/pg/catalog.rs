@@ -149,6 +149,9 @@ unsafe fn is_owner(relation: pg_sys::Oid) -> bool {
 
 /// Takes a lock on a relation and keeps it to the end of the transaction.
 pub fn lock_relation(relation: pg_sys::Oid, mode: pg_sys::LOCKMODE) {
+    if mode > pg_sys::RowExclusiveLock as pg_sys::LOCKMODE {
+        super::spi::refuse_in_recovery();
+    }
     // SAFETY: locking by OID is legal for any OID; released at transaction end
     unsafe { pg_sys::LockRelationOid(relation, mode) }
 }

@@ -50,6 +50,8 @@ pub struct Demand {
     idle: u32,
     /// the transaction had changed nothing when the statement began
     clean: bool,
+    /// what was known of the table before the statement's routing was made
+    entry: Option<u64>,
 }
 
 /// Leaves out partitions that are being detached, as the server's own routing does.
@@ -87,6 +89,7 @@ impl Demand {
             made: 0,
             idle: 0,
             clean: !session::has_written(),
+            entry: rules::entry(relation),
         })
     }
 
@@ -175,7 +178,7 @@ impl Demand {
                     }
                     // a chunk that is closed meanwhile does not empty the cache
                     if !(*desc).detached_exist && rules.as_ref().is_some_and(|r| !r.closes()) {
-                        rules::note_range(self.relation, (self.lo, self.last));
+                        rules::note_range(self.relation, self.entry, (self.lo, self.last));
                     }
                     return Ok(Located::Found);
                 }
@@ -316,6 +319,14 @@ impl Demand {
     pub(super) unsafe fn must_open(&self, chunk: pg_sys::Oid) -> bool {
         // SAFETY: promised by the caller
         matches!(rules::of(self.relation), Ok(Some(r)) if r.closes()) && unsafe { is_closed(chunk) }
+    }
+
+    /// To be called before the statement's routing is made anew: it may lack chunks that the old one had.
+    pub(super) fn routing_is_new(&mut self) {
+        self.forget_range();
+        // loads what was dropped meanwhile
+        let loaded = rules::of(self.relation).is_ok();
+        self.entry = rules::entry(self.relation).filter(|_| loaded);
     }
 
     /// Nothing is known about the chunk of the last value any more.

@@ -65,6 +65,8 @@ struct Entry {
     rules: Option<Rc<dyn Rules>>,
     /// of the chunk that the last row went to; goes with the entry when the table changes
     range: Option<(i64, i64)>,
+    /// tells this entry from those before and after it
+    number: u64,
 }
 
 thread_local! {
@@ -74,6 +76,7 @@ thread_local! {
     /// counts invalidations, so that an answer that was outrun is not kept
     static EPOCH: Cell<u64> = const { Cell::new(0) };
     static WATCHING: Cell<bool> = const { Cell::new(false) };
+    static ENTRIES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The rules of a partitioned table, or `None`. Raises what the catalog raises.
@@ -100,9 +103,11 @@ pub(super) fn of(relation: pg_sys::Oid) -> Result<Option<Rc<dyn Rules>>> {
     let certain = !(session::has_written() && session::transaction_snapshot_is_fixed());
     if epoch == EPOCH.get() && certain {
         CATALOG.set(catalog);
+        ENTRIES.set(ENTRIES.get() + 1);
         let entry = Entry {
             rules: rules.clone(),
             range: None,
+            number: ENTRIES.get(),
         };
         CACHE.with_borrow_mut(|c| c.insert(relation.to_u32(), entry));
     }
@@ -126,10 +131,18 @@ pub(super) fn range(relation: pg_sys::Oid) -> Option<(i64, i64)> {
     CACHE.with_borrow(|c| c.get(&relation.to_u32())?.range)
 }
 
-/// Keeps the range of a chunk for the next statement.
-pub(super) fn note_range(relation: pg_sys::Oid, range: (i64, i64)) {
+/// The number of what is kept about a table now; it changes when the table does.
+pub(super) fn entry(relation: pg_sys::Oid) -> Option<u64> {
+    CACHE.with_borrow(|c| c.get(&relation.to_u32()).map(|e| e.number))
+}
+
+/// Keeps the range of a chunk for the next statement, if the table is still what it was at that number:
+/// a statement may go on with partitions that are on their way out.
+pub(super) fn note_range(relation: pg_sys::Oid, seen: Option<u64>, range: (i64, i64)) {
     CACHE.with_borrow_mut(|c| {
-        if let Some(entry) = c.get_mut(&relation.to_u32()) {
+        if let Some(entry) = c.get_mut(&relation.to_u32())
+            && seen == Some(entry.number)
+        {
             entry.range = Some(range);
         }
     });

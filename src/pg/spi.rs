@@ -55,12 +55,19 @@ pub fn read_one<T>(
     Ok(read(sql, args, f)?.into_iter().next())
 }
 
+/// 25006 on a standby: what comes next would fail there for want of a transaction id or of a lock.
+pub fn refuse_in_recovery() {
+    // SAFETY: raises, or returns; the name is a constant
+    unsafe { pg_sys::PreventCommandDuringRecovery(c"a function that changes something".as_ptr()) }
+}
+
 /// Runs a statement that changes something and turns each row that it returns into an owned value.
 pub fn write<T>(
     sql: &str,
     args: &[DatumWithOid<'_>],
     mut f: impl FnMut(Row) -> Result<T>,
 ) -> Result<Vec<T>> {
+    refuse_in_recovery();
     Spi::connect_mut(|client| {
         let mut out = Vec::new();
         for row in client.update(sql, None, args)? {
@@ -81,6 +88,7 @@ pub fn write_one<T>(
 
 /// Runs a statement or a utility command; returns the number of rows that it processed.
 pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<usize> {
+    refuse_in_recovery();
     Spi::connect_mut(|client| Ok(client.update(sql, None, args)?.len()))
 }
 

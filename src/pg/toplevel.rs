@@ -135,7 +135,10 @@ pub fn is_lone_call(call: pg_sys::FunctionCallInfo) -> bool {
         }
         let query = (*pg_sys::ActivePortal).queryDesc;
         let result = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
+        // a statement that writes may roll back after us
         if query.is_null()
+            || (*query).operation != pg_sys::CmdType::CMD_SELECT
+            || (*(*query).plannedstmt).hasModifyingCTE
             || result.is_null()
             || (*result).type_ != pg_sys::NodeTag::T_ReturnSetInfo
             || (*result).econtext.is_null()
