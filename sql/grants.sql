@@ -13,6 +13,8 @@ REVOKE ALL ON FUNCTION strata._cold_forgotten() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_guard() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_before_alter() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_after_alter() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_before_alter_now() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_after_alter_now() FROM PUBLIC;
 
 -- the directory inside the data directory: its use is bounded by what the role may store anyway
 GRANT USAGE ON FOREIGN SERVER strata_local TO PUBLIC;

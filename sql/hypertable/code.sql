@@ -304,7 +304,7 @@ CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
   EXECUTE FUNCTION strata._hypertable_dropped();
 
 -- Keeps the catalog right when hypertables are altered: names of columns, owners of chunks, the key's NOT NULL.
-CREATE FUNCTION strata._hypertable_altered()
+CREATE FUNCTION strata._hypertable_altered_now()
 RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   h record;
@@ -379,6 +379,10 @@ BEGIN
 END
 $$;
 
+-- Runs the other one after commands that can concern it: not after each ATTACH.
+CREATE FUNCTION strata._hypertable_altered()
+RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'strata_hypertable_altered';
+
 CREATE EVENT TRIGGER strata_hypertable_altered ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
   EXECUTE FUNCTION strata._hypertable_altered();
 
@@ -406,6 +410,7 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION strata._hypertable_altered() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._hypertable_altered_now() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._column_names(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._let_owners_go() FROM PUBLIC;

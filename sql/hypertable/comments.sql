@@ -92,5 +92,6 @@ COMMENT ON COLUMN strata.client_exposure.created_at IS 'since when';
 COMMENT ON FUNCTION strata._has_column(regclass, name) IS 'internal: true when the name is NULL or a column of the relation';
 COMMENT ON FUNCTION strata._column_names(integer) IS 'internal: the columns that the catalog names for a hypertable';
 COMMENT ON FUNCTION strata._hypertable_altered() IS 'internal: follows changes of hypertables';
+COMMENT ON FUNCTION strata._hypertable_altered_now() IS 'internal: the part of it that looks at the catalog';
 COMMENT ON FUNCTION strata.install_timescale_names() IS 'makes schema timescaledb_information with views of those names';
 COMMENT ON EVENT TRIGGER strata_hypertable_altered IS 'keeps names of columns and owners of chunks right, and keys NOT NULL';

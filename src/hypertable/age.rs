@@ -22,7 +22,7 @@ pub fn time_column(h: &Hypertable) -> Result<Option<TimeColumn>> {
     let Some(name) = settings::of(h.table.oid)?.and_then(|s| s.time_column) else {
         return Ok(None);
     };
-    let key = catalog::column(h.table.oid, &name)?.and_then(|c| catalog::key_type(c.type_oid));
+    let key = catalog::column(h.table.oid, &name).and_then(|c| catalog::key_type(c.type_oid));
     Ok(key.map(|key| TimeColumn { name, key }))
 }
 

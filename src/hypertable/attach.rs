@@ -32,7 +32,7 @@ pub fn attach(hypertable: pg_sys::Oid, chunk: pg_sys::Oid, slices: &Value) -> Re
         pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE,
     );
     let _settings = ddl_settings();
-    let table = catalog::table(chunk)?
+    let table = catalog::table(chunk)
         .ok_or_else(|| Error::new(Kind::UndefinedTable, "the table to attach is gone"))?;
     check_table(&h, &table)?;
     let (lo, hi) = range(&h, slices)?;

@@ -43,7 +43,7 @@ fn as_number(key: KeyType) -> (&'static str, &'static str) {
         KeyType::Int2 | KeyType::Int4 | KeyType::Int8 => ("k::int8", "true"),
         KeyType::Date => ("(k - DATE '2000-01-01')::int8", "isfinite(k)"),
         KeyType::Timestamp | KeyType::TimestampTz => (
-            "CASE WHEN isfinite(k) THEN (extract(epoch FROM k) * 1000000)::int8 - 946684800000000 ELSE 0 END",
+            "CASE WHEN isfinite(k) THEN ((extract(epoch FROM k) - 946684800) * 1000000)::int8 ELSE 0 END",
             "isfinite(k)",
         ),
         KeyType::Uuid => (

@@ -183,6 +183,21 @@ SELECT CASE WHEN l.objsubid > 0 THEN format('SECURITY LABEL FOR %I ON COLUMN %s.
 FROM pg_seclabel l LEFT JOIN pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid
 WHERE l.classoid = 'pg_class'::regclass AND l.objoid = $1";
 
+/// What LIKE does not copy: actions of ALTER TABLE (second column NULL), and security labels, as what comes
+/// before the name of the table and what comes after it.
+pub const FOR_CHUNKS: &str = "
+SELECT format('ALTER COLUMN %I SET STATISTICS %s', a.attname, a.attstattarget), NULL
+FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0
+UNION ALL
+SELECT format('ALTER COLUMN %I SET (%s)', a.attname, o.list), NULL
+FROM pg_attribute a, LATERAL (SELECT string_agg(o, ', ') AS list FROM unnest(a.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%') o
+WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND o.list IS NOT NULL
+UNION ALL
+SELECT format('SECURITY LABEL FOR %I ON %s ', l.provider, CASE WHEN l.objsubid > 0 THEN 'COLUMN' ELSE 'TABLE' END),
+       format('%s IS %L', '.' || quote_ident(a.attname), l.label)
+FROM pg_seclabel l LEFT JOIN pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid AND l.objsubid > 0
+WHERE l.classoid = 'pg_class'::regclass AND l.objoid = $1";
+
 // the owner's own grants first: others granted what they got from the owner
 pub const GRANTS: &str = "
 SELECT sql, CASE WHEN grantor = relowner THEN 0::oid ELSE grantor END FROM (

@@ -8,8 +8,9 @@ use crate::pg::catalog::{
     check_for_interrupts, check_owner, lock_relation, qualified_name, quote_ident, quote_qualified,
     relation_name,
 };
-use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
+use crate::pg::owner::{SettingScope, UserScope, as_extension_owner, extension_owner};
 use crate::pg::reader::as_reader;
+use crate::pg::relation_facts::schema_owner;
 use crate::pg::session;
 use crate::pg::spi;
 use pgrx::pg_sys;
@@ -74,6 +75,9 @@ pub fn hypertable(relation: pg_sys::Oid) -> Result<Hypertable> {
 
 /// Makes the schema at first use. Runs as the extension's owner.
 pub fn ensure_schema() -> Result<()> {
+    if schema_owner(SCHEMA).is_some_and(|owner| extension_owner() == Some(owner)) {
+        return Ok(());
+    }
     let owner = spi::read_one(SCHEMA_OWNER, &[SCHEMA.into()], |r| {
         Ok((r.need::<String>(1)?, r.need::<bool>(2)?))
     })?;
@@ -111,35 +115,53 @@ pub fn admit(table: &catalog::Table) -> Result<()> {
     Ok(())
 }
 
+/// What making chunks came to.
+#[derive(Default)]
+pub struct Made {
+    pub chunks: Vec<pg_sys::Oid>,
+    /// how many chunks the hypertable has now, where some were missing
+    pub now: usize,
+}
+
 /// Makes what is missing of the chunks numbered `indexes`, clipped to their neighbours. Takes
 /// ShareUpdateExclusiveLock on the hypertable, and what ATTACH takes on tables linked by foreign keys.
-pub fn make_missing(h: &Hypertable, indexes: &[i64], origin: &str) -> Result<Vec<pg_sys::Oid>> {
+pub fn make_missing(h: &Hypertable, indexes: &[i64], origin: &str) -> Result<Made> {
     if indexes.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Made::default());
     }
     lock_relation(
         h.table.oid,
         pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE,
     );
-    let taken: Vec<Range> = catalog::chunks(h.table.oid, true)?
-        .iter()
-        .map(|c| c.range)
-        .collect();
+    // what was read before the lock was waited for may be old; the numbers are those of this grid
+    let h = &Hypertable {
+        grid: h.grid,
+        ..hypertable(h.table.oid)?
+    };
+    let taken = catalog::taken(h);
     let mut wanted = Vec::new();
     let mut missing = 0;
     for &i in indexes {
-        let gaps = bounds::gaps(h.grid.range(i)?, &taken);
+        let range = h.grid.range(i)?;
+        let from = taken.partition_point(|t| t.1 <= range.0);
+        let to = taken.partition_point(|t| t.0 < range.1);
+        let gaps = bounds::gaps(range, taken.get(from..to).unwrap_or_default());
         missing += i64::from(!gaps.is_empty());
         wanted.extend(gaps);
     }
     wanted.sort_unstable();
     wanted.dedup();
+    if wanted.is_empty() {
+        return Ok(Made::default());
+    }
     let maker = Maker::new(h)?;
     let limit = maker.settings().max_chunks_per_statement;
     if missing > i64::from(limit) {
         return Err(too_many(h, missing, limit));
     }
-    wanted.into_iter().map(|r| maker.make(r, origin)).collect()
+    let chunks = maker.make_all(&wanted, origin)?;
+    let now = taken.len() + chunks.len();
+    Ok(Made { chunks, now })
 }
 
 /// 54000 for a statement that would make more chunks than one may.
@@ -266,7 +288,7 @@ pub fn premake(h: &Hypertable) -> Result<i32> {
             missing.push(i);
         }
     }
-    Ok(make_missing(h, &missing, "premake")?.len() as i32)
+    Ok(make_missing(h, &missing, "premake")?.chunks.len() as i32)
 }
 
 /// Drops chunks of a hypertable that the caller owns, inside this transaction: AccessExclusiveLock on

@@ -77,7 +77,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
             ),
         )
     };
-    let table = catalog::table(request.relation)?.ok_or_else(missing)?;
+    let table = catalog::table(request.relation).ok_or_else(missing)?;
     refuse::check_kind(&table)?;
     check_owner(table.oid)?;
     // the usual call at the start of a program: nobody waits for it, and it waits for nobody
@@ -96,7 +96,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
         spi::read_one(SEARCH_PATH, &[], |r| r.need::<String>(1))?.unwrap_or_default();
     let _settings = ddl_settings();
     // once more, now that nobody can change it
-    let Some(table) = catalog::table(request.relation)? else {
+    let Some(table) = catalog::table(request.relation) else {
         return again(request, &table);
     };
     refuse::check_kind(&table)?;
@@ -105,7 +105,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
         return already(request, &h);
     }
     let key = request.dimension.column.clone();
-    let column = catalog::column(table.oid, &key)?.ok_or_else(|| {
+    let column = catalog::column(table.oid, &key).ok_or_else(|| {
         Error::new(
             Kind::UndefinedColumn,
             format!(

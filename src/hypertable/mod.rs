@@ -43,7 +43,6 @@ mod online;
 mod patience;
 mod place;
 mod plain;
-mod planned;
 mod policy;
 pub mod predicate;
 mod rate;
@@ -69,7 +68,6 @@ pub mod window;
 mod zone;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
-pub use planned::managed;
 pub use policy::policies;
 pub use reopen::everywhere as open_closed_chunks;
 pub use target::refuse_frozen;

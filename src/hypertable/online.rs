@@ -183,7 +183,7 @@ fn validated(online: &Request, name: &str) -> Result<bool> {
 /// The table as it is now; `None` when it is a hypertable.
 fn subject(online: &Request) -> Result<Option<Subject>> {
     let missing = || Error::new(Kind::UndefinedTable, "the table does not exist any more");
-    let table = catalog::table(online.relation)?.ok_or_else(missing)?;
+    let table = catalog::table(online.relation).ok_or_else(missing)?;
     refuse::check_kind(&table)?;
     check_owner(table.oid)?;
     if catalog::hypertable(table.oid)?.is_some() {
@@ -200,7 +200,7 @@ fn subject(online: &Request) -> Result<Option<Subject>> {
         )));
     }
     let key = online.dimension.column.clone();
-    let column = catalog::column(table.oid, &key)?.ok_or_else(|| {
+    let column = catalog::column(table.oid, &key).ok_or_else(|| {
         Error::new(
             Kind::UndefinedColumn,
             format!(

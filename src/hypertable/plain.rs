@@ -221,7 +221,7 @@ fn frame(h: &Hypertable, s: &Subject, old: &str) -> Result<Vec<Statement>> {
 }
 
 fn remake_plain(h: &Hypertable, keep_data: bool, path: &str) -> Result<()> {
-    let column = catalog::column(h.table.oid, &h.key)?
+    let column = catalog::column(h.table.oid, &h.key)
         .ok_or_else(|| Error::internal("a hypertable lost its key"))?;
     let s = Subject {
         target: quote_qualified(&h.table.schema, &h.table.name),

@@ -139,7 +139,7 @@ pub fn check_kind(t: &Table) -> Result<()> {
         )
         .hint("make a hypertable of the partitioned table, or detach this partition first"));
     }
-    if t.is_member {
+    if crate::pg::relation_facts::is_member(t.oid) {
         return Err(no(
             Kind::NotSupported,
             format!("table \"{name}\" belongs to an extension and cannot become a hypertable"),

@@ -149,7 +149,7 @@ impl Reshape<'_> {
                         r.need::<pg_sys::Oid>(1)
                     })?
                     .ok_or_else(|| Error::internal("a new chunk vanished"))?;
-                carry::copy_to_chunk(self.h, oid, &table)?;
+                maker.give(oid, &table)?;
                 // not before it has its owner: making an index runs IMMUTABLE functions of its expressions
                 self.index(first, &table)?;
                 Ok::<_, Error>(oid)

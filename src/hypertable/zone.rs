@@ -78,7 +78,7 @@ pub fn has_closed(h: &Hypertable, settings: &Settings) -> Result<bool> {
         return Ok(true);
     }
     let args = [h.table.oid.into()];
-    let found = as_extension_owner(|| spi::read_latest(ANY_CHECK, &args, |r| r.need(1)))?;
+    let found = as_extension_owner(|| spi::read_kept(ANY_CHECK, &args, |r| r.need(1)))?;
     Ok(found.first() == Some(&true))
 }
 

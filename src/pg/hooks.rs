@@ -149,11 +149,6 @@ unsafe extern "C-unwind" fn relation_info(
 #[pg_guard]
 unsafe extern "C-unwind" fn before_utility(statement: *mut pg_sys::PlannedStmt) {
     // SAFETY: the server passes a utility statement
-    // SAFETY: as above
-    if let Err(e) = unsafe { super::foreign_words::refuse((*statement).utilityStmt) } {
-        ErrorReport::from(e).report(PgLogLevel::ERROR);
-    }
-    // SAFETY: as above
     let Some(command) = (unsafe { command((*statement).utilityStmt) }) else {
         return;
     };

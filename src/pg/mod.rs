@@ -3,6 +3,7 @@
 //! A wrapper here returns owned or lifetime-bound safe values, checks its own preconditions and
 //! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
 
+mod altered;
 pub mod anyvalue;
 pub mod bgworker;
 pub(crate) mod call;
@@ -86,6 +87,7 @@ mod planner_clause;
 mod planner_end;
 mod planner_now;
 pub mod reader;
+pub mod relation_facts;
 pub mod relation_rows;
 mod router;
 mod router_ahead;

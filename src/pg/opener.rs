@@ -5,7 +5,7 @@
 //! chunk, pass the router, which does the same.
 
 use super::demand::{Demand, raise};
-use super::demand_rules as rules;
+use super::managed;
 use super::router::target;
 use super::router_node::{is_empty, plan};
 use super::{ffi, maker, spi};
@@ -69,7 +69,7 @@ pub(super) unsafe fn visit(state: *mut pg_sys::PlanState, known: &Demand) {
         if (*node).operation == pg_sys::CmdType::CMD_INSERT {
             return;
         }
-        match rules::of(demand.relation()) {
+        match managed::rules(demand.relation()) {
             Ok(Some(rules)) if rules.closes() => put_under(node, demand),
             Ok(_) => {}
             Err(e) => raise(e),
@@ -245,7 +245,7 @@ impl Opener {
     /// Has a maker drop the CHECK, and waits for it.
     unsafe fn open(&self, chunk: pg_sys::Oid) -> Result<()> {
         let relation = self.demand.relation();
-        let Some(rules) = rules::of(relation)? else {
+        let Some(rules) = managed::rules(relation)? else {
             return Ok(());
         };
         // SAFETY: the target of the node is open

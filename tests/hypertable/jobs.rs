@@ -314,9 +314,9 @@ fn a_killed_run_is_noted_and_tried_again_after_the_restart() {
         "SELECT total_runs = 1 FROM strata.job_stats",
     );
     let victim: u32 = one(&mut db.session(), pid).parse().expect("a pid");
-    // read by the restart only: a reload would let the run go on
-    cluster.configure(&[("strata.inject", "")]);
     cluster.kill_backend(victim);
+    // not before: it would let the run go on. The next one may be stopped there already.
+    arm(&cluster, "");
     wait_for(
         &db,
         "it has run after all",

@@ -40,9 +40,8 @@ fn premake_chunks(
         return Err(chunks::too_many(&h, i64::try_from(n).unwrap_or(i64::MAX), limit).into());
     }
     let wanted: Vec<i64> = (first..=last).collect();
-    Ok(SetOfIterator::new(chunks::make_missing(
-        &h, &wanted, "user",
-    )?))
+    let made = chunks::make_missing(&h, &wanted, "user")?;
+    Ok(SetOfIterator::new(made.chunks))
 }
 
 fn bounds(
