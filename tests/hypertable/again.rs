@@ -192,7 +192,7 @@ fn long_and_odd_names_go_through_every_operation() {
     let name = format!("{}Abc\"d", "ä".repeat(29));
     assert_eq!(name.len(), 63);
     let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-    let column = |c: char| format!("\"{}\"", format!("{}{c}", "Ü".repeat(31)));
+    let column = |c: char| format!("\"{}{c}\"", "Ü".repeat(31));
     let (key, a, b) = (column('k'), column('a'), column('b'));
     let key_name = key.trim_matches('"').to_owned();
     for (schema, way) in [
