@@ -3,6 +3,7 @@
 //! A wrapper here returns owned or lifetime-bound safe values, checks its own preconditions and
 //! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
 
+mod altered;
 pub mod anyvalue;
 pub mod bgworker;
 pub(crate) mod call;
@@ -28,6 +29,7 @@ mod compat_plan;
 mod copy;
 mod copy_demand;
 mod copy_error;
+mod copy_flush;
 mod copy_leaf;
 mod copy_park;
 mod copy_raw;
@@ -43,6 +45,7 @@ mod demand_rules;
 mod explain;
 pub mod ffi;
 mod first_last;
+pub mod foreign_words;
 mod gapfill;
 mod gapfill_inline;
 mod gapfill_keep;
@@ -75,6 +78,7 @@ pub mod maker;
 pub mod managed;
 pub mod nonatomic;
 pub mod object_lock;
+mod opener;
 pub mod owner;
 pub mod partition;
 mod planner;
@@ -82,11 +86,14 @@ mod planner_bucket;
 mod planner_clause;
 mod planner_end;
 mod planner_now;
+pub mod reader;
+pub mod relation_facts;
 pub mod relation_rows;
 mod router;
 mod router_ahead;
 mod router_key;
 mod router_merge;
+mod router_move;
 mod router_node;
 mod router_store;
 pub mod session;
