@@ -77,6 +77,7 @@ COMMENT ON FUNCTION strata.show_chunks(regclass, "any", "any", "any", "any") IS 
 COMMENT ON FUNCTION strata.drop_chunks(regclass, "any", "any", boolean, "any", "any", boolean) IS 'drops chunks of a hypertable by age';
 COMMENT ON FUNCTION strata._chunk_range(oid, oid) IS 'internal: the range of a chunk as the view strata.chunks shows it';
 COMMENT ON FUNCTION strata._visible(oid) IS 'internal: true when the current user has any right on the relation';
+COMMENT ON FUNCTION strata._let_owners_go() IS 'internal: takes CREATE on strata_chunks from roles that own no hypertable any more';
 COMMENT ON FUNCTION strata._hypertable_dropped() IS 'internal: removes dropped tables from the catalog';
 COMMENT ON FUNCTION strata._hypertable_forgotten() IS 'internal: removes what the catalog knows about a hypertable';
 COMMENT ON EVENT TRIGGER strata_hypertable_dropped IS 'removes dropped hypertables and chunks from the catalog of pg_strata';

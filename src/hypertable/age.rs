@@ -6,7 +6,7 @@ use super::key::KeyType;
 use super::{calendar, chunks, settings};
 use crate::error::Result;
 use crate::pg::catalog::qualified_name;
-use crate::pg::owner::as_extension_owner;
+use crate::pg::reader::as_reader;
 use crate::pg::spi;
 
 /// The column by which rows of a table with growing ids have an age.
@@ -88,7 +88,7 @@ impl TimeColumn {
             quoted(&self.name)
         );
         // the latest state: a row that came while somebody waited for a lock counts
-        let found = as_extension_owner(|| spi::read_latest(&sql, &[], |r| r.get(1)))?;
+        let found = as_reader(chunk.oid, || spi::read_latest(&sql, &[], |r| r.get(1)))?;
         Ok(found.into_iter().next().flatten())
     }
 

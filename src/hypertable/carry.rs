@@ -96,6 +96,7 @@ const SOURCES: &[Source] = &[
         Phase::Dependents,
         Role::Extension,
     ),
+    ("", sql::EXTENSIONS, Phase::Describe, Role::Extension),
     ("comments", sql::COMMENTS, Phase::Describe, Role::Extension),
     (
         "security labels",
@@ -211,7 +212,7 @@ fn indexes(
             _ => conflicts.definition(index, &r.need::<String>(2)?).map(Ok),
         };
         Ok(match definition {
-            Some(d) => Some((d?, r.need::<String>(6)?, r.need::<String>(7)?)),
+            Some(d) => Some((d?, r.need::<String>(6)?, r.need::<Vec<String>>(7)?)),
             None => None,
         })
     })?;
@@ -226,12 +227,8 @@ fn indexes(
             tablespace,
         };
         out.push(statement(sql, tablespace));
-        out.extend(
-            settings
-                .split(';')
-                .filter(|s| !s.is_empty())
-                .map(|s| statement(s.to_string(), String::new())),
-        );
+        let settings = settings.into_iter();
+        out.extend(settings.map(|s| statement(s, String::new())));
     }
     Ok(n)
 }

@@ -22,7 +22,7 @@ SELECT h.id, h.premake, h.integer_interval,
        (extract(epoch FROM h.chunk_interval OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.chunk_interval))
          OPERATOR(pg_catalog.*) 1000000)::int8,
        COALESCE(h.chunk_options, '{}'),
-       (extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.*) 1000000)::int8 OPERATOR(pg_catalog.-) 946684800000000,
+       ((extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.-) 946684800) OPERATOR(pg_catalog.*) 1000000)::int8,
        a.attname::text, a.atttypid
 FROM strata.hypertable h
 JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) h.relation::oid

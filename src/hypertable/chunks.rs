@@ -5,10 +5,11 @@ use super::catalog::{self, Chunk, Hypertable};
 use super::make::Maker;
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{
-    check_for_interrupts, check_owner, lock_relation, qualified_name, quote_qualified,
+    check_for_interrupts, check_owner, lock_relation, qualified_name, quote_ident, quote_qualified,
     relation_name,
 };
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner, extension_owner};
+use crate::pg::reader::as_reader;
 use crate::pg::relation_facts::schema_owner;
 use crate::pg::session;
 use crate::pg::spi;
@@ -21,6 +22,14 @@ SELECT pg_catalog.format('SELECT %I.%I()::int8', n.nspname, p.proname)
 FROM strata.hypertable h JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure(h.integer_now_func)
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 WHERE h.relation OPERATOR(pg_catalog.=) $1";
+
+// by itself, not as a member of another role that has it for the time being
+const MAY_CREATE: &str = "
+SELECT r.rolsuper OR n.nspowner OPERATOR(pg_catalog.=) r.oid OR EXISTS (
+  SELECT FROM pg_catalog.aclexplode(n.nspacl) a
+  WHERE a.grantee OPERATOR(pg_catalog.=) r.oid AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE')
+FROM pg_catalog.pg_roles r, pg_catalog.pg_namespace n
+WHERE r.oid OPERATOR(pg_catalog.=) $1 AND n.nspname OPERATOR(pg_catalog.=) $2";
 
 const SCHEMA_OWNER: &str = "
 SELECT pg_catalog.pg_get_userbyid(n.nspowner)::text,
@@ -86,6 +95,24 @@ pub fn ensure_schema() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Lets the owner of a hypertable make indexes and keys in the schema: core makes those of the chunks there
+/// when it makes one of the hypertable. Runs as the extension's owner.
+pub fn admit(table: &catalog::Table) -> Result<()> {
+    ensure_schema()?;
+    let args = [table.owner.into(), SCHEMA.into()];
+    if spi::read_one(MAY_CREATE, &args, |r| r.need::<bool>(1))? == Some(true) {
+        return Ok(());
+    }
+    // two of these at once would be "tuple concurrently updated"; `strata._let_owners_go` takes it, too
+    spi::execute(
+        "LOCK TABLE strata.leaf_key IN SHARE UPDATE EXCLUSIVE MODE",
+        &[],
+    )?;
+    let owner = quote_ident(&table.owner_name);
+    spi::execute(&format!("GRANT CREATE ON SCHEMA {SCHEMA} TO {owner}"), &[])?;
+    Ok(())
 }
 
 /// What making chunks came to.
@@ -235,9 +262,8 @@ pub fn has_rows(c: &Chunk) -> Result<bool> {
     }
     let _settings = ddl_settings();
     let chunk = qualified_name(c.oid)?;
-    // no expression of a user, and no policy or missing right that could hide rows
     let sql = format!("SELECT EXISTS (SELECT FROM {chunk})");
-    let found = as_extension_owner(|| spi::read_one(&sql, &[], |r| r.need(1)))?;
+    let found = as_reader(c.oid, || spi::read_one(&sql, &[], |r| r.need(1)))?;
     Ok(found.unwrap_or(true))
 }
 
@@ -278,7 +304,7 @@ pub fn drop(h: &Hypertable, chunks: &[Chunk]) -> Result<Vec<String>> {
         let name = qualified_name(c.oid)?;
         {
             // detached first: core then checks that no foreign key points at its rows
-            let _owner = UserScope::restricted(h.table.owner);
+            let _owner = UserScope::reader(h.table.owner);
             spi::execute(
                 &format!("ALTER TABLE {parent} DETACH PARTITION {name}"),
                 &[],

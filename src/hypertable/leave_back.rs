@@ -8,6 +8,7 @@ use crate::pg::catalog::{
     lock_relation, qualified_name, quote_ident, relation_name, try_lock_relation,
 };
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
+use crate::pg::reader::as_reader;
 use crate::pg::spi;
 use crate::pg::subxact::{Caught, attempt};
 use pgrx::{PgSqlErrorCode, pg_sys};
@@ -22,7 +23,7 @@ fn has_rows(chunk: pg_sys::Oid, condition: Option<&str>) -> Result<bool> {
         "SELECT EXISTS (SELECT FROM {name} c WHERE {})",
         condition.unwrap_or("true")
     );
-    let found = as_extension_owner(|| spi::read_latest(&sql, &[], |r| r.need::<bool>(1)))?;
+    let found = as_reader(chunk, || spi::read_latest(&sql, &[], |r| r.need::<bool>(1)))?;
     Ok(found.first() != Some(&false))
 }
 
@@ -75,7 +76,7 @@ fn put_back(hypertable: pg_sys::Oid, noted: &Noted, bound: &str) -> Result<()> {
     let chunk = noted.chunk;
     let (parent, name) = (qualified_name(hypertable)?, qualified_name(chunk)?);
     let attached = attempt(|| {
-        let _owner = UserScope::restricted(noted.owner);
+        let _owner = UserScope::reader(noted.owner);
         spi::execute(
             &format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"),
             &[],
@@ -102,7 +103,7 @@ fn move_rows(parent: &str, name: &str, noted: &Noted) -> Result<()> {
     let settings = SettingScope::new();
     settings.set("session_replication_role", "replica");
     settings.set("row_security", "off");
-    let _owner = UserScope::restricted(noted.owner);
+    let _owner = UserScope::reader(noted.owner);
     spi::execute(
         &format!(
             "INSERT INTO {parent} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {name}"

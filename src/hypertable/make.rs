@@ -85,7 +85,7 @@ impl<'a> Maker<'a> {
             let chunk = self.table(&self.parent, &name, &clauses, &checks)?;
             for i in 0..hash.map_or(0, |h| h.partitions) {
                 let leaf = bounds::leaf_name(&name, i + 1);
-                let clauses = self.storage(turn + i64::from(i));
+                let clauses = self.storage(turn.wrapping_add(i64::from(i)));
                 leaves.push(self.table(&chunk.name, &leaf, &clauses, &[])?);
             }
             chunk
@@ -133,7 +133,7 @@ impl<'a> Maker<'a> {
     }
 
     fn attach(&self, range: Range, chunk: &Table, leaves: &[Table]) -> Result<()> {
-        let _owner = UserScope::restricted(self.h.table.owner);
+        let _owner = UserScope::reader(self.h.table.owner);
         for (i, leaf) in leaves.iter().enumerate() {
             spi::execute(
                 &format!(
@@ -196,16 +196,7 @@ impl<'a> Maker<'a> {
 
     fn storage(&self, turn: i64) -> String {
         let mut out = String::new();
-        if !self.h.chunk_options.is_empty() {
-            let options: Vec<String> = self
-                .h
-                .chunk_options
-                .iter()
-                .filter_map(|o| o.split_once('='))
-                .map(|(name, value)| format!("{name}={}", quote_literal(value)))
-                .collect();
-            out += &format!(" WITH ({})", options.join(", "));
-        }
+        out += &with_options(&self.h.chunk_options);
         let spaces = &self.settings.tablespaces;
         let tablespace = match spaces.len() {
             0 => self.h.table.tablespace.as_ref(),
@@ -215,6 +206,21 @@ impl<'a> Maker<'a> {
             out += &format!(" TABLESPACE {}", quote_ident(t));
         }
         out
+    }
+}
+
+/// Storage parameters, as `name=value`, in a clause of CREATE TABLE. Their names come from the user, too.
+pub fn with_options(options: &[String]) -> String {
+    let named = options.iter().filter_map(|o| o.split_once('='));
+    let options: Vec<String> = named
+        .map(|(name, value)| {
+            let name: Vec<String> = name.splitn(2, '.').map(quote_ident).collect();
+            format!("{}={}", name.join("."), quote_literal(value))
+        })
+        .collect();
+    match options.is_empty() {
+        true => String::new(),
+        false => format!(" WITH ({})", options.join(", ")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The promise: users' tables stay ordinary PostgreSQL tables; drop the extension and they remain.
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
+mod adopt;
 mod age;
 mod alter;
 pub mod api;
@@ -51,6 +52,7 @@ mod refuse;
 mod remake;
 mod reopen;
 mod reshape;
+mod reshape_copy;
 mod reshape_sql;
 mod retention;
 mod select;
@@ -64,6 +66,7 @@ mod upkeep;
 pub mod uuid7;
 pub mod window;
 mod zone;
+mod zone_open;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use policy::policies;

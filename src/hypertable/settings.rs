@@ -12,8 +12,7 @@ SELECT h.on_missing_chunk OPERATOR(pg_catalog.=) 'create', h.max_chunks_per_stat
        (extract(epoch FROM h.horizon_past) OPERATOR(pg_catalog.*) 1000000)::int8,
        (extract(epoch FROM h.horizon_future) OPERATOR(pg_catalog.*) 1000000)::int8,
        (extract(epoch FROM h.drop_empty_after) OPERATOR(pg_catalog.*) 1000000)::int8,
-       (extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.*) 1000000)::int8
-         OPERATOR(pg_catalog.-) 946684800000000,
+       ((extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.-) 946684800) OPERATOR(pg_catalog.*) 1000000)::int8,
        ARRAY(SELECT d.column_name::text FROM strata.dimension d
              WHERE d.hypertable_id OPERATOR(pg_catalog.=) h.id ORDER BY d.id),
        ARRAY(SELECT d.number_partitions FROM strata.dimension d

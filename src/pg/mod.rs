@@ -86,6 +86,7 @@ mod planner_bucket;
 mod planner_clause;
 mod planner_end;
 mod planner_now;
+pub mod reader;
 pub mod relation_facts;
 pub mod relation_rows;
 mod router;
