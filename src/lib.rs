@@ -40,7 +40,7 @@ pub extern "C-unwind" fn _PG_init() {
     cold::init();
     hypertable::on_demand::init();
     hypertable::create_with::init();
-    pg::managed::set_loader(hypertable::managed);
+    hypertable::clients::init();
     worker::register_step("premake", || hypertable::premake_all().map(|_| ()));
     worker::register_step("export", cold::start_if_pending);
     worker::register_job(cold::EXPORT_JOB, cold::run_queued);

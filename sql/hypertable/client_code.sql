@@ -4,7 +4,7 @@ CREATE SCHEMA strata_lens;
 GRANT USAGE ON SCHEMA strata_lens TO PUBLIC;
 COMMENT ON SCHEMA strata_lens IS 'catalog views for clients that want ordinary tables; see strata.expose_to_client';
 
-CREATE VIEW strata_lens.exposed AS
+CREATE VIEW strata_lens.exposed WITH (security_barrier = true) AS
 SELECT h.relation::oid AS relation, a.attnum AS key_column,
        EXISTS (SELECT FROM pg_catalog.pg_index i
                WHERE i.indrelid OPERATOR(pg_catalog.=) h.relation::oid AND i.indisprimary) AS has_primary_key

@@ -199,6 +199,11 @@ CREATE FUNCTION strata._gapfilled(anyelement)
 RETURNS anyelement LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfilled_support AS 'MODULE_PATHNAME', 'gapfilled_wrapper';
 COMMENT ON FUNCTION strata._gapfilled(anyelement) IS 'Internal: keeps conditions of outer queries outside of gap filling';
 
+-- stable: the planner must not make a constant of it, and looks at it once before the first row
+CREATE FUNCTION strata._gapfill_if(boolean)
+RETURNS boolean LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'gapfill_if_wrapper';
+COMMENT ON FUNCTION strata._gapfill_if(boolean) IS 'Internal: keeps a condition that is never true apart from those that tell the range';
+
 -- volatile, as the planner must not move conditions on it either
 CREATE FUNCTION strata.time_bucket_gapfill(bucket_width smallint, ts smallint, start smallint DEFAULT NULL, finish smallint DEFAULT NULL)
 RETURNS smallint LANGUAGE c VOLATILE PARALLEL SAFE SUPPORT strata._gapfill_support AS 'MODULE_PATHNAME', 'gapfill_int2_wrapper';

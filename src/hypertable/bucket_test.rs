@@ -214,7 +214,9 @@ proptest! {
             months in -3..4i32, days in -40..40i32, time in -DAY_US..DAY_US) {
         let offset = span(months, days, time);
         let b = |v| bucket(width, v, None, offset).unwrap();
-        prop_assert!(b(a) <= b(a + more));
+        // months taken off and put on again: the last days of a long month can change places
+        let slack = 2 * width.reach(offset, false).before_us;
+        prop_assert!(b(a) <= b(a + more) + slack);
     }
 
     #[test]

@@ -55,6 +55,34 @@ ON CONFLICT (role_name) DO UPDATE SET relations = EXCLUDED.relations, saved_sear
 
 const FORGET: &str = "DELETE FROM strata.client_exposure e WHERE e.role_name OPERATOR(pg_catalog.=) $1::pg_catalog.name";
 
+const EXPOSED_ROLES: &str = "
+SELECT r.oid, r.rolname::text, e.saved_search_path FROM strata.client_exposure e
+JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) e.role_name ORDER BY e.role_name";
+
+/// Registers what runs before the extension goes.
+pub fn init() {
+    crate::pg::cold_guard::before_drop_extension(put_paths_back);
+}
+
+/// Gives every role the search_path back that it had: the one with the lens searches pg_catalog last, which
+/// nobody should keep without a reason.
+fn put_paths_back() -> Result<()> {
+    if crate::pg::catalog::extension().is_none() {
+        return Ok(());
+    }
+    as_extension_owner(|| {
+        let exposed = spi::read_latest(EXPOSED_ROLES, &[], |r| {
+            Ok((r.need(1)?, r.need::<String>(2)?, r.get::<String>(3)?))
+        })?;
+        for (role, name, saved) in exposed {
+            if search_path(role)?.0.as_deref().is_some_and(has_lens) {
+                set_search_path(&name, saved.map(|p| ident_list::parse(&p)).as_deref())?;
+            }
+        }
+        Ok(())
+    })
+}
+
 fn columns(schema: &str, catalog: &str) -> Result<Vec<Column>> {
     spi::read(COLUMNS, &[schema.into(), catalog.into()], |r| {
         Ok((r.need(1)?, r.need(2)?))

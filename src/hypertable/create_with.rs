@@ -25,7 +25,7 @@ fn register(table: &NewTable) -> Result<()> {
         },
         hash: None,
         default_indexes: table.default_indexes,
-        if_not_exists: false,
+        if_not_exists: table.if_not_exists,
         migrate_data: false,
         end_column: None,
         logical_key: None,

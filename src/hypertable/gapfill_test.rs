@@ -17,6 +17,7 @@ fn series_begin_with_the_bucket_of_the_start_and_end_before_the_finish() {
     let four = Step::Integer {
         width: 4,
         min: i64::MIN,
+        max: i64::MAX,
     };
     assert_eq!(all(four, -5, 13, None), [-8, -4, 0, 4, 8, 12]);
     assert_eq!(all(four, 0, 12, None), [0, 4, 8]);
@@ -26,7 +27,8 @@ fn series_begin_with_the_bucket_of_the_start_and_end_before_the_finish() {
         all(
             Step::Integer {
                 width: i64::MAX,
-                min: i64::MIN
+                min: i64::MIN,
+                max: i64::MAX
             },
             0,
             i64::MAX,
@@ -135,6 +137,46 @@ fn integers_round_halves_away_from_zero() {
 }
 
 #[test]
+fn lines_between_extremes_stay_exact() {
+    let (lo, hi) = (Number::Int(i64::MIN), Number::Int(i64::MAX));
+    let whole = (i64::MIN, lo);
+    assert_eq!(
+        between(whole, (i64::MAX, hi), i64::MAX - 1),
+        Number::Int(i64::MAX - 1)
+    );
+    assert_eq!(between(whole, (i64::MAX, hi), 12_345), Number::Int(12_345));
+    assert_eq!(between((i64::MIN, hi), (i64::MAX, lo), -1), Number::Int(0));
+    // a point behind: the line goes on, and ends where the type ends
+    assert_eq!(
+        between((1, Number::Int(5)), (3, Number::Int(9)), -2),
+        Number::Int(-1)
+    );
+    assert_eq!(
+        between((3, Number::Int(9)), (1, Number::Int(5)), -2),
+        Number::Int(-1)
+    );
+    assert_eq!(between((0, lo), (1, hi), i64::MAX), hi);
+    assert_eq!(between((0, lo), (1, hi), i64::MIN), lo);
+    let float = |x, y| between((0, Number::Float(x)), (4, Number::Float(y)), 2);
+    assert_eq!(float(1e308, -1e308), Number::Float(0.0));
+    assert_eq!(float(f64::MAX, f64::MAX), Number::Float(f64::MAX));
+}
+
+#[test]
+fn a_range_wider_than_the_type_ends_with_the_type() {
+    let step = |width| Step::Integer {
+        width,
+        min: -128,
+        max: 127,
+    };
+    let all = |width| all(step(width), -1000, 1000, None);
+    assert_eq!(all(50), [-100, -50, 0, 50, 100]);
+    assert_eq!(all(64), [-128, -64, 0, 64]);
+    assert_eq!(all(127), [-127, 0, 127]);
+    assert!(Buckets::new(step(0), 0, 10, None).is_err());
+}
+
+#[test]
 fn conditions_set_the_edges() {
     let at = |value, more| Limit { value, more };
     assert_eq!(edge(Side::Start, at(5, false), true), 5);
@@ -149,10 +191,21 @@ fn conditions_set_the_edges() {
 proptest! {
     #[test]
     fn every_bucket_of_the_range_once(width in 1..50i64, start in -500..500i64, len in 0..900i64) {
-        let got = all(Step::Integer { width, min: i64::MIN }, start, start + len, None);
+        let got = all(Step::Integer { width, min: i64::MIN, max: i64::MAX }, start, start + len, None);
         let first = start.div_euclid(width) * width;
         let want: Vec<i64> = (0..).map(|i| first + i * width).take_while(|b| *b < start + len).collect();
         prop_assert_eq!(got, want);
+    }
+
+    #[test]
+    fn lines_round_as_exact_numbers_do(x: i64, y: i64, whole in 1..1_000_000i64, part: prop::sample::Index) {
+        let t = part.index(whole as usize + 1) as i64;
+        let exact = |x: i64| i128::from(x) * i128::from(whole);
+        let value = exact(x) + (i128::from(y) - i128::from(x)) * i128::from(t);
+        let Number::Int(n) = between((0, Number::Int(x)), (whole, Number::Int(y)), t) else { panic!() };
+        let off = (exact(n) - value) * 2;
+        prop_assert!(off.abs() <= i128::from(whole));
+        prop_assert!(off.abs() < i128::from(whole) || (off > 0) == (value > 0));
     }
 
     #[test]
@@ -168,9 +221,12 @@ proptest! {
         times.dedup();
         asked.sort_unstable();
         let mut line = Line::default();
-        times.iter().for_each(|t| line.push((*t, Number::Int(*t))));
+        let mut points = times.iter().map(|t| (*t, Number::Int(*t)));
         for t in asked {
-            let (before, after) = line.around(t);
+            while line.wants_more(t) {
+                line.push(points.next());
+            }
+            let (before, after) = line.around();
             prop_assert_eq!(before.map(|p| p.0), times.iter().rev().find(|p| **p < t).copied());
             prop_assert_eq!(after.map(|p| p.0), times.iter().find(|p| **p >= t).copied());
         }

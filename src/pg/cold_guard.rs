@@ -2,8 +2,24 @@
 
 use super::cold_state::{catalog, raise};
 use super::list;
+use crate::error::Result;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::CStr;
+use std::sync::OnceLock;
+
+/// What runs before the extension goes, once nothing speaks against it.
+pub type BeforeDrop = fn() -> Result<()>;
+
+static BEFORE_DROP: OnceLock<BeforeDrop> = OnceLock::new();
+
+/// Registers it.
+pub fn before_drop_extension(part: BeforeDrop) {
+    BEFORE_DROP.get_or_init(|| part);
+}
+
+fn before_drop() -> Result<()> {
+    BEFORE_DROP.get().map_or(Ok(()), |part| part())
+}
 
 /// ddl_command_start on DROP EXTENSION, SCHEMA, LANGUAGE, SERVER, OWNED, and on ALTER TYPE.
 #[unsafe(no_mangle)]
@@ -42,7 +58,7 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                     | pg_sys::ObjectType::OBJECT_LANGUAGE
                         if takes_extension_along((*drop).removeType, &names) =>
                     {
-                        (catalog().drop_extension)()
+                        (catalog().drop_extension)().and_then(|()| before_drop())
                     }
                     pg_sys::ObjectType::OBJECT_FOREIGN_SERVER => (catalog().drop_servers)(&names),
                     _ => Ok(()),
@@ -54,7 +70,12 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                 )
                 .map(|role| pg_sys::get_rolespec_oid(role, true))
                 .collect::<Vec<_>>();
-                (catalog().drop_owned)(&roles)
+                (catalog().drop_owned)(&roles).and_then(|()| {
+                    match super::owner::extension_owner() {
+                        Some(owner) if roles.contains(&owner) => before_drop(),
+                        _ => Ok(()),
+                    }
+                })
             }
             pg_sys::NodeTag::T_AlterEnumStmt | pg_sys::NodeTag::T_AlterTableStmt => {
                 match altered_type(tree) {

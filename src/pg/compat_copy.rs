@@ -56,7 +56,7 @@ pub(super) struct CopyState {
     attribute_buf: StringInfoData,
     max_fields: c_int,
     raw_fields: *mut *mut c_char,
-    line_buf: StringInfoData,
+    pub(super) line_buf: StringInfoData,
     pub(super) line_buf_valid: bool,
 }
 

@@ -45,6 +45,22 @@ pub(super) unsafe fn restriction(
     }
 }
 
+/// Makes a clause sort upwards by this operator, NULLs last. 18 keeps the direction apart from the operator.
+///
+/// # Safety
+/// A clause that may be changed; `less` is a less-than operator for its type.
+pub(super) unsafe fn sort_upwards(clause: *mut pg_sys::SortGroupClause, less: pg_sys::Oid) {
+    // SAFETY: promised by the caller
+    unsafe {
+        (*clause).sortop = less;
+        (*clause).nulls_first = false;
+        #[cfg(feature = "pg18")]
+        {
+            (*clause).reverse_sort = false;
+        }
+    }
+}
+
 /// Gives the only table of a window's query what the outer query has for it: before 16 the permissions
 /// lie in the range table entry and were checked there, since then an entry of their own is expected.
 ///

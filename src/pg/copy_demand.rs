@@ -95,6 +95,16 @@ pub(super) unsafe extern "C-unwind" fn make(c: *mut c_void) {
     }
 }
 
+/// The routing is about to be made anew.
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn routing_is_new(c: *mut c_void) {
+    // SAFETY: as locate
+    unsafe {
+        let state = (*c.cast::<Copy>()).demand.cast::<State>();
+        (*state).demand.routing_is_new();
+    }
+}
+
 /// Makes all that is missing in this transaction; the table must be closed.
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn make_in_process(c: *mut c_void) {

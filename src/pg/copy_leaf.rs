@@ -7,9 +7,9 @@
     reason = "errors pass over frames without destructors"
 )]
 
-use super::compat_copy;
 use super::copy_raw as raw;
 use super::copy_run::Copy;
+use super::{compat_copy, copy_flush};
 use pgrx::pg_sys::{self, *};
 use std::ffi::c_void;
 
@@ -18,30 +18,36 @@ pub(super) const ROWS: usize = 1000;
 /// Bytes of all waiting rows.
 const BYTES: usize = 16 << 20;
 /// Leaves that keep their memory and their ring of buffers after they were written out.
-const WARM: usize = 64;
+pub(super) const WARM: usize = 64;
 /// Besides its data a waiting tuple takes its header, and that of its memory.
 const OVERHEAD: usize = 64;
+/// What a leaf with memory of its own takes before its first row.
+const LEAF_BYTES: usize = 4 << 10;
+/// Places for rows that a leaf begins with: thousands of leaves may have a few rows each.
+const FIRST_ROOM: usize = 32;
 
 /// One leaf. Plain data in the query's memory, see [`super::copy_raw`].
 pub(super) struct Leaf {
     pub(super) info: *mut ResultRelInfo,
-    rel: Relation,
-    next: *mut Leaf,
+    pub(super) rel: Relation,
+    pub(super) next: *mut Leaf,
     map: *mut TupleConversionMap,
     /// of the rows as they are stored
-    desc: TupleDesc,
+    pub(super) desc: TupleDesc,
     before_triggers: bool,
     generated: bool,
     constraints: bool,
     /// rows wait; otherwise they are inserted one by one
     batch: bool,
     /// what waits; NULL memory: nothing is kept
-    memory: MemoryContext,
-    tuples: *mut HeapTuple,
-    lines: *mut u64,
-    n: usize,
-    bytes: usize,
-    bulk: BulkInsertState,
+    pub(super) memory: MemoryContext,
+    pub(super) tuples: *mut HeapTuple,
+    pub(super) lines: *mut u64,
+    /// places of both
+    room: usize,
+    pub(super) n: usize,
+    pub(super) bytes: usize,
+    pub(super) bulk: BulkInsertState,
 }
 
 /// Makes the leaf for a relation that routing found.
@@ -74,8 +80,13 @@ pub(super) unsafe fn open(c: *mut Copy, info: *mut ResultRelInfo) -> *mut Leaf {
                 raw::table_slot_callbacks(rel),
                 &raw const TTSOpsBufferHeapTuple,
             );
-        (*leaf).next = (*c).leaves;
-        (*c).leaves = leaf;
+        // written out in the order in which they were met, as the server does
+        if (*c).leaves.is_null() {
+            (*c).leaves = leaf;
+        } else {
+            (*(*c).last_leaf).next = leaf;
+        }
+        (*c).last_leaf = leaf;
         (*info).ri_CopyMultiInsertBuffer = leaf.cast();
         leaf
     }
@@ -90,14 +101,16 @@ pub(super) unsafe fn store(c: *mut Copy, leaf: *mut Leaf) {
         let mut slot = (*c).slot;
         if (*c).last_single != leaf && !(*leaf).batch {
             // rows that wait must be there for triggers to see
-            flush_all(c);
+            copy_flush::flush_all(c);
             if !(*c).bulk.is_null() {
                 raw::ReleaseBulkInsertStatePin((*c).bulk);
             }
             (*c).last_single = leaf;
         }
         if !(*c).transition.is_null() {
-            (*(*c).transition).tcs_original_insert_tuple = if (*leaf).before_triggers {
+            // the server forgets that a converted row gets its generated columns after this
+            let changed = (*leaf).generated && !(*leaf).map.is_null();
+            (*(*c).transition).tcs_original_insert_tuple = if (*leaf).before_triggers || changed {
                 std::ptr::null_mut()
             } else {
                 slot
@@ -124,7 +137,7 @@ pub(super) unsafe fn store(c: *mut Copy, leaf: *mut Leaf) {
         if (*leaf).batch {
             keep(c, leaf, slot);
         } else {
-            insert(c, leaf, slot);
+            copy_flush::insert(c, leaf, slot);
         }
     }
 }
@@ -136,6 +149,9 @@ unsafe fn keep(c: *mut Copy, leaf: *mut Leaf, slot: *mut TupleTableSlot) {
         (*c).last_single = std::ptr::null_mut();
         if (*leaf).memory.is_null() {
             warm_up(c, leaf);
+        }
+        if (*leaf).n >= (*leaf).room {
+            make_room(c, leaf);
         }
         raw::all_attributes(slot);
         let old = pg_sys::MemoryContextSwitchTo((*leaf).memory);
@@ -149,9 +165,9 @@ unsafe fn keep(c: *mut Copy, leaf: *mut Leaf, slot: *mut TupleTableSlot) {
         (*leaf).bytes = (*leaf).bytes.wrapping_add(bytes);
         (*c).waiting = (*c).waiting.wrapping_add(bytes);
         if (*leaf).n >= ROWS {
-            flush(c, leaf);
+            copy_flush::flush(c, leaf);
         } else if (*c).waiting > BYTES {
-            flush(c, largest(c));
+            copy_flush::flush_largest(c);
         }
     }
 }
@@ -165,193 +181,61 @@ unsafe fn warm_up(c: *mut Copy, leaf: *mut Leaf) {
             parent,
             c"rows of a leaf".as_ptr(),
             0,
-            kilobyte.wrapping_mul(8),
+            kilobyte,
             kilobyte.wrapping_mul(256),
         );
-        (*leaf).tuples = raw::MemoryContextAlloc(parent, ROWS.wrapping_mul(8)).cast();
-        (*leaf).lines = raw::MemoryContextAlloc(parent, ROWS.wrapping_mul(8)).cast();
-        let old = pg_sys::MemoryContextSwitchTo(parent);
-        (*leaf).bulk = raw::GetBulkInsertState();
-        pg_sys::MemoryContextSwitchTo(old);
+        (*leaf).bytes = (*leaf).bytes.wrapping_add(LEAF_BYTES);
+        (*c).waiting = (*c).waiting.wrapping_add(LEAF_BYTES);
         (*c).warm = (*c).warm.wrapping_add(1);
     }
 }
 
-unsafe fn cool_down(c: *mut Copy, leaf: *mut Leaf) {
+/// More places for waiting rows.
+unsafe fn make_room(c: *mut Copy, leaf: *mut Leaf) {
+    // SAFETY: as store; what is replaced was allocated here
+    unsafe {
+        let parent = (*(*c).estate).es_query_cxt;
+        let n = (*leaf).n;
+        let room = if n == 0 {
+            FIRST_ROOM
+        } else {
+            n.wrapping_mul(4)
+        };
+        let room = if room > ROWS { ROWS } else { room };
+        let tuples: *mut HeapTuple = raw::MemoryContextAlloc(parent, room.wrapping_mul(8)).cast();
+        let lines: *mut u64 = raw::MemoryContextAlloc(parent, room.wrapping_mul(8)).cast();
+        if n > 0 {
+            std::ptr::copy_nonoverlapping((*leaf).tuples, tuples, n);
+            std::ptr::copy_nonoverlapping((*leaf).lines, lines, n);
+            raw::pfree((*leaf).tuples.cast());
+            raw::pfree((*leaf).lines.cast());
+        }
+        (*leaf).tuples = tuples;
+        (*leaf).lines = lines;
+        (*leaf).room = room;
+    }
+}
+
+pub(super) unsafe fn cool_down(c: *mut Copy, leaf: *mut Leaf) {
     // SAFETY: nothing waits for the leaf
     unsafe {
         if !(*leaf).memory.is_null() {
             raw::MemoryContextDelete((*leaf).memory);
-            raw::pfree((*leaf).tuples.cast());
-            raw::pfree((*leaf).lines.cast());
-            raw::FreeBulkInsertState((*leaf).bulk);
+            if (*leaf).room > 0 {
+                raw::pfree((*leaf).tuples.cast());
+                raw::pfree((*leaf).lines.cast());
+                (*leaf).room = 0;
+            }
+            if !(*leaf).bulk.is_null() {
+                raw::FreeBulkInsertState((*leaf).bulk);
+                (*leaf).bulk = std::ptr::null_mut();
+                if let Some(finish) = (*(*(*leaf).rel).rd_tableam).finish_bulk_insert {
+                    finish((*leaf).rel, 0);
+                }
+            }
             (*leaf).memory = std::ptr::null_mut();
             (*c).warm = (*c).warm.wrapping_sub(1);
         }
-    }
-}
-
-/// The leaf for which most bytes wait.
-unsafe fn largest(c: *const Copy) -> *mut Leaf {
-    // SAFETY: something waits, so there is a leaf
-    unsafe {
-        let mut found = (*c).leaves;
-        let mut leaf = found;
-        while !leaf.is_null() {
-            if (*leaf).bytes > (*found).bytes {
-                found = leaf;
-            }
-            leaf = (*leaf).next;
-        }
-        found
-    }
-}
-
-/// Writes out all that waits.
-pub(super) unsafe fn flush_all(c: *mut Copy) {
-    // SAFETY: leaves of the current routing
-    unsafe {
-        let mut leaf = (*c).leaves;
-        while !leaf.is_null() && (*c).waiting > 0 {
-            flush(c, leaf);
-            leaf = (*leaf).next;
-        }
-    }
-}
-
-/// Writes out what waits for one leaf, then its index entries and AFTER triggers.
-unsafe fn flush(c: *mut Copy, leaf: *mut Leaf) {
-    // SAFETY: as store
-    unsafe {
-        let n = (*leaf).n;
-        if n == 0 {
-            return;
-        }
-        let cstate = (*c).cstate;
-        let (line, line_valid) = ((*cstate).cur_lineno, (*cstate).line_buf_valid);
-        // an error from here on is not about the line that was read last
-        (*cstate).line_buf_valid = false;
-        fill_slots(c, leaf);
-        multi_insert(c, leaf);
-        let triggers = (*(*leaf).info).ri_TrigDesc;
-        let indexed = (*(*leaf).info).ri_NumIndices > 0;
-        let triggered = !triggers.is_null()
-            && ((*triggers).trig_insert_after_row || (*triggers).trig_insert_new_table);
-        let mut i = 0;
-        while i < n {
-            let slot = *(*c).slots.add(i);
-            if indexed || triggered {
-                (*cstate).cur_lineno = *(*leaf).lines.add(i);
-                after_insert(c, leaf, slot);
-            }
-            raw::clear(slot);
-            i = i.wrapping_add(1);
-        }
-        (*cstate).cur_lineno = line;
-        (*cstate).line_buf_valid = line_valid;
-        (*c).waiting = (*c).waiting.wrapping_sub((*leaf).bytes);
-        (*leaf).n = 0;
-        (*leaf).bytes = 0;
-        count(c, n as i64);
-        if (*c).warm > WARM {
-            cool_down(c, leaf);
-        } else {
-            raw::MemoryContextReset((*leaf).memory);
-        }
-    }
-}
-
-/// Puts the waiting tuples into slots, which all leaves share.
-unsafe fn fill_slots(c: *mut Copy, leaf: *mut Leaf) {
-    // SAFETY: there are at most ROWS tuples
-    unsafe {
-        let table = (*(*leaf).rel).rd_id;
-        let mut i = 0;
-        while i < (*leaf).n {
-            let place = (*c).slots.add(i);
-            if (*place).is_null() {
-                let old = pg_sys::MemoryContextSwitchTo((*(*c).estate).es_query_cxt);
-                *place = raw::MakeTupleTableSlot(std::ptr::null_mut(), &raw const TTSOpsHeapTuple);
-                pg_sys::MemoryContextSwitchTo(old);
-            }
-            if (**place).tts_tupleDescriptor != (*leaf).desc {
-                let old = pg_sys::MemoryContextSwitchTo((*(*c).estate).es_query_cxt);
-                raw::ExecSetSlotDescriptor(*place, (*leaf).desc);
-                pg_sys::MemoryContextSwitchTo(old);
-            }
-            raw::ExecStoreHeapTuple(*(*leaf).tuples.add(i), *place, false);
-            (**place).tts_tableOid = table;
-            i = i.wrapping_add(1);
-        }
-    }
-}
-
-/// table_multi_insert, an inline function of the server. It may leak, so it gets the memory of one row.
-unsafe fn multi_insert(c: *mut Copy, leaf: *mut Leaf) {
-    // SAFETY: every table has an access method with this callback
-    unsafe {
-        let memory = (*(*c).econtext).ecxt_per_tuple_memory;
-        let old = pg_sys::MemoryContextSwitchTo(memory);
-        if let Some(insert) = (*(*(*leaf).rel).rd_tableam).multi_insert {
-            insert(
-                (*leaf).rel,
-                (*c).slots,
-                (*leaf).n as i32,
-                (*c).command,
-                0,
-                (*leaf).bulk,
-            );
-        }
-        pg_sys::MemoryContextSwitchTo(old);
-    }
-}
-
-/// Index entries and AFTER triggers of a row that was inserted.
-unsafe fn after_insert(c: *mut Copy, leaf: *mut Leaf, slot: *mut TupleTableSlot) {
-    // SAFETY: as store
-    unsafe {
-        let (info, estate) = ((*leaf).info, (*c).estate);
-        let mut recheck = std::ptr::null_mut();
-        if (*info).ri_NumIndices > 0 {
-            recheck = compat_copy::insert_index_tuples(info, slot, estate);
-        }
-        raw::ExecARInsertTriggers(estate, info, slot, recheck, (*c).transition);
-        raw::list_free(recheck);
-    }
-}
-
-/// One row at once: where triggers or expressions may look at the table, and into foreign tables.
-unsafe fn insert(c: *mut Copy, leaf: *mut Leaf, slot: *mut TupleTableSlot) {
-    // SAFETY: as store
-    unsafe {
-        let mut slot = slot;
-        let fdw = (*(*leaf).info).ri_FdwRoutine;
-        if !fdw.is_null() {
-            if let Some(insert) = (*fdw).ExecForeignInsert {
-                slot = insert((*c).estate, (*leaf).info, slot, std::ptr::null_mut());
-            }
-            if slot.is_null() {
-                return;
-            }
-            (*slot).tts_tableOid = (*(*leaf).rel).rd_id;
-        } else if let Some(insert) = (*(*(*leaf).rel).rd_tableam).tuple_insert {
-            if (*c).bulk.is_null() {
-                let old = pg_sys::MemoryContextSwitchTo((*(*c).estate).es_query_cxt);
-                (*c).bulk = raw::GetBulkInsertState();
-                pg_sys::MemoryContextSwitchTo(old);
-            }
-            insert((*leaf).rel, slot, (*c).command, 0, (*c).bulk);
-        }
-        after_insert(c, leaf, slot);
-        count(c, 1);
-    }
-}
-
-unsafe fn count(c: *mut Copy, rows: i64) {
-    // SAFETY: plain data
-    unsafe {
-        (*c).processed = (*c).processed.wrapping_add(rows);
-        raw::pgstat_progress_update_param(PROGRESS_COPY_TUPLES_PROCESSED as i32, (*c).processed);
     }
 }
 
@@ -368,6 +252,7 @@ pub(super) unsafe fn close_all(c: *mut Copy) {
             leaf = next;
         }
         (*c).leaves = std::ptr::null_mut();
+        (*c).last_leaf = std::ptr::null_mut();
         (*c).last_single = std::ptr::null_mut();
         if !(*c).bulk.is_null() {
             raw::FreeBulkInsertState((*c).bulk);

@@ -8,9 +8,10 @@
 )]
 
 use super::copy_demand::{self, Where};
+use super::copy_leaf::Leaf;
 use super::copy_raw as raw;
 use super::copy_run::Copy;
-use super::{compat, compat_copy, copy_leaf, copy_route};
+use super::{compat, compat_copy, copy_flush, copy_leaf, copy_route};
 use pgrx::pg_sys::{self, *};
 
 /// Rows, and bytes of rows, that wait for chunks.
@@ -32,27 +33,35 @@ pub(super) struct Parked {
 pub(super) unsafe fn without_chunk(c: *mut Copy) {
     // SAFETY: the slot holds a row of the root whose key is not NULL
     unsafe {
-        match copy_demand::locate(c.cast()) {
-            Where::Missing => {
-                let suspect = !(*c).may_park || breaks_constraint(c);
-                park(c);
-                if suspect || (*c).parked.n >= ROWS || (*c).parked.bytes >= BYTES {
-                    drain(c);
-                }
-            }
-            Where::Stale => {
-                copy_leaf::flush_all(c);
-                copy_route::refresh(c);
-                let leaf = copy_route::leaf(c);
-                // still none: it went again meanwhile, and the server says so
-                let leaf = if leaf.is_null() {
-                    copy_route::find(c, -1)
-                } else {
-                    leaf
-                };
-                copy_leaf::store(c, leaf);
-            }
+        let leaf = another_look(c);
+        if !leaf.is_null() {
+            copy_leaf::store(c, leaf);
+            return;
         }
+        let suspect = !(*c).may_park || breaks_constraint(c);
+        park(c);
+        if suspect || (*c).parked.n >= ROWS || (*c).parked.bytes >= BYTES {
+            drain(c);
+        }
+    }
+}
+
+/// The leaf for the row in the slot in partitions of now; NULL when its chunk is missing, and noted as such.
+unsafe fn another_look(c: *mut Copy) -> *mut Leaf {
+    // SAFETY: as without_chunk
+    unsafe {
+        if copy_demand::locate(c.cast()) == Where::Missing {
+            return std::ptr::null_mut();
+        }
+        copy_flush::flush_all(c);
+        copy_route::refresh(c);
+        let leaf = copy_route::leaf(c);
+        // it may have gone again meanwhile
+        if !leaf.is_null() || copy_demand::locate(c.cast()) == Where::Missing {
+            return leaf;
+        }
+        // the server says why not
+        copy_route::find(c, -1)
     }
 }
 
@@ -91,20 +100,34 @@ unsafe fn park(c: *mut Copy) {
 pub(super) unsafe fn drain(c: *mut Copy) {
     // SAFETY: as without_chunk; the row in the slot, if it is still wanted, is the last one parked
     unsafe {
-        if (*c).parked.n == 0 {
-            return;
-        }
-        copy_leaf::flush_all(c);
         let p = &raw mut (*c).parked;
         let cstate = (*c).cstate;
         let (line, line_valid) = ((*cstate).cur_lineno, (*cstate).line_buf_valid);
-        // a failure to make them is about the last row that waits
-        set_line(c, (*p).n.wrapping_sub(1), line, line_valid);
-        copy_demand::make(c.cast());
-        copy_route::refresh(c);
+        loop {
+            if (*p).n == 0 {
+                break;
+            }
+            copy_flush::flush_all(c);
+            // a failure to make them is about the last row that waits
+            set_line(c, (*p).n.wrapping_sub(1), line, line_valid);
+            copy_demand::make(c.cast());
+            copy_route::refresh(c);
+            // some may have been dropped again before we locked them
+            store_parked(c, line, line_valid);
+        }
+        (*cstate).cur_lineno = line;
+        (*cstate).line_buf_valid = line_valid;
+    }
+}
+
+/// Stores the parked rows that have a chunk now; the others stay parked.
+unsafe fn store_parked(c: *mut Copy, line: u64, line_valid: bool) {
+    // SAFETY: as drain
+    unsafe {
+        let p = &raw mut (*c).parked;
         let query_memory = CurrentMemoryContext;
         let slot = (*c).slot;
-        let mut i = 0;
+        let (mut i, mut stay) = (0, 0);
         while i < (*p).n {
             raw::check_for_interrupts();
             raw::MemoryContextReset((*(*c).econtext).ecxt_per_tuple_memory);
@@ -115,22 +138,26 @@ pub(super) unsafe fn drain(c: *mut Copy) {
             raw::ExecStoreVirtualTuple(slot);
             (*slot).tts_tableOid = (*(*c).rel).rd_id;
             set_line(c, i, line, line_valid);
-            let leaf = copy_route::leaf(c);
-            let leaf = if leaf.is_null() {
-                copy_route::find(c, -1)
+            let mut leaf = copy_route::leaf(c);
+            if leaf.is_null() {
+                leaf = another_look(c);
+            }
+            if leaf.is_null() {
+                *(*p).tuples.add(stay) = tuple;
+                *(*p).lines.add(stay) = *(*p).lines.add(i);
+                stay = stay.wrapping_add(1);
             } else {
-                leaf
-            };
-            copy_leaf::store(c, leaf);
+                copy_leaf::store(c, leaf);
+            }
             pg_sys::MemoryContextSwitchTo(query_memory);
             i = i.wrapping_add(1);
         }
-        (*cstate).cur_lineno = line;
-        (*cstate).line_buf_valid = line_valid;
         raw::clear(slot);
-        raw::MemoryContextReset((*p).memory);
-        (*p).n = 0;
-        (*p).bytes = 0;
+        (*p).n = stay;
+        if stay == 0 {
+            raw::MemoryContextReset((*p).memory);
+            (*p).bytes = 0;
+        }
     }
 }
 
@@ -185,7 +212,9 @@ unsafe fn null_in_not_null(c: *const Copy, desc: TupleDesc) -> bool {
         let mut i = 0;
         while i < (*desc).natts as usize {
             let att = compat::attribute(desc, i);
-            if (*att).attnotnull && !(*att).attisdropped && *(*(*c).slot).tts_isnull.add(i) {
+            // a virtual column is NULL here whatever its value
+            let stored = !(*att).attisdropped && (*att).attgenerated as u8 != b'v';
+            if (*att).attnotnull && stored && *(*(*c).slot).tts_isnull.add(i) {
                 return true;
             }
             i = i.wrapping_add(1);

@@ -107,6 +107,7 @@ unsafe extern "C-unwind" {
 
     // memory
     pub(super) fn palloc0(size: Size) -> *mut c_void;
+    pub(super) fn strlen(text: *const c_char) -> usize;
     pub(super) fn pstrdup(text: *const c_char) -> *mut c_char;
     pub(super) fn pfree(pointer: *mut c_void);
     pub(super) fn MemoryContextAlloc(context: MemoryContext, size: Size) -> *mut c_void;

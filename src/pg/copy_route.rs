@@ -298,6 +298,7 @@ pub(super) unsafe fn refresh(c: *mut Copy) {
     // SAFETY: promised by the caller
     unsafe {
         end(c);
+        copy_demand::routing_is_new(c.cast());
         let estate = (*c).estate;
         if !(*estate).es_partition_directory.is_null() {
             raw::DestroyPartitionDirectory((*estate).es_partition_directory);

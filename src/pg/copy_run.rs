@@ -8,7 +8,7 @@ use super::compat_copy::{self, CopyState};
 use super::copy_leaf::{self, Leaf, ROWS};
 use super::copy_raw as raw;
 use super::copy_route::Bounds;
-use super::{copy_demand, copy_error, copy_park, copy_route, copy_spool};
+use super::{copy_demand, copy_error, copy_flush, copy_park, copy_route, copy_spool};
 use pgrx::pg_sys::{self, *};
 use std::ffi::c_void;
 
@@ -31,7 +31,9 @@ pub(super) struct Copy {
     /// rows without a chunk may wait for it: nothing looks at the table meanwhile
     pub(super) may_park: bool,
     pub(super) bounds: Bounds,
+    /// in the order in which they were met
     pub(super) leaves: *mut Leaf,
+    pub(super) last_leaf: *mut Leaf,
     pub(super) last_single: *mut Leaf,
     pub(super) bulk: BulkInsertState,
     pub(super) slots: *mut *mut TupleTableSlot,
@@ -75,7 +77,7 @@ pub(super) unsafe fn run(cstate: *mut CopyState, demand: *mut c_void) -> u64 {
         error_context_stack = &raw mut context;
         rows(c, old);
         copy_park::drain(c);
-        copy_leaf::flush_all(c);
+        copy_flush::flush_all(c);
         error_context_stack = context.previous;
         pg_sys::MemoryContextSwitchTo(old);
         finish(c);
@@ -132,7 +134,27 @@ unsafe fn choose_method(c: *mut Copy) {
         let volatile = (*(*c).cstate).volatile_defexprs
             || raw::contain_volatile_functions((*(*c).cstate).filter.cast());
         (*c).single = before || captures || volatile;
-        (*c).may_park = !before && !volatile;
+        (*c).may_park = !before && !volatile && !checks_are_volatile((*c).rel);
+    }
+}
+
+/// True when a CHECK must be asked once for each row, because it may count or look at the table.
+unsafe fn checks_are_volatile(rel: Relation) -> bool {
+    // SAFETY: constraints of the open relation
+    unsafe {
+        let constr = (*(*rel).rd_att).constr;
+        if constr.is_null() {
+            return false;
+        }
+        let mut i = 0;
+        while i < (*constr).num_check as usize {
+            let expr = raw::stringToNode((*(*constr).check.add(i)).ccbin);
+            if raw::contain_volatile_functions(expr.cast()) {
+                return true;
+            }
+            i = i.wrapping_add(1);
+        }
+        false
     }
 }
 

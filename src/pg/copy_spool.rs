@@ -10,12 +10,18 @@ use super::copy_demand;
 use super::copy_raw as raw;
 use super::copy_run::{Copy, Next, next as read};
 use pgrx::pg_sys::{self, *};
+use std::ffi::c_char;
+
+/// Bytes of a line that are kept: more than the server shows of it (MAX_COPY_DATA_DISPLAY).
+const TEXT: usize = 128;
 
 /// All rows of the statement; zeroed: they come from the file. Plain data.
 pub(super) struct Spool {
     pub(super) store: *mut Tuplestorestate,
-    /// columns of the table, then the line number
+    /// columns of the table, then the line's number and the beginning of its text
     desc: TupleDesc,
+    /// the beginning of the line at hand
+    text: *mut c_char,
     slot: *mut TupleTableSlot,
     /// number of columns of the table
     natts: usize,
@@ -35,7 +41,8 @@ pub(super) unsafe fn read_all(c: *mut Copy) {
         (*c).estate = estate;
         (*c).slot = raw::MakeSingleTupleTableSlot(table, &raw const TTSOpsVirtual);
         compat_copy::prepare_filter((*c).cstate, std::ptr::null_mut());
-        let bytes = (*s).natts.wrapping_add(1);
+        (*s).text = raw::palloc0(TEXT.wrapping_add(1)).cast();
+        let bytes = (*s).natts.wrapping_add(2);
         let values: *mut Datum = raw::palloc0(bytes.wrapping_mul(8)).cast();
         let nulls: *mut bool = raw::palloc0(bytes).cast();
         let old = CurrentMemoryContext;
@@ -61,25 +68,26 @@ pub(super) unsafe fn read_all(c: *mut Copy) {
     }
 }
 
-/// The table's columns and one more for the line.
+/// The table's columns and two more for the line.
 unsafe fn with_line(table: TupleDesc) -> TupleDesc {
     // SAFETY: a valid descriptor
     unsafe {
         let natts = (*table).natts as i16;
-        let last = natts.wrapping_add(1);
+        let (line, last) = (natts.wrapping_add(1), natts.wrapping_add(2));
         let desc = raw::CreateTemplateTupleDesc(i32::from(last));
         let mut i = 1;
         while i <= natts {
             raw::TupleDescCopyEntry(desc, i, table, i);
             i = i.wrapping_add(1);
         }
-        raw::TupleDescInitEntry(desc, last, c"line".as_ptr(), INT8OID, -1, 0);
+        raw::TupleDescInitEntry(desc, line, c"line".as_ptr(), INT8OID, -1, 0);
+        raw::TupleDescInitEntry(desc, last, c"text".as_ptr(), CSTRINGOID, -1, 0);
         desc
     }
 }
 
 unsafe fn keep(c: *mut Copy, values: *mut Datum, nulls: *mut bool) {
-    // SAFETY: the arrays have one place more than the table has columns
+    // SAFETY: the arrays have two places more than the table has columns; a valid line ends with NUL
     unsafe {
         let s = &raw const (*c).spool;
         let n = (*s).natts;
@@ -87,6 +95,16 @@ unsafe fn keep(c: *mut Copy, values: *mut Datum, nulls: *mut bool) {
         std::ptr::copy_nonoverlapping((*(*c).slot).tts_isnull, nulls, n);
         *values.add(n) = Datum::from((*(*c).cstate).cur_lineno);
         *nulls.add(n) = false;
+        let valid = (*(*c).cstate).line_buf_valid;
+        if valid {
+            let line = &raw const (*(*c).cstate).line_buf;
+            let len = (*line).len as usize;
+            let len = if len > TEXT { TEXT } else { len };
+            std::ptr::copy_nonoverlapping((*line).data, (*s).text, len);
+            *(*s).text.add(len) = 0;
+        }
+        *values.add(n.wrapping_add(1)) = Datum::from((*s).text);
+        *nulls.add(n.wrapping_add(1)) = !valid;
         raw::tuplestore_putvalues((*s).store, (*s).desc, values, nulls);
         let _ = copy_demand::locate(c.cast());
     }
@@ -125,8 +143,24 @@ pub(super) unsafe fn next(c: *mut Copy) -> Next {
         raw::ExecStoreVirtualTuple(to);
         (*to).tts_tableOid = (*(*c).rel).rd_id;
         (*(*c).cstate).cur_lineno = (*(*from).tts_values.add(n)).value() as u64;
-        (*(*c).cstate).line_buf_valid = false;
+        restore_text(c, from);
         Next::Row
+    }
+}
+
+/// Errors show the text of the line, as if it had just been read.
+unsafe fn restore_text(c: *mut Copy, from: *mut TupleTableSlot) {
+    // SAFETY: a row of the store; the line buffer of a text format is larger than TEXT from the start
+    unsafe {
+        let (cstate, at) = ((*c).cstate, (*c).spool.natts.wrapping_add(1));
+        (*cstate).line_buf_valid = !*(*from).tts_isnull.add(at);
+        if (*cstate).line_buf_valid {
+            let text: *const c_char = (*(*from).tts_values.add(at)).cast_mut_ptr();
+            let line = &raw mut (*cstate).line_buf;
+            let len = raw::strlen(text);
+            std::ptr::copy_nonoverlapping(text, (*line).data, len.wrapping_add(1));
+            (*line).len = len as i32;
+        }
     }
 }
 

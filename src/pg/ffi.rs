@@ -68,6 +68,8 @@ mod functions {
             slot: *mut pg_sys::TupleTableSlot,
             command: pg_sys::CmdType::Type,
         );
+        /// utils/partcache.h
+        fn RelationGetPartitionQual(relation: pg_sys::Relation) -> *mut pg_sys::List;
         /// executor/tstoreReceiver.h
         fn CreateTuplestoreDestReceiver() -> *mut pg_sys::DestReceiver;
         /// executor/tstoreReceiver.h

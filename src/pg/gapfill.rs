@@ -59,6 +59,9 @@ impl LocalTime for super::time::Zone<'_> {
     fn to_utc(&self, local: i64) -> Result<i64> {
         super::time::Zone::to_utc(*self, local)
     }
+    fn pause(&self) {
+        super::catalog::check_for_interrupts();
+    }
 }
 
 // ---- support functions ----
@@ -89,6 +92,9 @@ unsafe fn support(call: Call, mark: Mark) -> pg_sys::Datum {
         }
         let marked = pg_sys::copyObjectImpl(request.fcall.cast()).cast::<pg_sys::FuncExpr>();
         (*marked).inputcollid = mark.oid();
+        if mark == Mark::Gapfill {
+            super::gapfill_literal::untyped_range(marked);
+        }
         pg_sys::Datum::from(marked)
     }
 }

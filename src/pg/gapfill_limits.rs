@@ -84,14 +84,14 @@ impl Limits {
             let width = self
                 .eval(self.width)
                 .ok_or_else(|| null_argument("bucket_width"))?;
-            let integer = |min: i64| {
+            let integer = |min: i64, max: i64| {
                 let width = from_datum(self.key, width);
-                Step::Integer { width, min }
+                Step::Integer { width, min, max }
             };
             Ok(match self.key {
-                pg_sys::INT2OID => integer(i16::MIN.into()),
-                pg_sys::INT4OID => integer(i32::MIN.into()),
-                pg_sys::INT8OID => integer(i64::MIN),
+                pg_sys::INT2OID => integer(i16::MIN.into(), i16::MAX.into()),
+                pg_sys::INT4OID => integer(i32::MIN.into(), i32::MAX.into()),
+                pg_sys::INT8OID => integer(i64::MIN, i64::MAX),
                 pg_sys::DATEOID => Step::Date(Width::of(gapfill::span(width))?),
                 _ => Step::Time(Width::of(gapfill::span(width))?),
             })

@@ -6,7 +6,7 @@ use super::gapfill::Mark;
 use super::gapfill_layout::MarkerLayout;
 use super::gapfill_limits::from_datum;
 use crate::error::{Error, Kind, Result};
-use crate::hypertable::bucket::is_finite;
+use crate::hypertable::bucket::{is_finite, is_finite_day};
 use crate::hypertable::gapfill::{Line, Number, Point, between};
 use pgrx::pg_sys;
 
@@ -112,18 +112,33 @@ impl Marker {
         }
     }
 
-    /// Sees a row of the series before any of its values is asked for.
+    /// True while it has to see more rows of the series before it can tell the value at `at`.
+    pub fn wants_more(&mut self, at: Option<i64>) -> bool {
+        match (self, at) {
+            (Marker::Interpolate(line), Some(at)) => line.is_place(at) && line.line.wants_more(at),
+            _ => false,
+        }
+    }
+
+    /// Sees the next row of the series.
     ///
     /// # Safety
     /// The scan slot shows the row.
     pub unsafe fn learn(&mut self, row: Row) {
         if let Marker::Interpolate(line) = self
-            && let Some(at) = row.at.filter(|at| is_finite(*at))
+            && let Some(at) = row.at.filter(|at| line.is_place(*at))
         {
             // SAFETY: promised by the caller
             if let Some(value) = unsafe { eval(line.value, row) } {
-                line.line.push((at, number(line.value_type, value)));
+                line.line.push(Some((at, number(line.value_type, value))));
             }
+        }
+    }
+
+    /// The series has no more rows.
+    pub fn learn_end(&mut self) {
+        if let Marker::Interpolate(line) = self {
+            line.line.push(None);
         }
     }
 
@@ -187,16 +202,26 @@ impl Locf {
 }
 
 impl Interpolate {
+    /// False for infinity, which is no place on a line.
+    fn is_place(&self, at: i64) -> bool {
+        match self.key {
+            pg_sys::DATEOID => i32::try_from(at).is_ok_and(is_finite_day),
+            pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => is_finite(at),
+            _ => true,
+        }
+    }
+
     unsafe fn value(&mut self, row: Row, real: bool) -> Result<Option<pg_sys::Datum>> {
         // SAFETY: promised by the callers
         unsafe {
             if real && let Some(value) = eval(self.value, row) {
                 return Ok(Some(value));
             }
-            let Some(at) = row.at.filter(|at| is_finite(*at)) else {
+            let Some(at) = row.at.filter(|at| self.is_place(*at)) else {
                 return Ok(None);
             };
-            let (before, after) = self.line.around(at);
+            // the rows needed have been seen
+            let (before, after) = self.line.around();
             let before = match before {
                 None => self.edge(row, true)?,
                 known => known,
@@ -269,7 +294,8 @@ impl Interpolate {
                 return Ok(None);
             };
             let time = from_datum(self.key, time);
-            Ok(is_finite(time).then(|| (time, number(self.value_type, value))))
+            let point = || (time, number(self.value_type, value));
+            Ok(self.is_place(time).then(point))
         }
     }
 
@@ -302,7 +328,13 @@ fn datum(value_type: pg_sys::Oid, number: Number) -> pg_sys::Datum {
     match (value_type, number) {
         (pg_sys::FLOAT4OID, Number::Float(x)) => pg_sys::Datum::from((x as f32).to_bits()),
         (_, Number::Float(x)) => pg_sys::Datum::from(x.to_bits()),
-        // between two values of the type there is no other
+        // a line that goes on behind its points ends where the type ends
+        (pg_sys::INT2OID, Number::Int(n)) => {
+            pg_sys::Datum::from(n.clamp(i16::MIN.into(), i16::MAX.into()))
+        }
+        (pg_sys::INT4OID, Number::Int(n)) => {
+            pg_sys::Datum::from(n.clamp(i32::MIN.into(), i32::MAX.into()))
+        }
         (_, Number::Int(n)) => pg_sys::Datum::from(n),
     }
 }

@@ -66,14 +66,7 @@ unsafe fn check_range(root: *mut pg_sys::PlannerInfo, query: &GapQuery) {
             || query.bounds.iter().any(|b| b.side == side)
             || unsafe { gapfill_range::never((*root).parse) };
         if !known {
-            let error = no_range(name, condition);
-            raise(if query.zone.is_null() {
-                error
-            } else {
-                error.hint(format!(
-                    "an untyped third argument is a time zone: write start => '...', finish => '...', or give a condition such as WHERE time {condition} '2025-01-01'"
-                ))
-            });
+            raise(no_range(name, condition));
         }
     }
 }
@@ -180,8 +173,7 @@ unsafe fn rising(query: &GapQuery) -> *mut pg_sys::SortGroupClause {
         let clause = pg_sys::copyObjectImpl(query.clause.cast()).cast::<pg_sys::SortGroupClause>();
         let key = pg_sys::exprType(query.call.cast());
         let entry = pg_sys::lookup_type_cache(key, pg_sys::TYPECACHE_LT_OPR as i32);
-        (*clause).sortop = (*entry).lt_opr;
-        (*clause).nulls_first = false;
+        super::compat_plan::sort_upwards(clause, (*entry).lt_opr);
         clause
     }
 }

@@ -1,6 +1,8 @@
 //! The range of a gap-filling query as its conditions tell it: comparisons of the time column in WHERE
 //! and in inner joins, all of which every row must meet.
 
+use super::gapfill_keep::is_never;
+use super::planner_clause::is_derived;
 use super::{compat, list};
 use crate::hypertable::gapfill::Side;
 use pgrx::pg_sys;
@@ -104,6 +106,10 @@ impl Search<'_> {
     unsafe fn comparison(&mut self, op: *mut pg_sys::OpExpr) {
         // SAFETY: an operator of the query
         unsafe {
+            // what the planner hook adds on hypertables prunes chunks and is not what was asked
+            if is_derived(op) {
+                return;
+            }
             let args: Vec<*mut pg_sys::Expr> = list::pointers((*op).args).collect();
             let &[left, right] = args.as_slice() else {
                 return;
@@ -145,7 +151,8 @@ impl Search<'_> {
     }
 }
 
-/// True when the planner has found WHERE to hold for no row; the conditions are gone then.
+/// True when WHERE holds for no row; conditions may be gone then, which the planner made one constant of, or
+/// compare with NULL.
 ///
 /// # Safety
 /// The query must be the planner's own, preprocessed one.
@@ -156,11 +163,7 @@ pub unsafe fn never(parse: *mut pg_sys::Query) -> bool {
         if quals.is_null() || (*quals).type_ != pg_sys::NodeTag::T_List {
             return false;
         }
-        list::pointers::<pg_sys::Node>(quals.cast()).any(|qual| {
-            let constant = qual.cast::<pg_sys::Const>();
-            (*qual).type_ == pg_sys::NodeTag::T_Const
-                && ((*constant).constisnull || (*constant).constvalue.value() == 0)
-        })
+        list::pointers::<pg_sys::Node>(quals.cast()).any(|qual| is_never(qual))
     }
 }
 

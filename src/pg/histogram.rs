@@ -1,12 +1,12 @@
-//! The aggregate histogram(value, min, max, nbuckets): its state is a [`Histogram`] that goes with the
-//! aggregate's memory.
+//! The aggregate histogram(value, min, max, nbuckets): its state lies in the aggregate's memory, a
+//! [`Header`] and the counters behind it.
 
 use super::call::{Call, c_function};
 use super::cold_state::raise;
 use super::datum::{bytea, bytea_bytes};
 use crate::error::{Error, Kind};
-use crate::hypertable::histogram::{Histogram, changed};
-use pgrx::{IntoDatum, PgMemoryContexts, pg_sys};
+use crate::hypertable::histogram::{Histogram, changed, counters, from_bytes};
+use pgrx::{IntoDatum, pg_sys};
 
 fn inside(call: Call) -> pg_sys::MemoryContext {
     match call.aggregate_memory() {
@@ -18,17 +18,43 @@ fn inside(call: Call) -> pg_sys::MemoryContext {
     }
 }
 
-/// # Safety
-/// The argument must be a state of this aggregate, used by nobody else meanwhile.
-unsafe fn state<'a>(call: Call, n: usize) -> Option<&'a mut Histogram> {
-    // SAFETY: promised by the caller
-    call.arg(n)
-        .map(|state| unsafe { &mut *state.cast_mut_ptr::<Histogram>() })
+#[repr(C)]
+struct Header {
+    min: f64,
+    max: f64,
+    counters: usize,
 }
 
-/// Moves a state into memory that drops it.
-fn keep(histogram: Histogram, memory: pg_sys::MemoryContext) -> *mut Histogram {
-    PgMemoryContexts::For(memory).leak_and_drop_on_delete(histogram)
+/// # Safety
+/// A state of this aggregate, used by nobody else meanwhile.
+unsafe fn view<'a>(state: pg_sys::Datum) -> Histogram<'a> {
+    // SAFETY: promised by the caller; new_state() made room for that many counters
+    unsafe {
+        let header = state.cast_mut_ptr::<Header>();
+        Histogram {
+            min: (*header).min,
+            max: (*header).max,
+            counts: std::slice::from_raw_parts_mut(header.add(1).cast(), (*header).counters),
+        }
+    }
+}
+
+/// # Safety
+/// The argument must be a state of this aggregate, used by nobody else meanwhile.
+unsafe fn state<'a>(call: Call, n: usize) -> Option<Histogram<'a>> {
+    // SAFETY: promised by the caller
+    call.arg(n).map(|state| unsafe { view(state) })
+}
+
+/// A state that has counted nothing.
+fn new_state(min: f64, max: f64, counters: usize, memory: pg_sys::MemoryContext) -> pg_sys::Datum {
+    let size = size_of::<Header>() + counters * size_of::<i32>();
+    // SAFETY: fresh memory of the right size, aligned for every type
+    unsafe {
+        let header = pg_sys::MemoryContextAllocZero(memory, size).cast::<Header>();
+        header.write(Header { min, max, counters });
+        pg_sys::Datum::from(header)
+    }
 }
 
 /// # Safety
@@ -46,18 +72,17 @@ unsafe fn step(call: Call) -> pg_sys::Datum {
     };
     let number = |datum: pg_sys::Datum| f64::from_bits(datum.value() as u64);
     let (min, max, buckets) = (number(min), number(max), buckets.value() as i32);
+    let place = call.arg(0).unwrap_or_else(|| {
+        let n = counters(min, max, buckets).unwrap_or_else(|e| raise(e));
+        new_state(min, max, n, memory)
+    });
     // SAFETY: the state is this aggregate's
-    let histogram = match unsafe { state(call, 0) } {
-        Some(histogram) if histogram.is_like(min, max, buckets) => histogram,
-        Some(_) => raise(changed()),
-        None => {
-            let new = Histogram::new(min, max, buckets).unwrap_or_else(|e| raise(e));
-            // SAFETY: just made
-            unsafe { &mut *keep(new, memory) }
-        }
-    };
+    let mut histogram = unsafe { view(place) };
+    if !histogram.is_like(min, max, buckets) {
+        raise(changed());
+    }
     histogram.add(number(value)).unwrap_or_else(|e| raise(e));
-    pg_sys::Datum::from(std::ptr::from_mut(histogram))
+    place
 }
 
 /// # Safety
@@ -69,13 +94,11 @@ unsafe fn combine(call: Call) -> pg_sys::Datum {
         let Some(other) = state(call, 1) else {
             return call.answer(call.arg(0));
         };
-        match state(call, 0) {
-            Some(histogram) => {
-                histogram.merge(other).unwrap_or_else(|e| raise(e));
-                call.answer(call.arg(0))
-            }
-            None => pg_sys::Datum::from(keep(other.clone(), memory)),
-        }
+        let place = call
+            .arg(0)
+            .unwrap_or_else(|| new_state(other.min, other.max, other.counts.len(), memory));
+        view(place).merge(&other).unwrap_or_else(|e| raise(e));
+        place
     }
 }
 
@@ -93,13 +116,18 @@ unsafe fn deserialize(call: Call) -> pg_sys::Datum {
     inside(call);
     // SAFETY: the image is a bytea; the result lives as long as the caller's memory
     unsafe {
-        let histogram = call
-            .arg(0)
-            .and_then(|image| Histogram::from_bytes(bytea_bytes(image)));
-        let Some(histogram) = histogram else {
+        let image = call.arg(0).and_then(|image| from_bytes(bytea_bytes(image)));
+        let Some((min, max, counts)) = image else {
             raise(Error::internal("the state of an aggregate is cut short"));
         };
-        pg_sys::Datum::from(keep(histogram, pg_sys::CurrentMemoryContext))
+        let place = new_state(min, max, counts.len(), pg_sys::CurrentMemoryContext);
+        let histogram = view(place);
+        histogram
+            .counts
+            .iter_mut()
+            .zip(counts)
+            .for_each(|(to, n)| *to = n);
+        place
     }
 }
 
@@ -108,7 +136,7 @@ unsafe fn deserialize(call: Call) -> pg_sys::Datum {
 unsafe fn counts(call: Call) -> pg_sys::Datum {
     inside(call);
     // SAFETY: the state is this aggregate's
-    call.answer(unsafe { state(call, 0) }.and_then(|h| h.counts.clone().into_datum()))
+    call.answer(unsafe { state(call, 0) }.and_then(|h| h.counts.to_vec().into_datum()))
 }
 
 c_function!(

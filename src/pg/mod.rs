@@ -3,6 +3,7 @@
 //! A wrapper here returns owned or lifetime-bound safe values, checks its own preconditions and
 //! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
 
+mod altered;
 pub mod anyvalue;
 pub mod bgworker;
 pub(crate) mod call;
@@ -13,7 +14,7 @@ pub mod cold_copy;
 pub mod cold_datum;
 mod cold_dump;
 mod cold_fetch;
-mod cold_guard;
+pub mod cold_guard;
 mod cold_heap;
 pub mod cold_move;
 mod cold_path;
@@ -28,6 +29,7 @@ mod compat_plan;
 mod copy;
 mod copy_demand;
 mod copy_error;
+mod copy_flush;
 mod copy_leaf;
 mod copy_park;
 mod copy_raw;
@@ -43,9 +45,13 @@ mod demand_rules;
 mod explain;
 pub mod ffi;
 mod first_last;
+pub mod foreign_words;
 mod gapfill;
+mod gapfill_inline;
+mod gapfill_keep;
 mod gapfill_layout;
 mod gapfill_limits;
+mod gapfill_literal;
 mod gapfill_marker;
 mod gapfill_node;
 mod gapfill_outer;
@@ -73,6 +79,7 @@ pub mod maker;
 pub mod managed;
 pub mod nonatomic;
 pub mod object_lock;
+mod opener;
 pub mod owner;
 pub mod partition;
 mod planner;
@@ -81,11 +88,14 @@ mod planner_clause;
 mod planner_end;
 mod planner_join;
 mod planner_now;
+pub mod reader;
+pub mod relation_facts;
 pub mod relation_rows;
 mod router;
 mod router_ahead;
 mod router_key;
 mod router_merge;
+mod router_move;
 mod router_node;
 mod router_store;
 pub mod session;
@@ -102,6 +112,7 @@ mod time_zone;
 pub mod timeout;
 pub mod toplevel;
 pub mod with_options;
+mod with_words;
 
 /// Installs settings and hooks. Under pg_upgrade nothing but the settings is installed.
 pub fn init() {

@@ -4,8 +4,9 @@
 //! the table became a hypertable work. ModifyTable nodes stand at the top of a plan or of a CTE's plan.
 
 use super::demand::{self, Demand};
+use super::router_key::{self, Keys};
 use super::router_node::{self, Router};
-use super::{list, router_key, spool};
+use super::{list, opener, router_move, spool};
 use pgrx::{is_a, pg_sys};
 
 /// Runs at the start of each statement; `start` is the rest of the chain of hooks.
@@ -35,11 +36,13 @@ pub(super) unsafe fn start(query: *mut pg_sys::QueryDesc, flags: i32, start: imp
         if let Some(router) = visit((*query).planstate, &target.demand) {
             hand_over(None, router);
         }
+        opener::visit((*query).planstate, &target.demand);
         let subplans = (*(*query).estate).es_subplanstates;
         for (i, state) in list::pointers::<pg_sys::PlanState>(subplans).enumerate() {
             if let Some(router) = visit(state, &target.demand) {
                 hand_over(Some(i), router);
             }
+            opener::visit(state, &target.demand);
         }
     }
 }
@@ -130,7 +133,20 @@ unsafe fn visit(state: *mut pg_sys::PlanState, known: &Demand) -> Option<*mut Ro
     unsafe {
         let (node, demand) = target(state, Some(known))?;
         let root = (*(*node).rootResultRelInfo).ri_RelationDesc;
-        let keys = router_key::of(node, root, &demand)?;
-        Some(router_node::put_under(node, demand, keys))
+        let keys = router_key::of(node, root, &demand);
+        let updates = (*node).operation == pg_sys::CmdType::CMD_UPDATE;
+        let keys = match keys {
+            Some(keys) => keys,
+            None if updates && router_move::triggers_may_move(node) => Keys::Unknown,
+            None => return None,
+        };
+        let router = router_node::put_under(node, demand, keys);
+        if (*node).operation != pg_sys::CmdType::CMD_INSERT {
+            router_move::watch_leaves(router);
+        }
+        if let Keys::Merge(_) = keys {
+            router_move::watch_inserts(router);
+        }
+        Some(router)
     }
 }

@@ -12,6 +12,8 @@ pub(super) enum Keys {
     Column(i32),
     /// the actions of a MERGE say
     Merge(*mut MergeKeys),
+    /// a trigger may change it later
+    Unknown,
 }
 
 /// `None` when no row of this statement can change its chunk.

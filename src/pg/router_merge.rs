@@ -14,10 +14,12 @@ use pgrx::pg_sys;
 struct Action {
     /// NULL: always
     condition: *mut pg_sys::ExprState,
-    /// the condition is volatile: it is not asked twice, the action may apply or not
-    perhaps: bool,
+    /// the condition is volatile: it must not be asked twice, the action may apply or not
+    unsure: bool,
     /// NULL: the action writes no key
     key: *mut pg_sys::ExprState,
+    /// the key is volatile: another time it is another one
+    fickle: bool,
 }
 
 /// The actions of one result relation for one kind of row: a list of [`Action`].
@@ -33,6 +35,8 @@ pub(super) struct MergeKeys {
     node: *mut pg_sys::ModifyTableState,
     demand: Demand,
     by_target: *mut Actions,
+    /// volatile conditions and keys are asked, too: the only way to know before the statement
+    pub(super) guess: bool,
     /// for each result relation, matched and not matched by source; made when first met
     matched: *mut [*mut Actions; 2],
 }
@@ -86,9 +90,10 @@ impl MergeKeys {
             for state in list::pointers::<pg_sys::MergeActionState>(merge_actions(relation, when)) {
                 let action = pg_sys::palloc0(size_of::<Action>()).cast::<Action>();
                 (*action).condition = (*state).mas_whenqual;
-                (*action).perhaps = pg_sys::contain_volatile_functions((*(*state).mas_action).qual);
+                (*action).unsure = may_change((*(*state).mas_action).qual);
                 let key = self.key_of((*state).mas_action, relation);
                 if !key.is_null() {
+                    (*action).fickle = may_change(key.cast());
                     (*action).key = pg_sys::ExecInitExpr(key, &mut (*self.node).ps);
                     (*out).write = true;
                 }
@@ -151,8 +156,14 @@ unsafe fn junk(slot: *mut pg_sys::TupleTableSlot, column: i32) -> Option<pg_sys:
     (!null).then_some(value)
 }
 
-/// Calls `f` with the key of each action that applies to the row; more than one only where a volatile
-/// condition leaves that open. NULL is left to the server.
+/// True for an expression that may give something else when it is asked again.
+unsafe fn may_change(expr: *mut pg_sys::Node) -> bool {
+    // SAFETY: an expression of a plan; what is inside its subplans is not looked at
+    unsafe { pg_sys::contain_volatile_functions(expr) || pg_sys::contain_subplans(expr) }
+}
+
+/// Calls `f` with the key of the action that applies to the row, as far as that can be told without asking
+/// anything volatile; the rest is for [`super::router_move`]. NULL is left to the server.
 ///
 /// # Safety
 /// `keys` must be of the running statement, `slot` a row of its source.
@@ -220,13 +231,16 @@ impl MergeKeys {
             }
             for action in list::pointers::<Action>((*actions).list) {
                 let action = &*action;
-                if !action.perhaps
+                if action.unsure && !self.guess {
+                    break;
+                }
+                if !action.unsure
                     && !action.condition.is_null()
                     && !pg_sys::ExecQual(action.condition, self.context)
                 {
                     continue;
                 }
-                if !action.key.is_null() {
+                if !action.key.is_null() && (self.guess || !action.fickle) {
                     let mut null = false;
                     let value =
                         pg_sys::ExecEvalExprSwitchContext(action.key, self.context, &mut null);
@@ -234,7 +248,7 @@ impl MergeKeys {
                         f(value)?;
                     }
                 }
-                if !action.perhaps {
+                if !action.unsure {
                     break;
                 }
             }

@@ -22,9 +22,9 @@ pub(super) struct Router {
     /// the source, also in `ps.lefttree`
     pub(super) child: *mut pg_sys::PlanState,
     pub(super) node: *mut pg_sys::ModifyTableState,
-    /// column of the key; 0 in a MERGE
+    /// column of the key; 0 in a MERGE, -1: rows do not tell where they go
     column: i32,
-    merge: *mut MergeKeys,
+    pub(super) merge: *mut MergeKeys,
     pub(super) demand: Demand,
     /// rows taken before their turn, to be handed on first; NULL: none
     pub(super) store: *mut pg_sys::Tuplestorestate,
@@ -92,7 +92,8 @@ pub(super) unsafe fn put_under(
         let ps = &raw mut (*router).css.ss.ps;
         (*ps).type_ = pg_sys::NodeTag::T_CustomScanState;
         (*ps).state = estate;
-        (*ps).plan = plan(child, (*estate).es_instrument != 0);
+        let explained = (*estate).es_instrument != 0;
+        (*ps).plan = plan(child, explained, &SCAN_METHODS.0, &BARE_PLAN);
         (*ps).lefttree = child;
         // what the node's expressions are compiled for, now and when a partition is first met
         (*ps).resultops = (*child).resultops;
@@ -124,6 +125,7 @@ pub(super) unsafe fn put_under(
         match keys {
             Keys::Column(column) => (*router).column = column,
             Keys::Merge(merge) => (*router).merge = merge,
+            Keys::Unknown => (*router).column = -1,
         }
         (*ps).ExecProcNode = Some(exec);
         (*ps).ExecProcNodeReal = Some(exec);
@@ -139,20 +141,25 @@ pub(super) unsafe fn put_under(
 
 /// A plan node for EXPLAIN. Its columns point to those of the source: copies of the source's own target
 /// list would be looked up in the wrong place.
-unsafe fn plan(child: *mut pg_sys::PlanState, explained: bool) -> *mut pg_sys::Plan {
+pub(super) unsafe fn plan(
+    child: *mut pg_sys::PlanState,
+    explained: bool,
+    methods: *const pg_sys::CustomScanMethods,
+    bare_plan: &AtomicPtr<pg_sys::CustomScan>,
+) -> *mut pg_sys::Plan {
     // SAFETY: the source's plan; a leaked node is never freed
     unsafe {
         if !explained {
-            let bare = BARE_PLAN.load(Ordering::Relaxed);
+            let bare = bare_plan.load(Ordering::Relaxed);
             if !bare.is_null() {
                 return bare.cast();
             }
             let mut node = Box::new(std::mem::zeroed::<pg_sys::CustomScan>());
             node.scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
             node.scan.plan.plan_node_id = -1;
-            node.methods = &SCAN_METHODS.0;
+            node.methods = methods;
             let node = Box::into_raw(node);
-            BARE_PLAN.store(node, Ordering::Relaxed);
+            bare_plan.store(node, Ordering::Relaxed);
             return node.cast();
         }
         let source = (*child).plan;
@@ -165,7 +172,7 @@ unsafe fn plan(child: *mut pg_sys::PlanState, explained: bool) -> *mut pg_sys::P
         (*plan).plan_width = (*source).plan_width;
         (*plan).plan_node_id = -1;
         (*plan).lefttree = source;
-        (*node).methods = &SCAN_METHODS.0;
+        (*node).methods = methods;
         for entry in list::pointers::<pg_sys::TargetEntry>((*source).targetlist) {
             let expr = (*entry).expr.cast::<pg_sys::Node>();
             let var = pg_sys::makeVar(
@@ -222,8 +229,8 @@ unsafe extern "C-unwind" fn exec(state: *mut pg_sys::PlanState) -> *mut pg_sys::
             return slot;
         }
         let at = (*router).column;
-        if at == 0 {
-            return settle(router, slot);
+        if at <= 0 {
+            return if at == 0 { settle(router, slot) } else { slot };
         }
         if i32::from((*slot).tts_nvalid) < at {
             ffi::raw::slot_getsomeattrs_int(slot, at);
@@ -302,6 +309,7 @@ impl Router {
         // SAFETY: the executor's own structures. What is replaced lives on until the end
         unsafe {
             let estate = self.estate();
+            self.demand.routing_is_new();
             let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
             let directory = (*estate).es_partition_directory;
             if !directory.is_null() {

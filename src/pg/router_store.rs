@@ -174,6 +174,9 @@ impl Router {
             let estate = self.estate();
             let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
             self.store = store;
+            if !self.merge.is_null() {
+                (*self.merge).guess = true;
+            }
             let mut missing = BTreeSet::new();
             loop {
                 let per_row = (*estate).es_per_tuple_exprcontext;

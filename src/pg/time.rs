@@ -46,6 +46,21 @@ thread_local! {
 impl<'a> Zone<'a> {
     /// 22023 for a name that the server does not know.
     pub fn named(name: &'a str) -> Result<Zone<'a>> {
+        let unknown = || {
+            let error = Error::new(
+                Kind::InvalidParameter,
+                format!("time zone \"{name}\" not recognized"),
+            );
+            match name.starts_with(|c: char| c.is_ascii_digit()) {
+                true => error.hint(
+                    "an untyped literal after the time is a time zone: name the argument, as in origin => '2025-01-01', or cast it",
+                ),
+                false => error,
+            }
+        };
+        if looks_like_a_date(name) {
+            return Err(unknown());
+        }
         // abbreviations, which settings can redefine, come before regions and have no slash
         if !name.contains('/') {
             return Ok(Zone::Other(name));
@@ -53,12 +68,6 @@ impl<'a> Zone<'a> {
         if let Some(region) = LAST.with_borrow(|(last, tz)| (last == name).then_some(*tz)) {
             return Ok(Zone::Region(region));
         }
-        let unknown = || {
-            Error::new(
-                Kind::InvalidParameter,
-                format!("time zone \"{name}\" not recognized"),
-            )
-        };
         let text = CString::new(name).map_err(|_| unknown())?;
         // SAFETY: a NUL terminated name; the result is NULL or lives as long as the process
         let region = unsafe { pg_sys::pg_tzset(text.as_ptr()) };
@@ -114,6 +123,12 @@ impl<'a> Zone<'a> {
             Zone::Other(name) => at_time_zone(pg_sys::timestamp_zone, name, local),
         }
     }
+}
+
+/// No zone begins with the number of a year.
+fn looks_like_a_date(name: &str) -> bool {
+    let year = name.bytes().take_while(u8::is_ascii_digit).count();
+    year >= 4 && name[year..].starts_with('-')
 }
 
 fn shifted(us: i64, seconds: i32) -> Result<i64> {

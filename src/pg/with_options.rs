@@ -2,12 +2,14 @@
 //! the server sees them, which knows no such namespace, and PARTITION BY is put in.
 
 use super::compat;
+use super::foreign_words::TIERING;
 use super::list::pointers;
 use super::session::notice;
 use super::spi;
+use super::with_words::{Options, first_of_ours, is_columnstore, is_ours, owned, read};
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys;
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::sync::OnceLock;
 
 /// A table that was made to become a hypertable.
@@ -18,6 +20,7 @@ pub struct NewTable {
     /// as written
     pub interval: Option<String>,
     pub default_indexes: bool,
+    pub if_not_exists: bool,
     /// storage parameters, as `name=value`: chunks get them, a partitioned table cannot
     pub storage: Vec<String>,
 }
@@ -32,8 +35,6 @@ pub fn register(part: Register) {
     REGISTER.get_or_init(|| part);
 }
 
-const NAMESPACES: [&str; 3] = ["tsdb", "timescaledb", "strata"];
-const TIERING: &str = "hot data stays uncompressed; SELECT strata.add_tiering_policy(...) moves old chunks into files";
 const TIMES: [pg_sys::Oid; 3] = [
     pg_sys::DATEOID,
     pg_sys::TIMESTAMPOID,
@@ -55,66 +56,13 @@ pub struct Prepared {
     interval: Option<String>,
     default_indexes: bool,
     storage: Vec<String>,
-    /// IF NOT EXISTS, and it does
+    if_not_exists: bool,
+    /// it was there before, and stays what it is
     exists: bool,
-}
-
-#[derive(Debug, Default)]
-struct Options {
-    hypertable: bool,
-    column: Option<String>,
-    interval: Option<String>,
-    default_indexes: Option<bool>,
-    ignored: Vec<String>,
 }
 
 fn refuse(message: impl Into<String>) -> Error {
     Error::new(Kind::NotSupported, message)
-}
-
-/// # Safety
-/// `text` is NULL or NUL terminated.
-unsafe fn owned(text: *const c_char) -> Option<String> {
-    if text.is_null() {
-        return None;
-    }
-    // SAFETY: promised by the caller
-    let text = unsafe { CStr::from_ptr(text) };
-    Some(text.to_string_lossy().into_owned())
-}
-
-/// # Safety
-/// `option` is a DefElem.
-unsafe fn is_ours(option: *mut pg_sys::DefElem) -> bool {
-    // SAFETY: promised by the caller
-    unsafe { owned((*option).defnamespace) }.is_some_and(|n| NAMESPACES.contains(&n.as_str()))
-}
-
-/// The name of the first option of ours.
-///
-/// # Safety
-/// `list` is NIL or a list of DefElem.
-unsafe fn first_of_ours(list: *mut pg_sys::List) -> Option<String> {
-    // SAFETY: promised by the caller
-    unsafe {
-        pointers::<pg_sys::DefElem>(list)
-            .find(|o| is_ours(*o))
-            .and_then(|o| owned((*o).defname))
-    }
-}
-
-fn is_columnstore(word: &str) -> bool {
-    word.starts_with("compress")
-        || [
-            "columnstore",
-            "enable_columnstore",
-            "segmentby",
-            "orderby",
-            "order_by",
-            "segment_by",
-            "sparse_index",
-        ]
-        .contains(&word)
 }
 
 fn elsewhere(word: &str, what: &str) -> Error {
@@ -171,36 +119,6 @@ pub unsafe fn prepare(statement: *mut pg_sys::PlannedStmt) -> Result<Option<Prep
 }
 
 /// # Safety
-/// `options` is a list of DefElem.
-unsafe fn read(options: *mut pg_sys::List) -> Result<Options> {
-    let mut out = Options::default();
-    // SAFETY: promised by the caller; values come out of pgrx's guarded functions
-    unsafe {
-        for option in pointers::<pg_sys::DefElem>(options).filter(|o| is_ours(*o)) {
-            let word = owned((*option).defname).unwrap_or_default();
-            let text = || owned(pg_sys::defGetString(option));
-            match word.as_str() {
-                "hypertable" => out.hypertable = pg_sys::defGetBoolean(option),
-                "partition_column" | "time_column" => out.column = text(),
-                "chunk_interval" | "chunk_time_interval" => out.interval = text(),
-                "create_default_indexes" => {
-                    out.default_indexes = Some(pg_sys::defGetBoolean(option));
-                }
-                _ if is_columnstore(&word) => out.ignored.push(word),
-                _ => {
-                    return Err(Error::new(
-                        Kind::InvalidParameter,
-                        format!("unknown option \"{word}\" of a hypertable"),
-                    )
-                    .detail("Options are hypertable, partition_column, chunk_interval and create_default_indexes."));
-                }
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// # Safety
 /// `original` is a CREATE TABLE with options of ours.
 unsafe fn prepare_create(original: *mut pg_sys::PlannedStmt) -> Result<Prepared> {
     // SAFETY: the copy is ours to change; each cast follows a tag
@@ -240,6 +158,7 @@ unsafe fn prepare_create(original: *mut pg_sys::PlannedStmt) -> Result<Prepared>
             interval: options.interval,
             default_indexes: options.default_indexes.unwrap_or(true),
             storage,
+            if_not_exists: (*create).if_not_exists,
             exists,
         })
     }
@@ -395,6 +314,8 @@ pub unsafe fn finish(prepared: &Prepared) -> Result<()> {
         column: prepared.column.clone(),
         interval: prepared.interval.clone(),
         default_indexes: prepared.default_indexes,
+        // another session may have been faster
+        if_not_exists: prepared.if_not_exists,
         storage: prepared.storage.clone(),
     })
 }

@@ -8,7 +8,7 @@ use postgres::Client;
 use std::time::{Duration, Instant};
 
 /// Runs a statement in another session, on a thread of its own.
-fn background(db: &Db, sql: &str) -> std::thread::JoinHandle<Result<String, String>> {
+pub fn background(db: &Db, sql: &str) -> std::thread::JoinHandle<Result<String, String>> {
     let mut session = db.session();
     let sql = sql.to_string();
     std::thread::spawn(move || {
@@ -21,7 +21,7 @@ fn background(db: &Db, sql: &str) -> std::thread::JoinHandle<Result<String, Stri
     })
 }
 
-fn waits_for_a_lock(watch: &mut Client, query: &str) {
+pub fn waits_for_a_lock(watch: &mut Client, query: &str) {
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{query}%'"
     );

@@ -13,7 +13,7 @@ const TRANSACTIONS: i64 = 40;
 const HOURS: u64 = 300;
 
 /// Errors that a client may meet here and answers by trying again.
-const RETRY: [&str; 9] = [
+const RETRY: [&str; 8] = [
     "40001", // serialization
     "40P01", // deadlock
     "55006", // being used
@@ -21,7 +21,6 @@ const RETRY: [&str; 9] = [
     "53400", // no process for the maker
     "57000", // the maker was ended by an administrator
     "57P01", // so was the session
-    "23514", // a row moved by EvalPlanQual to a missing chunk: core's own error
     "0A000", // "cached plan must not change result type"
 ];
 

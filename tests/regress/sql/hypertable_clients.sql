@@ -88,7 +88,48 @@ LEFT JOIN LATERAL (SELECT attname, atttypid, row_number() OVER (ORDER BY attnum)
   ON l.row_number = a.row_number
 WHERE c.relnamespace = 'pg_catalog'::regnamespace GROUP BY 1 ORDER BY 1;
 
+-- odd names; a key that is renamed and dropped; a table that is dropped
+CREATE ROLE "Odd ""one""" LOGIN;
+GRANT SELECT ON wide, number TO "Odd ""one""";
+ALTER ROLE "Odd ""one""" SET search_path = 'Strange, "schema"', PUBLIC, '$user';
+SELECT strata.expose_to_client('"Odd ""one"""', ARRAY['wide', 'number']::regclass[]);
+ALTER TABLE wide RENAME id TO "new id";
+\connect - "Odd ""one"""
+SHOW search_path;
+SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = 'wide'::regclass AND indisprimary;
+-- nothing of others, and nothing to write
+\set VERBOSITY sqlstate
+SELECT * FROM strata.client_exposure;
+UPDATE pg_class SET relkind = 'r';
+DELETE FROM strata_lens.exposed;
+CREATE VIEW strata_lens.mine AS SELECT 1;
+SELECT strata._build_lens();
+\set VERBOSITY default
+SELECT relation::regclass, key_column FROM strata_lens.exposed ORDER BY 1;
+\connect - postgres
+SET client_min_messages = warning;
+DROP TABLE number;
+SELECT relations FROM strata.client_exposure WHERE role_name = 'Odd "one"';
+ALTER TABLE wide DROP CONSTRAINT wide_pkey CASCADE, DROP "new id";
+DROP TABLE wide, child;
+SELECT relations FROM strata.client_exposure WHERE role_name = 'Odd "one"';
+SET ROLE "Odd ""one""";
+SELECT count(*) FROM strata_lens.exposed;
+RESET ROLE;
+
+-- the extension goes: every role has the path back that it had, and one that somebody changed stays
+SELECT strata.expose_to_client('lens_other');
+SELECT strata.expose_to_client('lens_app');
+ALTER ROLE lens_app IN DATABASE :DBNAME SET search_path = other;
+SELECT r.rolname, s.setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1;
+CREATE VIEW in_the_way AS SELECT * FROM strata.hypertables;
 DROP EXTENSION pg_strata;
+SELECT count(*) FROM pg_db_role_setting WHERE setconfig::text LIKE '%strata_lens%';
+DROP VIEW in_the_way;
+DROP EXTENSION pg_strata;
+SELECT r.rolname, s.setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1;
 SELECT count(*) FROM pg_namespace WHERE nspname = 'strata_lens';
-DROP OWNED BY lens_app, lens_other;
-DROP ROLE lens_app, lens_other;
+DROP OWNED BY lens_app, lens_other, "Odd ""one""";
+DROP ROLE lens_app, lens_other, "Odd ""one""";

@@ -19,7 +19,15 @@ SELECT time_bucket_gapfill('3 hours', ts, finish => '2024-01-01 12:00') AS b, co
 SELECT time_bucket_gapfill('1 hour', m.ts) AS b, count(*) FROM m JOIN (VALUES (1)) d(dev) ON m.dev = d.dev AND m.ts >= '2024-01-01' WHERE m.ts < '2024-01-01 03:00' GROUP BY 1;
 SELECT time_bucket_gapfill('1 hour', ts) AS b, count(*) FROM m WHERE ts >= '2024-01-01' OR ts < '2024-01-01 06:00' GROUP BY b;
 SELECT time_bucket_gapfill('1 hour', ts) AS b, count(*) FROM m WHERE ts >= '2024-01-01' GROUP BY b;
-SELECT time_bucket_gapfill('1 hour', ts, '2024-01-01 02:00', '2024-01-01 04:00') AS b FROM m GROUP BY 1;
+-- untyped literals: a range, unless the third is a time zone
+SELECT time_bucket_gapfill('1 hour', ts, '2024-01-01 02:00', '2024-01-01 04:00') AS b, locf(sum(v)) FROM m GROUP BY 1 HAVING time_bucket_gapfill('1 hour', ts, '2024-01-01 02:00', '2024-01-01 04:00') < '2024-01-01 04:00' ORDER BY time_bucket_gapfill('1 hour', ts, '2024-01-01 02:00', '2024-01-01 04:00') DESC;
+SELECT time_bucket_gapfill('1 hour', ts, '2024-01-01 03:00') AS b, count(*) FROM m WHERE ts < '2024-01-01 05:00' GROUP BY b;
+SELECT time_bucket_gapfill('1 day', ts, 'yesterday', 'now') IS NOT NULL AS b, count(*) FROM m GROUP BY time_bucket_gapfill('1 day', ts, 'yesterday', 'now') ORDER BY 2 LIMIT 1;
+SELECT time_bucket_gapfill('1 day', ts, '+03', '2024-01-01', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
+SELECT time_bucket_gapfill('1 day', ts, 'Asia/Tokyo', '2024-01-01', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
+SELECT time_bucket_gapfill('1 day', ts, '2024-01-x1', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
+SELECT time_bucket_gapfill('1 day', ts, 'Nowhere', '2024-01-01', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
+SELECT time_bucket('1 day', ts, '2024-01-01') FROM m;
 SELECT time_bucket_gapfill('1 hour', ts) AS b FROM m WHERE ts >= '-infinity' AND ts < '2024-01-01 06:00' GROUP BY 1;
 SELECT time_bucket_gapfill('1 hour', ts, start => now() - random() * interval '1 h', finish => now()) AS b FROM m GROUP BY 1;
 SELECT time_bucket_gapfill(n * interval '1 hour', ts) AS b FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 06:00' GROUP BY 1;
@@ -41,6 +49,22 @@ SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*), locf(min(v), 7.5::floa
 SELECT time_bucket_gapfill('2 hours', ts) AS b, dev, count(*) FROM m WHERE ts >= '2030-01-01' AND ts < '2030-01-01 04:00' GROUP BY 1, 2;
 SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2030-01-01' AND ts < '2030-01-01 04:00' AND false GROUP BY 1;
 SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2030-01-05' AND ts < '2030-01-01' GROUP BY 1;
+
+-- conditions that are never true do not take the range along
+SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*), locf(sum(v), 5::float8) FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 04:00' AND dev IN (NULL) AND (1 <> 1) GROUP BY 1;
+SELECT time_bucket_gapfill('2 hours', ts) AS b, dev, count(*) FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 04:00' AND (1 <> 1) GROUP BY 1, 2;
+SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2024-01-01' AND ts < NULL AND (1 <> 1) GROUP BY 1;
+SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2024-01-01' AND (1 <> 1) GROUP BY 1;
+SELECT count(*), count(c) FROM (SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) AS c FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 04:00' AND NULL GROUP BY 1) x;
+EXPLAIN (COSTS OFF) SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 04:00' AND 1 <> 1 GROUP BY 1;
+PREPARE never(int) AS SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 04:00' AND dev = $1 GROUP BY 1;
+SET plan_cache_mode = force_custom_plan;
+EXECUTE never(NULL);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE never(NULL);
+RESET plan_cache_mode;
+
+SELECT time_bucket_gapfill('2 hours', ts) AS b, count(*) FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 04:00' GROUP BY 1 HAVING count(*) > 0 AND 1 <> 1;
 
 -- HAVING on aggregates chooses groups, HAVING on buckets and filled values chooses rows
 SELECT time_bucket_gapfill('1 hour', ts) AS b, sum(v), locf(sum(v)) FROM m WHERE ts >= '2024-01-01' AND ts < '2024-01-01 05:00' GROUP BY 1 HAVING sum(v) > 4;
@@ -92,6 +116,14 @@ SELECT time_bucket_gapfill('1 day', z, 'Europe/Berlin') AS x, count(*) FROM k WH
 SELECT time_bucket_gapfill('1 hour', z, 'Europe/Berlin', '2024-03-31 00:00+01', '2024-03-31 05:00+02') AS x FROM k WHERE false GROUP BY 1;
 SELECT time_bucket_gapfill('1 hour', z, 'Europe/Berlin', '2024-10-27 00:00+02', '2024-10-27 05:00+01') AS x FROM k WHERE false GROUP BY 1;
 SELECT time_bucket_gapfill('1 day', z, 'Nowhere/City') AS x FROM k WHERE z >= '2024-02-10' AND z < '2024-05-01' GROUP BY 1;
+
+-- ranges wider than the type, and lines between extremes
+SELECT time_bucket_gapfill(16384::int2, a) AS x, count(*) FROM k WHERE a >= -100000 AND a < 100000 GROUP BY 1;
+SELECT time_bucket_gapfill(10000::int2, a) AS x, count(*) FROM k WHERE a >= -100000 AND a < 100000 GROUP BY 1;
+SELECT time_bucket_gapfill(4611686018427387904, n) AS x, interpolate(max(v)) FROM (VALUES (int8 '-9223372036854775808', int8 '9223372036854775807'), (9223372036854775807, -9223372036854775808)) q(n, v)
+WHERE n >= -9223372036854775808 AND n <= 9223372036854775807 GROUP BY 1;
+SELECT time_bucket_gapfill(1, n) AS x, interpolate(max(f)), interpolate(max(i), (SELECT (2, 2000000000)), (SELECT (5, 2147483647)))
+FROM (VALUES (3, 1e308::float8, 2100000000), (7, -1e308, -5)) q(n, f, i) WHERE n >= 1 AND n < 9 GROUP BY 1;
 
 -- refused
 SELECT time_bucket_gapfill('1 hour', ts) FROM m;

@@ -1,0 +1,123 @@
+//! COPY while chunks come and go.
+
+use super::copy_cases::{SERVER, copy_in};
+use super::on_demand::no_leaks;
+use crate::common::{Db, exec, one, rows};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// Days of January 2024; what is before the tenth is dropped all the time.
+const DAYS: u32 = 20;
+const WRITERS: u32 = 4;
+const COPIES: u32 = 25;
+
+/// What a client may meet and answers by trying again.
+const RETRY: [&str; 5] = ["40001", "40P01", "55006", "55P03", "53400"];
+
+fn lines(writer: u32, copy: u32) -> String {
+    (0..60)
+        .map(|i| {
+            let day = (i * 7 + writer * 3 + copy) % DAYS + 1;
+            format!(
+                "2024-01-{day:02} 12:00\t{}\n",
+                writer * 100_000 + copy * 100 + i
+            )
+        })
+        .collect()
+}
+
+fn write(db: &Db, writer: u32) -> u32 {
+    let mut session = db.session();
+    exec(&mut session, "SET timezone = 'UTC'");
+    let mut again = 0;
+    for copy in 0..COPIES {
+        while let Err(error) = copy_in(
+            &mut session,
+            "COPY t FROM STDIN",
+            lines(writer, copy).as_bytes(),
+        ) {
+            assert!(RETRY.contains(&&error[..5]), "{error}");
+            again += 1;
+            assert!(again < 500, "no way through: {error}");
+        }
+    }
+    again
+}
+
+fn drop_again_and_again(db: &Db, over: &AtomicBool, options: &str) -> u32 {
+    let mut session = db.session();
+    exec(&mut session, "SET lock_timeout = '2s'");
+    let sql = format!(
+        "SELECT count(*) FROM strata.drop_chunks('t', timestamptz '2024-01-10 00:00+00'{options})"
+    );
+    let mut dropped = 0;
+    while !over.load(Ordering::Relaxed) {
+        match session.simple_query(&sql) {
+            Ok(_) => dropped += 1,
+            Err(error) => {
+                let code = error
+                    .code()
+                    .map(|c| c.code().to_owned())
+                    .unwrap_or_default();
+                assert!(RETRY.contains(&&*code), "{error:?}");
+            }
+        }
+    }
+    dropped
+}
+
+fn race(name: &str, options: &str) {
+    let db = Db::new(&SERVER, name);
+    db.run(
+        "CREATE TABLE t (ts timestamptz NOT NULL, id int);
+         SELECT FROM strata.create_hypertable('t', strata.by_range('ts', interval '1 day'));
+         SELECT FROM strata.alter_hypertable('t', lock_wait => interval '500 ms', premake => 0)",
+    );
+    let over = AtomicBool::new(false);
+    let dropped = thread::scope(|scope| {
+        let dropper = scope.spawn(|| drop_again_and_again(&db, &over, options));
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|n| {
+                let db = &db;
+                scope.spawn(move || write(db, n))
+            })
+            .collect();
+        let outcome: Vec<_> = writers.into_iter().map(|w| w.join()).collect();
+        over.store(true, Ordering::Relaxed);
+        let dropped = dropper.join().expect("the dropper");
+        for writer in outcome {
+            writer.expect("a writer");
+        }
+        dropped
+    });
+    assert!(dropped > 0, "nothing was dropped");
+    let mut session = db.session();
+    let mut expected: Vec<u32> = (0..WRITERS)
+        .flat_map(|w| (0..COPIES).map(move |c| (w, c)))
+        .flat_map(|(w, c)| lines(w, c).lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line[8..10].parse::<u32>().unwrap() >= 10)
+        .map(|line| line.split('\t').nth(1).unwrap().parse().unwrap())
+        .collect();
+    expected.sort_unstable();
+    let kept: Vec<u32> = rows(
+        &mut session,
+        "SELECT id FROM t WHERE ts >= '2024-01-10 00:00+00' ORDER BY id",
+    )
+    .lines()
+    .map(|l| l.parse().unwrap())
+    .collect();
+    assert_eq!(kept, expected, "rows that nobody dropped are there once");
+    let doubled = "SELECT count(*) - count(DISTINCT id) FROM t";
+    assert_eq!(one(&mut session, doubled), "0");
+    no_leaks(&SERVER);
+}
+
+#[test]
+fn copy_races_with_drop_chunks() {
+    race("copy_race", "");
+}
+
+#[test]
+fn copy_races_with_drop_chunks_concurrently() {
+    race("copy_race_c", ", concurrently => true");
+}
