@@ -34,6 +34,7 @@ mod on_demand_moves;
 mod online;
 mod plans;
 mod plans_bounds;
+mod plans_by_id;
 mod plans_fuzz;
 mod plans_random;
 mod plans_windows;
