@@ -3,8 +3,8 @@
 //!
 //! The ranges come out of the validated CHECKs themselves. A plan that rests on them names all closed chunks
 //! among the tables it depends on, so that it is made anew when one is opened for a late row; and since the
-//! chunks left out are not locked, a chunk opened between planning and the statement's snapshot is found
-//! when the plan starts.
+//! chunks left out are not locked, a chunk opened meanwhile is looked for when the plan is ready, which is then
+//! made without zones, and, with the statement's snapshot, when it starts.
 
 use super::lazy_edges::{Edge, Edges};
 use super::lazy_path::comparison;
