@@ -222,6 +222,7 @@ impl Router {
         // SAFETY: promised by the callers: a value of the key, not NULL; the hypertable is open
         unsafe {
             loop {
+                self.follow_directory();
                 match self.demand.look(self.estate(), self.root(), value) {
                     Ok(Located::Cached | Located::Found) => return,
                     Ok(Located::Stale) => {}
