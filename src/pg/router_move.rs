@@ -135,7 +135,7 @@ unsafe extern "C-unwind" fn stays(
             return pg_sys::Datum::from(1_usize);
         };
         let stays = evaluate(real, econtext, is_null);
-        if !*is_null && stays.value() & 1 == 0 && (*bounds).column > 0 {
+        if !*is_null && stays.value() == 0 && (*bounds).column > 0 {
             leave(bounds, (*econtext).ecxt_scantuple);
         }
         stays

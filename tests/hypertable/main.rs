@@ -23,6 +23,7 @@ mod on_demand;
 mod on_demand_concurrent;
 mod on_demand_errors;
 mod on_demand_moves;
+mod on_demand_table;
 mod online;
 mod plans;
 mod plans_fuzz;
