@@ -28,6 +28,7 @@ mod online;
 mod plans;
 mod plans_fuzz;
 mod retention;
+mod same_script;
 mod settings;
 mod storm;
 mod time;
