@@ -281,9 +281,9 @@ fn uuids_and_leaves_of_hash_dimensions_lie_where_insert_puts_them() {
         exec(
             &mut session,
             &format!(
-                "CREATE TABLE {name} (a int, id uuid PRIMARY KEY);
-                 SELECT FROM strata.create_hypertable('{name}', strata.by_id('id', partition_interval => interval '1 day'));
-                 SELECT FROM strata.add_dimension('{name}', strata.by_hash('id', 3))"
+                "CREATE TABLE {name} (a int, id uuid NOT NULL);
+                 SELECT FROM strata.create_hypertable('{name}', strata.by_range('id', interval '1 day'));
+                 SELECT FROM strata.add_dimension('{name}', strata.by_hash('a', 3))"
             ),
         );
     }

@@ -275,6 +275,20 @@ fn parts_of_a_statement_share_the_chunks_that_one_of_them_made() {
         "1010 1011 1020 1021 1030 1031 1040 1041 1050 1051 2101 2102 2201 2202 5000"
     );
     assert_eq!(one(&mut session, MADE), "10");
+    // a sequence counts in the order of a table whose chunks are there
+    exec(
+        &mut session,
+        "CREATE SEQUENCE s; ALTER TABLE m ALTER COLUMN v SET DEFAULT nextval('s');
+         WITH a AS (INSERT INTO m (k) SELECT 9000 + g * 10 FROM generate_series(1, 5) g RETURNING k)
+         INSERT INTO m (k) SELECT k + 1000 FROM a",
+    );
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT string_agg(v::text, ' ' ORDER BY k) FROM m WHERE k > 9000"
+        ),
+        "1 3 5 7 9 2 4 6 8 10"
+    );
     // one part moves rows into chunks that another one made
     exec(
         &mut session,
