@@ -9,9 +9,12 @@ GRANT SELECT ON strata.cold_files, strata.cold_exports TO PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_handler(internal) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._sqlite_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_on_drop() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_forgotten() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_guard() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_before_alter() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_after_alter() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_before_alter_now() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_after_alter_now() FROM PUBLIC;
 
 -- the directory inside the data directory: its use is bounded by what the role may store anyway
 GRANT USAGE ON FOREIGN SERVER strata_local TO PUBLIC;

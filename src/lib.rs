@@ -41,7 +41,6 @@ pub extern "C-unwind" fn _PG_init() {
     hypertable::on_demand::init();
     hypertable::create_with::init();
     hypertable::clients::init();
-    pg::managed::set_loader(hypertable::managed);
     worker::register_step("premake", || hypertable::premake_all().map(|_| ()));
     worker::register_step("export", cold::start_if_pending);
     worker::register_job(cold::EXPORT_JOB, cold::run_queued);

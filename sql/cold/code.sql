@@ -97,6 +97,18 @@ CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
     WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP TYPE', 'DROP EXTENSION', 'ALTER TABLE')
     EXECUTE FUNCTION strata._cold_on_drop();
 
+-- instead of foreign keys: see strata.dimension
+CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM strata.cold_column c WHERE c.file = OLD.id;
+    DELETE FROM strata.cold_key k WHERE k.file = OLD.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.cold_file
+    FOR EACH ROW EXECUTE FUNCTION strata._cold_forgotten();
+
 CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
 CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
@@ -106,7 +118,7 @@ CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
 -- Columns of files are matched by number. A dump has them renumbered (dropped ones are gone), so
 -- numbers are looked up by name once more before the first ALTER TABLE there. Columns that are gone
 -- keep a row, under a negative number: that the file has more columns than the table is known by it.
-CREATE FUNCTION strata._cold_before_alter() RETURNS event_trigger
+CREATE FUNCTION strata._cold_before_alter_now() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE chunk_oid <> chunk::oid) THEN
@@ -133,13 +145,15 @@ BEGIN
      WHERE chunk_oid <> chunk::oid AND EXISTS (SELECT FROM strata.cold_column c WHERE c.file = f.id);
 END
 $$;
+CREATE FUNCTION strata._cold_before_alter() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_before_alter';
 CREATE EVENT TRIGGER strata_cold_before_alter ON ddl_command_start
     WHEN TAG IN ('ALTER TABLE')
     EXECUTE FUNCTION strata._cold_before_alter();
 
 -- Keeps column names current, and the value that a column added later has in every cold row:
 -- pg_attribute forgets it in a dump.
-CREATE FUNCTION strata._cold_after_alter() RETURNS event_trigger
+CREATE FUNCTION strata._cold_after_alter_now() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
     SET extra_float_digits = 3 SET bytea_output = 'hex' SET lc_monetary = 'C' SET xmloption = 'content' AS $$
@@ -172,6 +186,8 @@ BEGIN
     ON CONFLICT (file, attnum) DO NOTHING;
 END
 $$;
+CREATE FUNCTION strata._cold_after_alter() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_after_alter';
 CREATE EVENT TRIGGER strata_cold_after_alter ON ddl_command_end
     WHEN TAG IN ('ALTER TABLE')
     EXECUTE FUNCTION strata._cold_after_alter();

@@ -38,11 +38,14 @@ COMMENT ON FUNCTION strata._cold_on_drop() IS 'Internal: dropped chunks leave th
 COMMENT ON FUNCTION strata._cold_guard() IS 'Internal: refuses commands that would take cold chunks along';
 COMMENT ON FUNCTION strata._cold_before_alter() IS 'Internal: finds columns of restored files by name';
 COMMENT ON FUNCTION strata._cold_after_alter() IS 'Internal: keeps column names of cold files current';
+COMMENT ON FUNCTION strata._cold_before_alter_now() IS 'Internal: the part of _cold_before_alter that looks at the catalog';
+COMMENT ON FUNCTION strata._cold_after_alter_now() IS 'Internal: the part of _cold_after_alter that looks at the catalog';
 
 COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold chunk of hypertables that you may SELECT';
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';
 
 COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest';
+COMMENT ON FUNCTION strata._cold_forgotten() IS 'Internal: removes what the catalog knows about a file';
 COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION, DROP SCHEMA strata and DROP SERVER while chunks are cold';
 COMMENT ON EVENT TRIGGER strata_cold_before_alter IS 'Finds columns of restored files by name';
 COMMENT ON EVENT TRIGGER strata_cold_after_alter IS 'Keeps column names of cold files current';

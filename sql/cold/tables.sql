@@ -39,7 +39,7 @@ CREATE TABLE strata.cold_file (
 -- Columns of a file, matched by attnum; attname serves to find the attnum again after a dump.
 -- A row without physical name is a column added after the export: every cold row has "missing" there.
 CREATE TABLE strata.cold_column (
-    file      uuid NOT NULL REFERENCES strata.cold_file ON DELETE CASCADE,
+    file      uuid NOT NULL, -- no foreign key, see strata.dimension
     attnum    smallint NOT NULL,
     attname   name NOT NULL,
     physical  text,
@@ -55,7 +55,7 @@ CREATE TABLE strata.cold_column (
 
 -- Unique keys whose index the file carries.
 CREATE TABLE strata.cold_key (
-    file       uuid NOT NULL REFERENCES strata.cold_file ON DELETE CASCADE,
+    file       uuid NOT NULL, -- no foreign key, see strata.dimension
     index_name name NOT NULL,
     columns    name[] NOT NULL,
     PRIMARY KEY (file, index_name)

@@ -241,6 +241,28 @@ RETURNS TABLE (name name, found boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
   WHERE h.id OPERATOR(pg_catalog.=) $1 AND n.name IS NOT NULL
 $$;
 
+-- Who owns no hypertable any more makes no indexes of chunks: the role can be dropped.
+CREATE FUNCTION strata._let_owners_go()
+RETURNS void LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+DECLARE
+  owner oid;
+BEGIN
+  IF pg_catalog.to_regnamespace('strata_chunks') IS NULL THEN
+    RETURN;
+  END IF;
+  LOCK TABLE strata.leaf_key IN SHARE UPDATE EXCLUSIVE MODE;
+  FOR owner IN
+    SELECT DISTINCT a.grantee FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
+    WHERE n.nspname = 'strata_chunks' AND a.privilege_type = 'CREATE' AND a.grantee <> 0 AND a.grantee <> n.nspowner
+      AND NOT EXISTS (SELECT FROM strata.hypertable h JOIN pg_catalog.pg_class c ON c.oid = h.relation WHERE c.relowner = a.grantee)
+  LOOP
+    EXECUTE pg_catalog.format('REVOKE CREATE ON SCHEMA strata_chunks FROM %I', pg_catalog.pg_get_userbyid(owner));
+  END LOOP;
+EXCEPTION WHEN lock_not_available THEN
+  NULL; -- the next time
+END
+$$;
+
 -- Keeps the catalog right when hypertables and chunks are dropped, by whatever command.
 CREATE FUNCTION strata._hypertable_dropped()
 RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -251,6 +273,9 @@ BEGIN
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND t.chunk = d.objid;
   DELETE FROM strata.hypertable h USING pg_catalog.pg_event_trigger_dropped_objects() d
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND h.relation = d.objid;
+  IF FOUND THEN
+    PERFORM strata._let_owners_go();
+  END IF;
   -- an empty list stays one: NULL would mean all. A dump would give the number to some other table.
   UPDATE strata.client_exposure e SET relations = ARRAY(
     SELECT u.relation FROM pg_catalog.unnest(e.relations) WITH ORDINALITY u(relation, n)
@@ -261,11 +286,25 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION strata._hypertable_forgotten()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  DELETE FROM strata.dimension d WHERE d.hypertable_id = OLD.id;
+  DELETE FROM strata.chunk_skipping s WHERE s.hypertable_id = OLD.id;
+  DELETE FROM strata.leaf_key k WHERE k.hypertable_id = OLD.id;
+  DELETE FROM strata.job j WHERE j.hypertable = OLD.relation;
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.hypertable
+  FOR EACH ROW EXECUTE FUNCTION strata._hypertable_forgotten();
+
 CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
   EXECUTE FUNCTION strata._hypertable_dropped();
 
 -- Keeps the catalog right when hypertables are altered: names of columns, owners of chunks, the key's NOT NULL.
-CREATE FUNCTION strata._hypertable_altered()
+CREATE FUNCTION strata._hypertable_altered_now()
 RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   h record;
@@ -316,19 +355,33 @@ BEGIN
       DELETE FROM strata.leaf_key k WHERE hypertable_id = h.id
         AND EXISTS (SELECT FROM pg_catalog.unnest(k.columns) u(name) WHERE NOT strata._has_column(h.relation, u.name));
     END IF;
+    -- chunks closed for a column that is gone, or has another name, are closed again
+    UPDATE strata.chunk k SET closed_at = NULL, zone = NULL
+    FROM pg_catalog.pg_inherits i
+    WHERE i.inhparent = h.relation AND k.chunk = i.inhrelid AND k.closed_at IS NOT NULL AND EXISTS (
+      SELECT FROM pg_catalog.jsonb_object_keys(k.zone) n(name) WHERE NOT strata._has_column(h.relation, n.name::name));
     -- one chunk tells whether the owner has changed: looking at all of them would cost every command
     IF EXISTS (SELECT FROM (SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = h.relation LIMIT 1) x
                JOIN pg_catalog.pg_class o ON o.oid = x.inhrelid WHERE o.relowner <> h.relowner) THEN
+      -- core makes the chunks' parts of an index there, as the owner
+      IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = h.relowner AND r.rolsuper) THEN
+        EXECUTE pg_catalog.format('GRANT CREATE ON SCHEMA strata_chunks TO %I', pg_catalog.pg_get_userbyid(h.relowner));
+      END IF;
       FOR c IN
         SELECT o.oid FROM pg_catalog.pg_partition_tree(h.relation) p JOIN pg_catalog.pg_class o ON o.oid = p.relid
         WHERE o.relowner <> h.relowner
       LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_catalog.pg_get_userbyid(h.relowner));
       END LOOP;
+      PERFORM strata._let_owners_go();
     END IF;
   END LOOP;
 END
 $$;
+
+-- Runs the other one after commands that can concern it: not after each ATTACH.
+CREATE FUNCTION strata._hypertable_altered()
+RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'strata_hypertable_altered';
 
 CREATE EVENT TRIGGER strata_hypertable_altered ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
   EXECUTE FUNCTION strata._hypertable_altered();
@@ -357,6 +410,9 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION strata._hypertable_altered() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._hypertable_altered_now() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._column_names(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._hypertable_dropped() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._let_owners_go() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._hypertable_forgotten() FROM PUBLIC;
 GRANT SELECT ON strata.hypertables, strata.chunks, strata.dimensions TO PUBLIC;

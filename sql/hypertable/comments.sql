@@ -77,7 +77,9 @@ COMMENT ON FUNCTION strata.show_chunks(regclass, "any", "any", "any", "any") IS 
 COMMENT ON FUNCTION strata.drop_chunks(regclass, "any", "any", boolean, "any", "any", boolean) IS 'drops chunks of a hypertable by age';
 COMMENT ON FUNCTION strata._chunk_range(oid, oid) IS 'internal: the range of a chunk as the view strata.chunks shows it';
 COMMENT ON FUNCTION strata._visible(oid) IS 'internal: true when the current user has any right on the relation';
+COMMENT ON FUNCTION strata._let_owners_go() IS 'internal: takes CREATE on strata_chunks from roles that own no hypertable any more';
 COMMENT ON FUNCTION strata._hypertable_dropped() IS 'internal: removes dropped tables from the catalog';
+COMMENT ON FUNCTION strata._hypertable_forgotten() IS 'internal: removes what the catalog knows about a hypertable';
 COMMENT ON EVENT TRIGGER strata_hypertable_dropped IS 'removes dropped hypertables and chunks from the catalog of pg_strata';
 COMMENT ON VIEW strata.hypertables IS 'hypertables that the current user has any right on';
 COMMENT ON VIEW strata.chunks IS 'chunks of those hypertables, with their ranges and whether they are hot or cold';
@@ -90,5 +92,6 @@ COMMENT ON COLUMN strata.client_exposure.created_at IS 'since when';
 COMMENT ON FUNCTION strata._has_column(regclass, name) IS 'internal: true when the name is NULL or a column of the relation';
 COMMENT ON FUNCTION strata._column_names(integer) IS 'internal: the columns that the catalog names for a hypertable';
 COMMENT ON FUNCTION strata._hypertable_altered() IS 'internal: follows changes of hypertables';
+COMMENT ON FUNCTION strata._hypertable_altered_now() IS 'internal: the part of it that looks at the catalog';
 COMMENT ON FUNCTION strata.install_timescale_names() IS 'makes schema timescaledb_information with views of those names';
 COMMENT ON EVENT TRIGGER strata_hypertable_altered IS 'keeps names of columns and owners of chunks right, and keys NOT NULL';

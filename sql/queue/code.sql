@@ -33,6 +33,12 @@ RETURNS integer LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'start
 COMMENT ON FUNCTION strata.start_workers() IS 'lets jobs run in a database that came from a dump; returns their number';
 REVOKE ALL ON FUNCTION strata.start_workers() FROM PUBLIC;
 
+CREATE FUNCTION strata.health()
+RETURNS TABLE (name text, value text, ok boolean, hint text) ROWS 15
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'health_wrapper';
+COMMENT ON FUNCTION strata.health()
+  IS 'versions, processes and jobs of pg_strata in this database: what is not ok comes with a hint';
+
 CREATE FUNCTION strata._here()
 RETURNS text LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'here_wrapper';
 COMMENT ON FUNCTION strata._here() IS 'internal: identifies this database';
@@ -43,6 +49,14 @@ RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION strata._job_visible(oid) IS 'internal: true when the current user may see jobs of that role';
 
+-- In a copy of the database roles have other OIDs: there the name tells who the owner is.
+CREATE FUNCTION strata._job_owner(home text, name name, owner oid)
+RETURNS oid LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN $1 OPERATOR(pg_catalog.=) strata._here() THEN $3
+              ELSE (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) $2) END
+$$;
+COMMENT ON FUNCTION strata._job_owner(text, name, oid) IS 'internal: the owner of a job, NULL when this server has no such role';
+
 CREATE VIEW strata.jobs WITH (security_barrier = true) AS
 SELECT j.id AS job_id,
        j.name::name AS application_name,
@@ -52,7 +66,7 @@ SELECT j.id AS job_id,
        j.retry_period,
        j.proc_schema,
        j.proc_name,
-       pg_catalog.pg_get_userbyid(j.owner_oid) AS owner,
+       COALESCE(pg_catalog.pg_get_userbyid(COALESCE(c.relowner, strata._job_owner(j.home, j.owner, j.owner_oid))), j.owner) AS owner,
        j.scheduled,
        j.fixed_schedule,
        j.config,
@@ -68,7 +82,7 @@ FROM strata.job j
 LEFT JOIN strata.job_state s ON s.job_id OPERATOR(pg_catalog.=) j.id
 LEFT JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) j.hypertable
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-WHERE strata._job_visible(j.owner_oid);
+WHERE strata._job_visible(COALESCE(c.relowner, strata._job_owner(j.home, j.owner, j.owner_oid)));
 COMMENT ON VIEW strata.jobs IS 'jobs and policies of roles that the current user is a member of';
 COMMENT ON COLUMN strata.jobs.active IS 'false in a copy of the database, until strata.start_workers()';
 
@@ -115,7 +129,7 @@ LEFT JOIN (
   WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
     AND l.classid OPERATOR(pg_catalog.=) 'strata.job'::pg_catalog.regclass AND l.granted
 ) r ON r.objid OPERATOR(pg_catalog.=) j.id::oid
-WHERE strata._job_visible(j.owner_oid);
+WHERE strata._job_visible(COALESCE(c.relowner, strata._job_owner(j.home, j.owner, j.owner_oid)));
 COMMENT ON VIEW strata.job_stats IS 'how each job stands';
 
 CREATE VIEW strata.job_history WITH (security_barrier = true) AS

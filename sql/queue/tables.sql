@@ -7,7 +7,7 @@ CREATE TABLE strata.job (
   proc_name name NOT NULL,
   owner name NOT NULL,
   owner_oid oid NOT NULL,
-  hypertable regclass REFERENCES strata.hypertable (relation) ON DELETE CASCADE,
+  hypertable regclass, -- no foreign key, see strata.dimension
   schedule_interval interval NOT NULL,
   max_runtime interval NOT NULL DEFAULT '0',
   max_retries integer NOT NULL DEFAULT -1 CHECK (max_retries >= -1),
@@ -109,6 +109,7 @@ CREATE TABLE strata.detaching (
   owner_oid oid NOT NULL,
   action text NOT NULL CHECK (action IN ('drop', 'empty', 'keep', 'move', 'failed')),
   target text,
+  condition text,
   sqlerrcode text,
   err_message text,
   noted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
@@ -121,6 +122,7 @@ COMMENT ON COLUMN strata.detaching.action IS 'drop, drop if empty, keep as a tab
 COMMENT ON COLUMN strata.detaching.sqlerrcode IS 'SQLSTATE of why it stays';
 COMMENT ON COLUMN strata.detaching.err_message IS 'why it stays';
 COMMENT ON COLUMN strata.detaching.target IS 'schema to move it to, or the bound to put it back with';
+COMMENT ON COLUMN strata.detaching.condition IS 'rows that put it back; NULL: any row';
 COMMENT ON COLUMN strata.detaching.noted_at IS 'when the detaching began';
 
 REVOKE ALL ON TABLE strata.job, strata.job_state, strata.job_run, strata.detaching FROM PUBLIC;

@@ -68,6 +68,9 @@ pub struct Change {
     pub chunk_grants: Option<bool>,
 }
 
+/// Longer intervals overflow when they are counted from a time.
+const LONGEST_US: i128 = 100_000 * 366 * super::calendar::DAY_US as i128;
+
 fn bad(message: impl Into<String>) -> Error {
     Error::new(Kind::InvalidParameter, message)
 }
@@ -125,8 +128,14 @@ fn check(h: &Hypertable, change: &Change) -> Result<()> {
         ("lock_wait", &change.lock_wait),
     ];
     for (name, value) in intervals {
-        if value.as_ref().is_some_and(|i| length(i) < 0) {
+        let Some(length) = value.as_ref().map(length) else {
+            continue;
+        };
+        if length < 0 {
             return Err(bad(format!("{name} must not be negative")));
+        }
+        if length > LONGEST_US {
+            return Err(bad(format!("{name} must not be longer than 100000 years")));
         }
     }
     if change.chunk_grants == Some(true) {
@@ -148,6 +157,10 @@ fn check(h: &Hypertable, change: &Change) -> Result<()> {
 /// Changes what was given. The caller holds ShareUpdateExclusiveLock on the hypertable.
 pub fn change(h: &Hypertable, change: Change) -> Result<()> {
     check(h, &change)?;
+    if change.on_missing_chunk.is_some() {
+        // without chunks on demand nobody opens a closed chunk for a late row
+        crate::queue::run_soon(h.table.oid, super::zone::POLICY)?;
+    }
     let args = [
         h.table.oid.into(),
         change.premake.into(),

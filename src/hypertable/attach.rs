@@ -4,8 +4,8 @@ use super::bounds::{Edge, Range};
 use super::catalog::{self, Hypertable, Table};
 use super::chunks::{self, ddl_settings};
 use super::make::Maker;
-use super::target::{owned_chunk, refuse_cold};
-use super::{carry, extras, select};
+use super::target::{owned_chunk, refuse_cold, tables_of};
+use super::{adopt, carry, extras, select};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::catalog::{check_owner, lock_relation, quote_ident, quote_qualified};
@@ -32,7 +32,7 @@ pub fn attach(hypertable: pg_sys::Oid, chunk: pg_sys::Oid, slices: &Value) -> Re
         pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE,
     );
     let _settings = ddl_settings();
-    let table = catalog::table(chunk)?
+    let table = catalog::table(chunk)
         .ok_or_else(|| Error::new(Kind::UndefinedTable, "the table to attach is gone"))?;
     check_table(&h, &table)?;
     let (lo, hi) = range(&h, slices)?;
@@ -43,7 +43,7 @@ pub fn attach(hypertable: pg_sys::Oid, chunk: pg_sys::Oid, slices: &Value) -> Re
         as_extension_owner(|| spi::execute(&format!("ALTER TABLE {name} OWNER TO {owner}"), &[]))?;
     }
     {
-        let _owner = UserScope::restricted(h.table.owner);
+        let _owner = UserScope::reader(h.table.owner);
         let key = h.grid.key;
         spi::execute(
             &format!(
@@ -59,7 +59,11 @@ pub fn attach(hypertable: pg_sys::Oid, chunk: pg_sys::Oid, slices: &Value) -> Re
         carry::copy_replica_identity(h.table.oid, chunk, &name)
     })?;
     extras::complete(&Maker::new(&h)?, chunk, (lo, hi))?;
-    catalog::annotate(chunk, "attach")
+    catalog::annotate(chunk, "attach")?;
+    for leaf in tables_of(chunk)? {
+        adopt::mark(h.table.owner, leaf.oid)?;
+    }
+    Ok(())
 }
 
 fn check_table(h: &Hypertable, table: &Table) -> Result<()> {
@@ -166,7 +170,7 @@ pub fn detach(chunk: pg_sys::Oid) -> Result<()> {
     let _settings = ddl_settings();
     target.align_owner()?;
     {
-        let _owner = UserScope::restricted(target.h.table.owner);
+        let _owner = UserScope::reader(target.h.table.owner);
         spi::execute(
             &format!(
                 "ALTER TABLE {} DETACH PARTITION {}",

@@ -6,11 +6,12 @@
 //! only: PostgreSQL takes the CHECK for a proof and adopts indexes and foreign keys that fit).
 
 use super::attach_range::{parse_range, range, range_text};
-use super::bounds::{Edge, Range};
+use super::bounds::{Edge, Range, part_name};
 use super::convert::{self, Phase, Statement, Step};
 use super::create::{Request, Subject, one, relation_named};
-use super::{carry, catalog, chunks, extras, make, remake, unique};
-use crate::error::Result;
+use super::unique::Conflicts;
+use super::{carry, catalog, chunks, extras, make, remake};
+use crate::error::{Error, Result};
 use crate::pg::catalog::{quote_ident, quote_literal, quote_qualified};
 use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
@@ -43,7 +44,7 @@ UNION ALL SELECT 5, format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', $2, a
 FROM pg_attribute a WHERE a.attrelid = $1 AND a.attidentity <> '' AND NOT a.attisdropped
 UNION ALL SELECT 6, format('ALTER TABLE %s DROP CONSTRAINT %I', $2, c.conname)
 FROM pg_constraint c WHERE c.conrelid = $1 AND c.confrelid = $1 AND c.contype = 'f'
-UNION ALL SELECT DISTINCT 7, format('REVOKE ALL ON %s FROM %s', $2, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END)
+UNION ALL SELECT DISTINCT 7, format('REVOKE ALL ON %s FROM %s CASCADE', $2, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END)
 FROM pg_class c, LATERAL (SELECT a.grantee FROM aclexplode(c.relacl) a
                           UNION SELECT a.grantee FROM pg_attribute t, aclexplode(t.attacl) a WHERE t.attrelid = c.oid AND NOT t.attisdropped) g
 WHERE c.oid = $1 AND g.grantee <> c.relowner
@@ -175,21 +176,25 @@ pub enum Incoming {
 /// Puts a partitioned table in the place of the table, and the table into it as a chunk. The caller holds
 /// AccessExclusiveLock on the table and everything linked to it, has found no blocker, and the CHECK is
 /// validated. Returns the number of the hypertable.
-pub fn swap(request: &Request, s: &Subject, range: Range, incoming: Incoming) -> Result<i32> {
+pub fn swap(
+    request: &Request,
+    s: &Subject,
+    range: Range,
+    incoming: Incoming,
+    conflicts: &Conflicts,
+) -> Result<i32> {
     // comments are carried over; that of our CHECK is not one of the user
     let uncomment = format!("COMMENT ON CONSTRAINT {CHECK} ON {} IS NULL", s.target);
     as_extension_owner(|| spi::execute(&uncomment, &[]))?;
-    // no unique key is changed on this way: the caller has found that all of them contain the key
-    let keys = extras::key_columns(request, s);
-    let conflicts = unique::conflicts(s.table.oid, &keys, unique::Action::Error)?;
-    let carried = carry::capture(s.table.oid, &s.target, &conflicts)?;
+    let carried = carry::capture(s.table.oid, &s.target, conflicts)?;
+    let new_members = remake::not_null(s, &s.target, conflicts);
     let old = quote_qualified(&s.table.schema, &convert::old_name(s.table.oid.to_u32()));
     let mut id = 0;
     let mut attached = false;
     for step in convert::plan(
         &remake::new_table(s)?,
         &carried.identities,
-        carried.statements,
+        carried.statements.into_iter().chain(new_members).collect(),
     ) {
         match step {
             Step::Run(statement) if statement.phase == Phase::Drop => {}
@@ -205,14 +210,20 @@ pub fn swap(request: &Request, s: &Subject, range: Range, incoming: Incoming) ->
             Step::Register => {
                 let relation = relation_named(s)?;
                 as_extension_owner(|| carry::strip_privileges(relation))?;
-                id = extras::enroll(request, s, relation, &carried.options, None)?;
+                id = extras::enroll(request, s, relation, &carried.options, Some(conflicts))?;
                 strip(s, &old)?;
+                change_keys(s, &old, conflicts)?;
             }
             Step::MakeChunks | Step::MoveRows | Step::FinishChunks => {}
         }
     }
     if !attached {
         attach(s, &old, range)?;
+    }
+    if !conflicts.found.is_empty() {
+        // the key may have been it
+        let parent = relation_named(s)?;
+        as_extension_owner(|| carry::copy_replica_identity(parent, s.table.oid, &old))?;
     }
     file_away(s, &old, range)?;
     catalog::annotate(s.table.oid, "attach")?;
@@ -240,18 +251,26 @@ fn strip(s: &Subject, old: &str) -> Result<()> {
         })? {
             spi::execute(&sql, &[])?;
         }
-        if !s.column.not_null {
-            // not read again: the CHECK says it
-            spi::execute(
-                &format!(
-                    "ALTER TABLE {old} ALTER COLUMN {} SET NOT NULL",
-                    quote_ident(&s.key)
-                ),
-                &[],
-            )?;
-        }
-        Ok(())
-    })
+        Ok::<_, Error>(())
+    })?;
+    if s.column.not_null {
+        return Ok(());
+    }
+    // not read again: the CHECK says it. As the owner: core folds all CHECKs in order to find that one
+    let key = quote_ident(&s.key);
+    let sql = format!("ALTER TABLE {old} ALTER COLUMN {key} SET NOT NULL");
+    super::create::as_owner(s, || spi::execute(&sql, &[])).map(|_| ())
+}
+
+/// Takes off the unique keys that the hypertable has otherwise, or not at all: ATTACH builds the wider ones.
+fn change_keys(s: &Subject, old: &str, conflicts: &Conflicts) -> Result<()> {
+    for sql in conflicts.drops(old) {
+        as_extension_owner(|| spi::execute(&sql, &[]))?;
+    }
+    for statement in remake::not_null(s, old, conflicts) {
+        remake::run(s, &statement)?;
+    }
+    Ok(())
 }
 
 fn attach(s: &Subject, old: &str, range: Range) -> Result<()> {
@@ -279,7 +298,7 @@ fn file_away(s: &Subject, old: &str, range: Range) -> Result<()> {
         .into_iter()
         .enumerate()
         {
-            let name = quote_ident(&format!("{chunk}_{kind}{n}"));
+            let name = quote_ident(&part_name(&chunk, &format!("_{kind}{n}")));
             spi::execute(&format!("{sql} {name}"), &[])?;
         }
         for sql in spi::write(STATISTICS, &[s.table.oid.into()], |r| r.need::<String>(1))? {
@@ -301,7 +320,7 @@ fn file_away(s: &Subject, old: &str, range: Range) -> Result<()> {
 
 /// All of it in this transaction; the table stays locked while its rows are read. Returns the number of the
 /// hypertable. The caller holds AccessExclusiveLock and has found no blocker.
-pub fn convert_locked(request: &Request, s: &Subject) -> Result<i32> {
+pub fn convert_locked(request: &Request, s: &Subject, conflicts: &Conflicts) -> Result<i32> {
     // a transaction that has an id reads with fresh snapshots
     one::<i32>("SELECT 1")?;
     if prepared(s)? != Prepared::No {
@@ -310,7 +329,7 @@ pub fn convert_locked(request: &Request, s: &Subject) -> Result<i32> {
     let range = range(s)?;
     add_check(request, s, range)?;
     validate(s)?;
-    let id = swap(request, s, range, Incoming::Validated)?;
+    let id = swap(request, s, range, Incoming::Validated, conflicts)?;
     chunks::premake(&chunks::hypertable(relation_named(s)?)?)?;
     Ok(id)
 }

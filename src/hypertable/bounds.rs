@@ -302,6 +302,9 @@ fn cut(name: &str, bytes: usize) -> &str {
     &name[..cut]
 }
 
+/// `_p32767`: so many bytes are left for the names of hash partitions, which would lose the end of the chunk's.
+const LEAF_BYTES: usize = 7;
+
 /// `<table, cut to 30 bytes>_h<id>_<lo>`; `attempt` 2, 3, ... when the name is taken.
 #[must_use]
 pub fn chunk_name(table: &str, id: i32, lo: Edge, key: KeyType, attempt: u32) -> String {
@@ -314,13 +317,21 @@ pub fn chunk_name(table: &str, id: i32, lo: Edge, key: KeyType, attempt: u32) ->
     if attempt > 1 {
         end += &format!("_{attempt}");
     }
-    format!("{}{end}", cut(table, 30.min(NAME_BYTES - end.len())))
+    format!(
+        "{}{end}",
+        cut(table, 30.min(NAME_BYTES - LEAF_BYTES - end.len()))
+    )
 }
 
 /// The name of hash partition `number` of a chunk.
 #[must_use]
 pub fn leaf_name(chunk: &str, number: i32) -> String {
-    let end = format!("_p{number}");
+    part_name(chunk, &format!("_p{number}"))
+}
+
+/// The name of something of a chunk, with this end.
+#[must_use]
+pub fn part_name(chunk: &str, end: &str) -> String {
     format!("{}{end}", cut(chunk, NAME_BYTES - end.len()))
 }
 

@@ -166,9 +166,16 @@ fn names() {
     // cut at 30 bytes, never inside a character: each of these has two bytes
     let long = "ä".repeat(31);
     let name = chunk_name(&long, i32::MAX, Edge::At(i64::MIN), KeyType::Int8, 999);
-    assert!(name.starts_with(&"ä".repeat(13)) && !name.starts_with(&"ä".repeat(16)));
+    assert!(name.starts_with(&"ä".repeat(9)) && !name.starts_with(&"ä".repeat(10)));
     assert!(name.len() <= 63 && name.ends_with("_999"), "{name}");
     assert_eq!(leaf_name("m_h1_5", 3), "m_h1_5_p3");
+    // the hash partitions of neighbours have names of their own, however long those of the chunks are
+    let leaf = |lo: i64| {
+        let name = chunk_name(&long, i32::MAX, Edge::At(lo), KeyType::Int8, 999);
+        leaf_name(&name, i16::MAX.into())
+    };
+    assert_ne!(leaf(i64::MIN), leaf(i64::MIN + 1));
+    assert!(leaf(i64::MIN).contains("_m9223372036854775808_999_p32767"));
     let odd = chunk_name(&format!("x{long}"), 1, Edge::At(0), KeyType::Int8, 1);
     assert_eq!(odd, format!("x{}_h1_0", "ä".repeat(14)));
 }

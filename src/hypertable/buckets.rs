@@ -3,8 +3,9 @@
 use super::bounds::{Grid, KeyType, Width};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::quote_ident;
-use crate::pg::owner::as_extension_owner;
+use crate::pg::reader::as_reader;
 use crate::pg::spi;
+use pgrx::pg_sys;
 
 /// The query that numbers the chunks of all rows exactly as `Grid::index` does; UTC is set.
 #[must_use]
@@ -40,10 +41,9 @@ pub fn query(table: &str, key: &str, grid: Grid) -> String {
     format!("SELECT DISTINCT ({expression})::int8 FROM ONLY {table} ORDER BY 1")
 }
 
-/// Numbers of the chunks that the rows fall into, in order. Reads as the extension's owner, whom no policy
-/// hides a row from; only built-in functions run.
-pub fn used(table: &str, key: &str, grid: Grid) -> Result<Vec<i64>> {
-    as_extension_owner(|| {
+/// Numbers of the chunks that the rows of a table, with its quoted name, fall into, in order.
+pub fn used(relation: pg_sys::Oid, table: &str, key: &str, grid: Grid) -> Result<Vec<i64>> {
+    as_reader(relation, || {
         check_finite(table, key, grid)?;
         spi::write(&query(table, &quote_ident(key), grid), &[], |r| r.need(1))
     })

@@ -6,7 +6,8 @@ use super::convert::{Identity, Phase, Role, Statement, constraint_with_options};
 use super::unique::Conflicts;
 use crate::error::Result;
 use crate::pg::catalog::quote_ident;
-use crate::pg::spi;
+use crate::pg::owner::as_extension_owner;
+use crate::pg::{relation_facts, spi};
 use pgrx::pg_sys;
 use std::collections::BTreeMap;
 
@@ -95,6 +96,7 @@ const SOURCES: &[Source] = &[
         Phase::Dependents,
         Role::Extension,
     ),
+    ("", sql::EXTENSIONS, Phase::Describe, Role::Extension),
     ("comments", sql::COMMENTS, Phase::Describe, Role::Extension),
     (
         "security labels",
@@ -210,7 +212,7 @@ fn indexes(
             _ => conflicts.definition(index, &r.need::<String>(2)?).map(Ok),
         };
         Ok(match definition {
-            Some(d) => Some((d?, r.need::<String>(6)?, r.need::<String>(7)?)),
+            Some(d) => Some((d?, r.need::<String>(6)?, r.need::<Vec<String>>(7)?)),
             None => None,
         })
     })?;
@@ -225,12 +227,8 @@ fn indexes(
             tablespace,
         };
         out.push(statement(sql, tablespace));
-        out.extend(
-            settings
-                .split(';')
-                .filter(|s| !s.is_empty())
-                .map(|s| statement(s.to_string(), String::new())),
-        );
+        let settings = settings.into_iter();
+        out.extend(settings.map(|s| statement(s, String::new())));
     }
     Ok(n)
 }
@@ -243,22 +241,77 @@ pub fn strip_privileges(relation: pg_sys::Oid) -> Result<()> {
     Ok(())
 }
 
-/// Gives a new chunk what LIKE and ATTACH do not: owner, statistics targets, row security, labels.
-/// Grants are not copied: access through the hypertable is checked there, and only there.
-pub fn copy_to_chunk(h: &Hypertable, oid: pg_sys::Oid, chunk: &str) -> Result<()> {
-    strip_privileges(oid)?;
-    for query in [sql::COLUMN_SETTINGS, sql::ROW_SECURITY, sql::LABELS] {
-        for s in statements(
-            &("", query, Phase::Create, Role::Extension),
-            h.table.oid,
-            chunk,
-        )? {
-            spi::execute(&s.sql, &[])?;
+/// What new chunks of a hypertable get that LIKE and ATTACH do not give: owner, statistics targets, row
+/// security, replica identity, labels. Read once for all of them. Grants are not copied: access through the
+/// hypertable is checked there, and only there.
+pub struct ForChunks {
+    owner: pg_sys::Oid,
+    owner_name: String,
+    /// of ALTER TABLE
+    actions: Vec<String>,
+    /// statements in two halves, with the name of the chunk between them
+    labels: Vec<(String, String)>,
+    /// as pg_class.relreplident
+    replica_identity: char,
+}
+
+impl ForChunks {
+    pub fn of(h: &Hypertable) -> Result<ForChunks> {
+        let (mut actions, mut labels) = (Vec::new(), Vec::new());
+        // definitions are written for this search_path
+        let found = as_extension_owner(|| {
+            spi::write(sql::FOR_CHUNKS, &[h.table.oid.into()], |r| {
+                Ok((r.need::<String>(1)?, r.get::<String>(2)?))
+            })
+        })?;
+        for (text, rest) in found {
+            match rest {
+                None => actions.push(text),
+                Some(rest) => labels.push((text, rest)),
+            }
         }
+        if h.table.row_security {
+            actions.push("ENABLE ROW LEVEL SECURITY".to_string());
+        }
+        match h.table.replica_identity {
+            'n' => actions.push("REPLICA IDENTITY NOTHING".to_string()),
+            'f' => actions.push("REPLICA IDENTITY FULL".to_string()),
+            _ => {}
+        }
+        Ok(ForChunks {
+            owner: h.table.owner,
+            owner_name: quote_ident(&h.table.owner_name),
+            actions,
+            labels,
+            replica_identity: h.table.replica_identity,
+        })
     }
-    let owner = quote_ident(&h.table.owner_name);
-    spi::execute(&format!("ALTER TABLE {chunk} OWNER TO {owner}"), &[])?;
-    Ok(())
+
+    /// Gives all of it to a new table, and `more` actions of ALTER TABLE.
+    pub fn give(&self, oid: pg_sys::Oid, chunk: &str, more: &[String]) -> Result<()> {
+        let found = relation_facts::owner_and_grants(oid);
+        let (owner, granted) = found.unwrap_or((pg_sys::InvalidOid, true));
+        if granted {
+            strip_privileges(oid)?;
+        }
+        let mut actions = self.actions.clone();
+        if owner != self.owner {
+            actions.push(format!("OWNER TO {}", self.owner_name));
+        }
+        actions.extend_from_slice(more);
+        if !actions.is_empty() {
+            spi::execute(&format!("ALTER TABLE {chunk} {}", actions.join(", ")), &[])?;
+        }
+        for (before, after) in &self.labels {
+            spi::execute(&format!("{before}{chunk}{after}"), &[])?;
+        }
+        Ok(())
+    }
+
+    /// The replica identity of a hypertable is one of its indexes: chunks get theirs with ATTACH.
+    pub fn identity_is_an_index(&self) -> bool {
+        self.replica_identity == 'i'
+    }
 }
 
 /// Gives a chunk the grants of its hypertable.

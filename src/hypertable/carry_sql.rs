@@ -49,9 +49,8 @@ SELECT ic.relname::text, pg_get_indexdef(i.indexrelid), pg_get_constraintdef(c.o
        COALESCE((SELECT string_agg(format('%s=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ')
                  FROM unnest(ic.reloptions) o), ''),
        COALESCE(t.spcname::text, ''),
-       COALESCE((SELECT string_agg(format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s',
-                                          n.nspname, ic.relname, a.attnum, a.attstattarget), ';')
-                 FROM pg_attribute a WHERE a.attrelid = ic.oid AND a.attstattarget >= 0), ''),
+       ARRAY(SELECT format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', n.nspname, ic.relname, a.attnum, a.attstattarget)
+             FROM pg_attribute a WHERE a.attrelid = ic.oid AND a.attstattarget >= 0 ORDER BY a.attnum),
        i.indexrelid
 FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_namespace n ON n.oid = ic.relnamespace
 LEFT JOIN pg_tablespace t ON t.oid = ic.reltablespace
@@ -80,6 +79,15 @@ SELECT x.sql, 0::oid FROM pg_trigger t, LATERAL (VALUES
                        WHEN 'R' THEN format('ALTER TABLE %s ENABLE REPLICA TRIGGER %I', $2, t.tgname)
                        WHEN 'A' THEN format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', $2, t.tgname) END)) x(n, sql)
 WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND x.sql IS NOT NULL ORDER BY t.oid, x.n";
+
+// what goes when an extension goes
+pub const EXTENSIONS: &str = "
+SELECT CASE WHEN t.oid IS NULL THEN format('ALTER INDEX %s DEPENDS ON EXTENSION %I', i.indexrelid::regclass, e.extname)
+            ELSE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION %I', t.tgname, $2, e.extname) END, 0::oid
+FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid AND i.indrelid = $1
+LEFT JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid AND t.tgrelid = $1 AND NOT t.tgisinternal
+WHERE d.deptype = 'x' AND (i.indexrelid IS NOT NULL OR t.oid IS NOT NULL) AND $2 <> '' ORDER BY 1";
 
 pub const RULES: &str = "
 SELECT x.sql, 0::oid FROM pg_rewrite r, LATERAL (VALUES
@@ -175,6 +183,21 @@ SELECT CASE WHEN l.objsubid > 0 THEN format('SECURITY LABEL FOR %I ON COLUMN %s.
 FROM pg_seclabel l LEFT JOIN pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid
 WHERE l.classoid = 'pg_class'::regclass AND l.objoid = $1";
 
+/// What LIKE does not copy: actions of ALTER TABLE (second column NULL), and security labels, as what comes
+/// before the name of the table and what comes after it.
+pub const FOR_CHUNKS: &str = "
+SELECT format('ALTER COLUMN %I SET STATISTICS %s', a.attname, a.attstattarget), NULL
+FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0
+UNION ALL
+SELECT format('ALTER COLUMN %I SET (%s)', a.attname, o.list), NULL
+FROM pg_attribute a, LATERAL (SELECT string_agg(o, ', ') AS list FROM unnest(a.attoptions) o WHERE o NOT LIKE 'pg\\_attver=%') o
+WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND o.list IS NOT NULL
+UNION ALL
+SELECT format('SECURITY LABEL FOR %I ON %s ', l.provider, CASE WHEN l.objsubid > 0 THEN 'COLUMN' ELSE 'TABLE' END),
+       format('%s IS %L', '.' || quote_ident(a.attname), l.label)
+FROM pg_seclabel l LEFT JOIN pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid AND l.objsubid > 0
+WHERE l.classoid = 'pg_class'::regclass AND l.objoid = $1";
+
 // the owner's own grants first: others granted what they got from the owner
 pub const GRANTS: &str = "
 SELECT sql, CASE WHEN grantor = relowner THEN 0::oid ELSE grantor END FROM (
@@ -204,7 +227,7 @@ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass A
 ORDER BY a.attnum";
 
 pub const REVOKES: &str = "
-SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass,
+SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %s CASCADE', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass,
                        CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
 FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner";
 

@@ -5,19 +5,8 @@ use super::dimension::GivenInterval;
 use crate::error::Result;
 use crate::pg::owner::as_extension_owner;
 use crate::pg::partition::{BoundEnd, range_bound};
-use crate::pg::spi;
+use crate::pg::{relation_facts, spi};
 use pgrx::pg_sys;
-
-const TABLE: &str = "
-SELECT c.relname::text, n.nspname::text, c.relkind::text, c.relpersistence::text, c.relispartition, c.relowner,
-       pg_catalog.pg_get_userbyid(c.relowner)::text,
-       c.relnamespace::oid OPERATOR(pg_catalog.=) ANY ('{pg_catalog,information_schema}'::pg_catalog.regnamespace[]::pg_catalog.oid[])
-         OR c.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid,
-       EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-               AND d.objid OPERATOR(pg_catalog.=) c.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'),
-       c.reltuples
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-WHERE c.oid OPERATOR(pg_catalog.=) $1";
 
 const PARTITIONING: &str = "
 SELECT p.partstrat::text, p.partnatts::int4, COALESCE(a.attname::text, ''), p.partdefid
@@ -26,12 +15,6 @@ LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partr
   AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0] AND a.attnum OPERATOR(pg_catalog.>) 0
 WHERE p.partrelid OPERATOR(pg_catalog.=) $1";
 
-const COLUMN: &str = "
-SELECT a.atttypid, a.attnotnull, a.attgenerated::text, pg_catalog.format_type(a.atttypid, a.atttypmod)
-FROM pg_catalog.pg_attribute a
-WHERE a.attrelid OPERATOR(pg_catalog.=) $1 AND a.attname OPERATOR(pg_catalog.=) $2::pg_catalog.name
-  AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped";
-
 const HYPERTABLE: &str = "
 SELECT h.id, h.premake, h.integer_interval,
        (extract(year FROM h.chunk_interval) OPERATOR(pg_catalog.*) 12 OPERATOR(pg_catalog.+) extract(month FROM h.chunk_interval))::int4,
@@ -39,8 +22,13 @@ SELECT h.id, h.premake, h.integer_interval,
        (extract(epoch FROM h.chunk_interval OPERATOR(pg_catalog.-) pg_catalog.date_trunc('day', h.chunk_interval))
          OPERATOR(pg_catalog.*) 1000000)::int8,
        COALESCE(h.chunk_options, '{}'),
-       (extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.*) 1000000)::int8 OPERATOR(pg_catalog.-) 946684800000000
-FROM strata.hypertable h WHERE h.relation OPERATOR(pg_catalog.=) $1";
+       ((extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.-) 946684800) OPERATOR(pg_catalog.*) 1000000)::int8,
+       a.attname::text, a.atttypid
+FROM strata.hypertable h
+JOIN pg_catalog.pg_partitioned_table p ON p.partrelid OPERATOR(pg_catalog.=) h.relation::oid
+JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid
+  AND a.attnum OPERATOR(pg_catalog.=) p.partattrs[0] AND a.attnum OPERATOR(pg_catalog.>) 0
+WHERE h.relation OPERATOR(pg_catalog.=) $1";
 
 const PARENT: &str = "
 SELECT i.inhparent FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid
@@ -79,23 +67,11 @@ const SET_ID_WIDTH: &str = "
 UPDATE strata.hypertable SET integer_interval = $2 WHERE relation OPERATOR(pg_catalog.=) $1::oid::regclass";
 
 const ANNOTATE: &str = "
-INSERT INTO strata.chunk (chunk, origin) VALUES ($1::oid::regclass, $2)
+INSERT INTO strata.chunk (chunk, origin) SELECT c::regclass, $2 FROM pg_catalog.unnest($1::oid[]) c
 ON CONFLICT (chunk) DO UPDATE SET origin = EXCLUDED.origin, created_at = pg_catalog.now()";
 
-/// What pg_class says about a table that may become a hypertable.
-#[derive(Debug, Clone)]
-pub struct Table {
-    pub oid: pg_sys::Oid,
-    pub name: String,
-    pub schema: String,
-    pub relkind: char,
-    pub persistence: char,
-    pub is_partition: bool,
-    pub owner: pg_sys::Oid,
-    pub owner_name: String,
-    pub is_system: bool,
-    pub is_member: bool,
-}
+/// What pg_class says about a table, and a column of it.
+pub use crate::pg::relation_facts::{Column, Facts as Table};
 
 /// How a partitioned table is partitioned.
 #[derive(Debug, Clone)]
@@ -105,15 +81,6 @@ pub struct Partitioning {
     /// empty for an expression
     pub column: String,
     pub default: pg_sys::Oid,
-}
-
-/// A column that may become the key.
-#[derive(Debug, Clone)]
-pub struct Column {
-    pub type_oid: pg_sys::Oid,
-    pub not_null: bool,
-    pub generated: bool,
-    pub type_name: String,
 }
 
 /// A hypertable, as registered and as PostgreSQL knows it.
@@ -158,21 +125,8 @@ fn one_char(text: &str) -> char {
 }
 
 /// The relation, or `None` when it does not exist (any more).
-pub fn table(oid: pg_sys::Oid) -> Result<Option<Table>> {
-    spi::read_one(TABLE, &[oid.into()], |r| {
-        Ok(Table {
-            oid,
-            name: r.need(1)?,
-            schema: r.need(2)?,
-            relkind: one_char(&r.need::<String>(3)?),
-            persistence: one_char(&r.need::<String>(4)?),
-            is_partition: r.need(5)?,
-            owner: r.need(6)?,
-            owner_name: r.need(7)?,
-            is_system: r.need(8)?,
-            is_member: r.need(9)?,
-        })
-    })
+pub fn table(oid: pg_sys::Oid) -> Option<Table> {
+    relation_facts::facts(oid)
 }
 
 pub fn partitioning(oid: pg_sys::Oid) -> Result<Option<Partitioning>> {
@@ -186,15 +140,9 @@ pub fn partitioning(oid: pg_sys::Oid) -> Result<Option<Partitioning>> {
     })
 }
 
-pub fn column(oid: pg_sys::Oid, name: &str) -> Result<Option<Column>> {
-    spi::read_one(COLUMN, &[oid.into(), name.into()], |r| {
-        Ok(Column {
-            type_oid: r.need(1)?,
-            not_null: r.need(2)?,
-            generated: !r.need::<String>(3)?.is_empty(),
-            type_name: r.need(4)?,
-        })
-    })
+/// A column of a table, `None` for one that does not exist.
+pub fn column(oid: pg_sys::Oid, name: &str) -> Option<Column> {
+    relation_facts::column(oid, name)
 }
 
 /// The type of a key, or `None` for types that cannot be one.
@@ -212,56 +160,38 @@ pub fn key_type(oid: pg_sys::Oid) -> Option<KeyType> {
 }
 
 /// The hypertable registered for `oid`, or `None`. Also `None` where a registered table is no longer
-/// partitioned by range of one column.
+/// partitioned by one column.
 pub fn hypertable(oid: pg_sys::Oid) -> Result<Option<Hypertable>> {
-    struct Row(
-        i32,
-        i32,
-        Option<i64>,
-        Option<i32>,
-        Option<i32>,
-        Option<i64>,
-        Vec<String>,
-        Option<i64>,
-    );
-    let row = as_extension_owner(|| {
-        spi::read_one(HYPERTABLE, &[oid.into()], |r| {
-            Ok(Row(
-                r.need(1)?,
-                r.need(2)?,
-                r.get(3)?,
-                r.get(4)?,
-                r.get(5)?,
-                r.get(6)?,
-                r.need(7)?,
-                r.get(8)?,
-            ))
-        })
-    })?;
-    let (Some(row), Some(table), Some(part)) = (row, table(oid)?, partitioning(oid)?) else {
+    let Some(table) = table(oid) else {
         return Ok(None);
     };
-    let Some(column) = column(oid, &part.column)? else {
-        return Ok(None);
+    let row = |r: spi::LatestRow| {
+        let key_type = r.need(10)?;
+        let Some(key) = self::key_type(key_type) else {
+            return Ok(None);
+        };
+        let interval = (r.get(4)?, r.get(5)?, r.get(6)?);
+        let width = match (r.get(3)?, interval) {
+            (Some(n), _) => Width::from_integer(key, n)?,
+            (_, (Some(months), Some(days), Some(us))) => {
+                Width::from_interval(key, months, days, us)?
+            }
+            _ => Width::default_for(key),
+        };
+        let origin_us = r.get(8)?;
+        Ok(Some(Hypertable {
+            id: r.need(1)?,
+            table: table.clone(),
+            key: r.need(9)?,
+            key_type,
+            grid: grid(key, width, origin_us)?,
+            premake: r.need(2)?,
+            chunk_options: r.need(7)?,
+            origin_us,
+        }))
     };
-    let Some(key) = key_type(column.type_oid) else {
-        return Ok(None);
-    };
-    let width = match (row.2, row.3, row.4, row.5) {
-        (Some(n), ..) => Width::from_integer(key, n)?,
-        (_, Some(months), Some(days), Some(us)) => Width::from_interval(key, months, days, us)?,
-        _ => Width::default_for(key),
-    };
-    Ok(Some(Hypertable {
-        id: row.0,
-        table,
-        key: part.column,
-        key_type: column.type_oid,
-        grid: grid(key, width, row.7)?,
-        premake: row.1,
-        chunk_options: row.6,
-        origin_us: row.7,
-    }))
+    let found = as_extension_owner(|| spi::read_kept(HYPERTABLE, &[oid.into()], row))?;
+    Ok(found.into_iter().flatten().next())
 }
 
 /// The partitioned table that `oid` is a partition of.
@@ -394,6 +324,24 @@ pub fn set_id_width(relation: pg_sys::Oid, ids: i64) -> Result<()> {
 
 /// Writes the annotation of a new chunk.
 pub fn annotate(chunk: pg_sys::Oid, origin: &str) -> Result<()> {
-    as_extension_owner(|| spi::execute(ANNOTATE, &[chunk.into(), origin.into()]))?;
+    annotate_all(&[chunk], origin)
+}
+
+/// Writes the annotations of new chunks, all at once.
+pub fn annotate_all(chunks: &[pg_sys::Oid], origin: &str) -> Result<()> {
+    if !chunks.is_empty() {
+        let args = [chunks.to_vec().into(), origin.into()];
+        as_extension_owner(|| spi::execute(ANNOTATE, &args))?;
+    }
     Ok(())
+}
+
+/// The ranges of all partitions, also of those that are being detached, lowest first; from the server's own
+/// descriptor of the table, which ATTACH reads as well. The table must be locked.
+pub fn taken(h: &Hypertable) -> Vec<Range> {
+    let ranges = crate::pg::partition::ranges(h.table.oid, h.key_type);
+    ranges
+        .into_iter()
+        .map(|(lo, hi)| (edge(lo), edge(hi)))
+        .collect()
 }

@@ -5,10 +5,12 @@ use super::catalog::{self, Chunk, Hypertable};
 use super::make::Maker;
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{
-    check_for_interrupts, check_owner, lock_relation, qualified_name, quote_qualified,
+    check_for_interrupts, check_owner, lock_relation, qualified_name, quote_ident, quote_qualified,
     relation_name,
 };
-use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
+use crate::pg::owner::{SettingScope, UserScope, as_extension_owner, extension_owner};
+use crate::pg::reader::as_reader;
+use crate::pg::relation_facts::schema_owner;
 use crate::pg::session;
 use crate::pg::spi;
 use pgrx::pg_sys;
@@ -20,6 +22,14 @@ SELECT pg_catalog.format('SELECT %I.%I()::int8', n.nspname, p.proname)
 FROM strata.hypertable h JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure(h.integer_now_func)
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
 WHERE h.relation OPERATOR(pg_catalog.=) $1";
+
+// by itself, not as a member of another role that has it for the time being
+const MAY_CREATE: &str = "
+SELECT r.rolsuper OR n.nspowner OPERATOR(pg_catalog.=) r.oid OR EXISTS (
+  SELECT FROM pg_catalog.aclexplode(n.nspacl) a
+  WHERE a.grantee OPERATOR(pg_catalog.=) r.oid AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE')
+FROM pg_catalog.pg_roles r, pg_catalog.pg_namespace n
+WHERE r.oid OPERATOR(pg_catalog.=) $1 AND n.nspname OPERATOR(pg_catalog.=) $2";
 
 const SCHEMA_OWNER: &str = "
 SELECT pg_catalog.pg_get_userbyid(n.nspowner)::text,
@@ -65,6 +75,9 @@ pub fn hypertable(relation: pg_sys::Oid) -> Result<Hypertable> {
 
 /// Makes the schema at first use. Runs as the extension's owner.
 pub fn ensure_schema() -> Result<()> {
+    if schema_owner(SCHEMA).is_some_and(|owner| extension_owner() == Some(owner)) {
+        return Ok(());
+    }
     let owner = spi::read_one(SCHEMA_OWNER, &[SCHEMA.into()], |r| {
         Ok((r.need::<String>(1)?, r.need::<bool>(2)?))
     })?;
@@ -84,35 +97,71 @@ pub fn ensure_schema() -> Result<()> {
     }
 }
 
+/// Lets the owner of a hypertable make indexes and keys in the schema: core makes those of the chunks there
+/// when it makes one of the hypertable. Runs as the extension's owner.
+pub fn admit(table: &catalog::Table) -> Result<()> {
+    ensure_schema()?;
+    let args = [table.owner.into(), SCHEMA.into()];
+    if spi::read_one(MAY_CREATE, &args, |r| r.need::<bool>(1))? == Some(true) {
+        return Ok(());
+    }
+    // two of these at once would be "tuple concurrently updated"; `strata._let_owners_go` takes it, too
+    spi::execute(
+        "LOCK TABLE strata.leaf_key IN SHARE UPDATE EXCLUSIVE MODE",
+        &[],
+    )?;
+    let owner = quote_ident(&table.owner_name);
+    spi::execute(&format!("GRANT CREATE ON SCHEMA {SCHEMA} TO {owner}"), &[])?;
+    Ok(())
+}
+
+/// What making chunks came to.
+#[derive(Default)]
+pub struct Made {
+    pub chunks: Vec<pg_sys::Oid>,
+    /// how many chunks the hypertable has now, where some were missing
+    pub now: usize,
+}
+
 /// Makes what is missing of the chunks numbered `indexes`, clipped to their neighbours. Takes
 /// ShareUpdateExclusiveLock on the hypertable, and what ATTACH takes on tables linked by foreign keys.
-pub fn make_missing(h: &Hypertable, indexes: &[i64], origin: &str) -> Result<Vec<pg_sys::Oid>> {
+pub fn make_missing(h: &Hypertable, indexes: &[i64], origin: &str) -> Result<Made> {
     if indexes.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Made::default());
     }
     lock_relation(
         h.table.oid,
         pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE,
     );
-    let taken: Vec<Range> = catalog::chunks(h.table.oid, true)?
-        .iter()
-        .map(|c| c.range)
-        .collect();
+    // what was read before the lock was waited for may be old; the numbers are those of this grid
+    let h = &Hypertable {
+        grid: h.grid,
+        ..hypertable(h.table.oid)?
+    };
+    let taken = catalog::taken(h);
     let mut wanted = Vec::new();
     let mut missing = 0;
     for &i in indexes {
-        let gaps = bounds::gaps(h.grid.range(i)?, &taken);
+        let range = h.grid.range(i)?;
+        let from = taken.partition_point(|t| t.1 <= range.0);
+        let to = taken.partition_point(|t| t.0 < range.1);
+        let gaps = bounds::gaps(range, taken.get(from..to).unwrap_or_default());
         missing += i64::from(!gaps.is_empty());
         wanted.extend(gaps);
     }
     wanted.sort_unstable();
     wanted.dedup();
+    if wanted.is_empty() {
+        return Ok(Made::default());
+    }
     let maker = Maker::new(h)?;
     let limit = maker.settings().max_chunks_per_statement;
     if missing > i64::from(limit) {
         return Err(too_many(h, missing, limit));
     }
-    wanted.into_iter().map(|r| maker.make(r, origin)).collect()
+    let chunks = maker.make_all(&wanted, origin)?;
+    let now = taken.len() + chunks.len();
+    Ok(Made { chunks, now })
 }
 
 /// 54000 for a statement that would make more chunks than one may.
@@ -213,9 +262,8 @@ pub fn has_rows(c: &Chunk) -> Result<bool> {
     }
     let _settings = ddl_settings();
     let chunk = qualified_name(c.oid)?;
-    // no expression of a user, and no policy or missing right that could hide rows
     let sql = format!("SELECT EXISTS (SELECT FROM {chunk})");
-    let found = as_extension_owner(|| spi::read_one(&sql, &[], |r| r.need(1)))?;
+    let found = as_reader(c.oid, || spi::read_one(&sql, &[], |r| r.need(1)))?;
     Ok(found.unwrap_or(true))
 }
 
@@ -240,7 +288,7 @@ pub fn premake(h: &Hypertable) -> Result<i32> {
             missing.push(i);
         }
     }
-    Ok(make_missing(h, &missing, "premake")?.len() as i32)
+    Ok(make_missing(h, &missing, "premake")?.chunks.len() as i32)
 }
 
 /// Drops chunks of a hypertable that the caller owns, inside this transaction: AccessExclusiveLock on
@@ -256,7 +304,7 @@ pub fn drop(h: &Hypertable, chunks: &[Chunk]) -> Result<Vec<String>> {
         let name = qualified_name(c.oid)?;
         {
             // detached first: core then checks that no foreign key points at its rows
-            let _owner = UserScope::restricted(h.table.owner);
+            let _owner = UserScope::reader(h.table.owner);
             spi::execute(
                 &format!("ALTER TABLE {parent} DETACH PARTITION {name}"),
                 &[],

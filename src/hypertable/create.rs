@@ -6,10 +6,11 @@ use super::chunks::{self, ddl_settings};
 use super::dimension::Dimension;
 use super::make::Maker;
 use super::remake::remake;
-use super::{extras, refuse, unique};
+use super::{adopt, extras, refuse, unique};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{check_owner, lock_relation, quote_ident, quote_qualified};
 use crate::pg::owner::{UserScope, as_extension_owner};
+use crate::pg::reader::as_reader;
 use crate::pg::session::notice;
 use crate::pg::spi;
 use pgrx::pg_sys;
@@ -76,9 +77,13 @@ pub fn create(request: &Request) -> Result<Outcome> {
             ),
         )
     };
-    let table = catalog::table(request.relation)?.ok_or_else(missing)?;
+    let table = catalog::table(request.relation).ok_or_else(missing)?;
     refuse::check_kind(&table)?;
     check_owner(table.oid)?;
+    // the usual call at the start of a program: nobody waits for it, and it waits for nobody
+    if let Some(h) = catalog::hypertable(table.oid)? {
+        return already(request, &h);
+    }
     let mode = if request.dry_run {
         pg_sys::AccessShareLock
     } else {
@@ -91,15 +96,16 @@ pub fn create(request: &Request) -> Result<Outcome> {
         spi::read_one(SEARCH_PATH, &[], |r| r.need::<String>(1))?.unwrap_or_default();
     let _settings = ddl_settings();
     // once more, now that nobody can change it
-    let Some(table) = catalog::table(request.relation)? else {
+    let Some(table) = catalog::table(request.relation) else {
         return again(request, &table);
     };
     refuse::check_kind(&table)?;
+    check_owner(table.oid)?;
     if let Some(h) = catalog::hypertable(table.oid)? {
         return already(request, &h);
     }
     let key = request.dimension.column.clone();
-    let column = catalog::column(table.oid, &key)?.ok_or_else(|| {
+    let column = catalog::column(table.oid, &key).ok_or_else(|| {
         Error::new(
             Kind::UndefinedColumn,
             format!(
@@ -165,7 +171,7 @@ fn already(request: &Request, h: &Hypertable) -> Result<Outcome> {
 }
 
 pub fn as_owner<T>(s: &Subject, f: impl FnOnce() -> Result<T>) -> Result<T> {
-    let _owner = UserScope::restricted(s.table.owner);
+    let _owner = UserScope::reader(s.table.owner);
     f()
 }
 
@@ -187,7 +193,7 @@ fn register(request: &Request, s: &Subject, p: &Partitioning) -> Result<Outcome>
     report["adopted_partitions"] = json!(adopted.len());
     if p.default != pg_sys::InvalidOid {
         let name = crate::pg::catalog::qualified_name(p.default)?;
-        if as_extension_owner(|| one::<bool>(&fill(HAS_ROWS, &name, &s.key)))? {
+        if as_reader(p.default, || one::<bool>(&fill(HAS_ROWS, &name, &s.key)))? {
             return Err(Error::new(
                 Kind::NotInState,
                 format!("table \"{}\" has a DEFAULT partition {name} with rows in it", s.table.name),
@@ -226,12 +232,18 @@ fn register(request: &Request, s: &Subject, p: &Partitioning) -> Result<Outcome>
     for c in &adopted {
         catalog::annotate(c.oid, "attach")?;
     }
+    let keys = adopt::adopt(s, id, &adopted)?;
+    if !keys.is_empty() {
+        report["leaf_keys"] = json!(keys);
+    }
     default_index(request, s, s.table.oid, &mut report)?;
     let h = chunks::hypertable(s.table.oid)?;
     let maker = Maker::new(&h)?;
     for c in &adopted {
         extras::complete(&maker, c.oid, c.range)?;
     }
+    // a copy of a table whose chunks were closed: nothing here knows yet what they were closed with
+    super::reopen::each(&h)?;
     chunks::premake(&h)?;
     finish(s, id, 0, report)
 }

@@ -101,7 +101,7 @@ fn why(chunk: Oid) -> Result<Caught> {
             hint: None,
         });
     }
-    let name = catalog::table(chunk)?.map_or_else(String::new, |t| t.name);
+    let name = catalog::table(chunk).map_or_else(String::new, |t| t.name);
     Ok(Error::new(
         Kind::NotInState,
         format!("chunk \"{name}\" could not be detached"),

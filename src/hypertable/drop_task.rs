@@ -5,7 +5,7 @@ use super::leave_sql::{self as sql, After, Place};
 use super::select::{self, Points};
 use super::{chunks, leave, retention, target};
 use crate::error::{Error, Kind, Result};
-use crate::pg::subxact::Caught;
+use crate::pg::subxact::{Caught, peek};
 use crate::pg::{bgworker, session};
 use crate::queue::{self, Task};
 use pgrx::pg_sys::Oid;
@@ -33,12 +33,13 @@ impl Order {
         };
         let one = |v: Option<i64>| v.map_or_else(String::new, |v| v.to_string());
         format!(
-            "{}:{}:{}:{}:{}",
+            "{}:{}:{}:{}:{}:{}",
             self.hypertable,
             one(p.older),
             one(p.newer),
             one(p.before),
-            one(p.after)
+            one(p.after),
+            if p.by_time { "t" } else { "" }
         )
     }
 
@@ -46,11 +47,12 @@ impl Order {
         let parts: Vec<&str> = text.split(':').collect();
         let hypertable = parts.first()?.parse().ok()?;
         let one = |n: usize| parts[n].parse().ok();
-        let points = (parts.len() == 5).then(|| Points {
+        let points = (parts.len() == 6).then(|| Points {
             older: one(1),
             newer: one(2),
             before: one(3),
             after: one(4),
+            by_time: parts[5] == "t",
         });
         Some(Order { hypertable, points })
     }
@@ -83,22 +85,36 @@ pub fn run(argument: &str) -> Result<()> {
         return Ok(());
     };
     let h = bgworker::transaction(|| chunks::hypertable(hypertable))?;
-    let _turn = retention::take_turn(&h)?;
+    let _turn = match retention::take_turn(&h) {
+        Ok(turn) => turn,
+        Err(e) => {
+            for c in bgworker::transaction(|| chosen(&h, points))? {
+                tell(hypertable, c.oid, &e)?;
+            }
+            return Err(e.into());
+        }
+    };
     let mut errors = leave::finish(hypertable)?;
     let found = bgworker::transaction(|| chosen(&h, points))?;
-    for (chunk, e) in retention::take_out(&h, &found, &After::Drop)? {
-        bgworker::transaction(|| match sql::place(chunk)? {
-            Place::Attached => {
-                let code = session::unpack_sqlstate(e.code as i32);
-                sql::note_failure(chunk, hypertable, &code, &e.message)
-            }
-            _ => Ok(()),
-        })?;
+    let after = |c: &Chunk| retention::after_of(&h, points, c, &After::Drop);
+    for (chunk, e) in retention::take_out(&h, &found, after)? {
+        tell(hypertable, chunk, &e)?;
         errors.push(e);
     }
     // the caller learns why from the note; it may be gone, so the log has it, too
     retention::summary(errors)?;
     Ok(())
+}
+
+/// Notes why a chunk stays, for the caller.
+fn tell(hypertable: Oid, chunk: Oid, e: &Caught) -> Result<()> {
+    Ok(bgworker::transaction(|| match sql::place(chunk)? {
+        Place::Attached => {
+            let code = session::unpack_sqlstate(e.code as i32);
+            sql::note_failure(chunk, hypertable, &code, &e.message)
+        }
+        _ => Ok(()),
+    })?)
 }
 
 /// The chunks within the bounds that are still attached.
@@ -133,7 +149,7 @@ pub fn drop_concurrently(
     points: Points,
 ) -> std::result::Result<Vec<String>, Caught> {
     let mut waiting = Vec::new();
-    for c in chosen(h, points)? {
+    for c in peek(|| chosen(h, points))? {
         target::refuse_frozen(c.oid, "drop")?;
         waiting.push((c.oid, crate::pg::catalog::qualified_name(c.oid)?));
     }
@@ -239,6 +255,7 @@ mod tests {
             newer: Some(i64::MIN),
             before: Some(i64::MIN),
             after: Some(i64::MIN),
+            by_time: true,
         };
         for points in [None, Some(all), Some(Points::default())] {
             let order = Order {

@@ -2,15 +2,17 @@
 //! of columns with a meaning.
 
 use super::bounds::{KeyType, Range};
-use super::catalog;
 use super::columns;
 use super::create::{Request, Subject, one};
 use super::dimension::{DimensionKind, GivenInterval};
 use super::make::Maker;
+use super::target::tables_of;
 use super::unique::Conflicts;
+use super::{catalog, chunks};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{qualified_name, quote_ident};
 use crate::pg::owner::as_extension_owner;
+use crate::pg::reader::as_reader;
 use crate::pg::spi;
 use pgrx::pg_sys;
 
@@ -22,6 +24,12 @@ pub const ORDER_CHECK: &str = "strata_end_after_start";
 const HAS_CONSTRAINT: &str = "
 SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint c
                WHERE c.conrelid OPERATOR(pg_catalog.=) $1 AND c.conname OPERATOR(pg_catalog.=) $2::pg_catalog.name)";
+
+const HAS_KEY: &str = "
+SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnullsnotdistinct = $3 AND $2 = ARRAY(
+    SELECT a.attname::text FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY u(k, o)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.k ORDER BY u.o))";
 
 const SET_COLUMNS: &str = "
 UPDATE strata.hypertable SET time_column = $2::pg_catalog.name, end_column = $3::pg_catalog.name,
@@ -96,12 +104,11 @@ fn v7(key: &str) -> String {
     format!("(get_byte(uuid_send({key}), 6) >> 4) = 7")
 }
 
-/// Fails with the number of rows that break a rule which the hypertable will have. Reads as the extension's
-/// owner; only built-in functions run.
+/// Fails with the number of rows that break a rule which the hypertable will have.
 pub fn check_rows(request: &Request, s: &Subject) -> Result<()> {
     let key = quote_ident(&s.key);
     let count = |condition: String| {
-        as_extension_owner(|| {
+        as_reader(s.table.oid, || {
             one::<i64>(&format!(
                 "SELECT count(*) FROM {} WHERE {condition}",
                 s.target
@@ -185,6 +192,7 @@ pub fn enroll(
     }
     conflicts.map_or(Ok(()), |c| c.enroll(id))?;
     super::policy::enroll(relation, s.table.owner)?;
+    as_extension_owner(|| chunks::admit(&s.table))?;
     Ok(id)
 }
 
@@ -197,8 +205,18 @@ pub fn complete(maker: &Maker, chunk: pg_sys::Oid, range: Range) -> Result<()> {
             as_extension_owner(|| spi::execute(&format!("ALTER TABLE {name} ADD {check}"), &[]))?;
         }
     }
-    for key in maker.leaf_keys(&name) {
-        as_extension_owner(|| spi::execute(&key, &[]))?;
+    let keys = &maker.settings().leaf_keys;
+    for leaf in tables_of(chunk)?.iter().filter(|l| l.relkind == 'r') {
+        for (key, sql) in keys.iter().zip(maker.leaf_keys(&leaf.qualified())) {
+            let args = [
+                leaf.oid.into(),
+                key.columns.clone().into(),
+                key.nulls_not_distinct.into(),
+            ];
+            if spi::write_one(HAS_KEY, &args, |r| r.need::<bool>(1))? != Some(true) {
+                as_extension_owner(|| spi::execute(&sql, &[]))?;
+            }
+        }
     }
     Ok(())
 }

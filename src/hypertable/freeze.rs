@@ -14,7 +14,7 @@ use crate::pg::spi;
 use pgrx::pg_sys;
 
 /// Name of the CHECK and of the trigger on DELETE.
-const NAME: &str = "strata_frozen";
+pub const NAME: &str = "strata_frozen";
 const NAME_TRUNCATE: &str = "strata_frozen_truncate";
 const WHY: &str = "this chunk is frozen, strata.unfreeze_chunk allows changes again";
 

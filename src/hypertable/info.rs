@@ -54,7 +54,7 @@ pub fn chunk_info(chunk: pg_sys::Oid) -> Result<ChunkInfo> {
     let (Some(h), Some((lo, hi)), Some(table)) = (
         catalog::hypertable(parent)?,
         catalog::range_of(chunk)?,
-        catalog::table(chunk)?,
+        catalog::table(chunk),
     ) else {
         return Err(no_chunk()?);
     };

@@ -5,6 +5,7 @@
 //! crash anywhere the next run knows what was begun, and nothing else is ever touched.
 
 use super::catalog::Hypertable;
+use super::leave_back;
 use super::leave_sql::{self as sql, After, Noted, Place};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{
@@ -95,8 +96,8 @@ impl Tries {
 pub fn leave(h: &Hypertable, chunk: pg_sys::Oid, after: &After) -> Outcome {
     let linked = bgworker::transaction(|| sql::is_linked(h.table.oid))?;
     bgworker::limit_lock_waits(if linked { LOCK_MS } else { LONG_LOCK_MS });
-    if matches!(after, After::Drop | After::DropIfEmpty(_)) {
-        bgworker::transaction(|| refuse_views(chunk))?;
+    if matches!(after, After::Drop | After::DropIf { .. }) {
+        bgworker::transaction(|| refuse_dependents(chunk))?;
     }
     let statement = bgworker::transaction(|| {
         Ok(format!(
@@ -111,6 +112,7 @@ pub fn leave(h: &Hypertable, chunk: pg_sys::Oid, after: &After) -> Outcome {
         inject::point("hypertable.leave.detach");
         let noted = after.clone();
         let out = toplevel::run(&statement, Some(owner), move || {
+            leave_back::refuse_rows(chunk, &noted)?;
             sql::note(chunk, relation, owner, &noted)?;
             inject::point("hypertable.leave.marking");
             Ok(())
@@ -137,16 +139,16 @@ pub fn leave(h: &Hypertable, chunk: pg_sys::Oid, after: &After) -> Outcome {
     dispose(relation, &noted)
 }
 
-fn refuse_views(chunk: pg_sys::Oid) -> Result<()> {
-    let Some(views) = sql::views_on(chunk)? else {
+fn refuse_dependents(chunk: pg_sys::Oid) -> Result<()> {
+    let Some(objects) = sql::dependents(chunk)? else {
         return Ok(());
     };
     let name = relation_name(chunk)?;
     Err(Error::new(
         Kind::NotInState,
-        format!("cannot drop chunk \"{name}\" because views depend on it"),
+        format!("cannot drop chunk \"{name}\" because other objects depend on it"),
     )
-    .detail(format!("The views are: {views}.")))
+    .detail(format!("They are: {objects}.")))
 }
 
 /// Ends a detaching that was marked and not finished. Waits without any lock until nobody uses the chunk.
@@ -212,7 +214,18 @@ fn dispose(hypertable: pg_sys::Oid, noted: &Noted) -> Outcome {
             inject::point("hypertable.leave.emptied");
             drop_table(noted)
         }
-        After::DropIfEmpty(bound) => drop_or_put_back(hypertable, noted, bound),
+        After::DropIf { bound, unless } => {
+            let drop = std::cell::Cell::new(false);
+            retried(|| {
+                leave_back::check(hypertable, noted, bound, unless.as_deref())
+                    .map(|go_on| drop.set(go_on))
+            })?;
+            if !drop.get() {
+                return Ok(());
+            }
+            empty(noted)?;
+            drop_table(noted)
+        }
         After::Keep => Ok(bgworker::transaction(|| sql::forget(noted.chunk, true))?),
         After::Move(schema) => retried(|| {
             if sql::place(noted.chunk)? != Place::Detached {
@@ -260,37 +273,8 @@ fn empty(noted: &Noted) -> Outcome {
     }
 }
 
-/// Drops a detached chunk that is still empty, or attaches it again if it got rows meanwhile. Looks and acts
-/// under one lock: a row that somebody writes to the table by its own name must not go with it.
-fn drop_or_put_back(hypertable: pg_sys::Oid, noted: &Noted, bound: &str) -> Outcome {
-    let chunk = noted.chunk;
-    retried(|| {
-        lock_relation(chunk, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
-        if sql::place(chunk)? != Place::Detached {
-            return sql::forget(chunk, false);
-        }
-        let name = qualified_name(chunk)?;
-        let rows = as_extension_owner(|| {
-            spi::write_one(&format!("SELECT EXISTS (SELECT FROM {name})"), &[], |r| {
-                r.need::<bool>(1)
-            })
-        })?;
-        if rows == Some(false) {
-            return drop_locked(chunk);
-        }
-        let parent = qualified_name(hypertable)?;
-        {
-            let _owner = UserScope::restricted(noted.owner);
-            spi::execute(
-                &format!("ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"),
-                &[],
-            )?;
-        }
-        sql::forget(chunk, false)
-    })
-}
-
-fn drop_locked(chunk: pg_sys::Oid) -> Result<()> {
+/// Drops a chunk that is detached and locked.
+pub(super) fn drop_locked(chunk: pg_sys::Oid) -> Result<()> {
     let name = qualified_name(chunk)?;
     as_extension_owner(|| spi::execute(&format!("DROP TABLE {name}"), &[]))?;
     inject::point("hypertable.leave.dropping");
@@ -301,6 +285,16 @@ fn drop_locked(chunk: pg_sys::Oid) -> Result<()> {
 fn drop_table(noted: &Noted) -> Outcome {
     let chunk = noted.chunk;
     retried(|| {
+        if sql::long_used(chunk)? {
+            let name = relation_name(chunk)?;
+            return Err(Error::new(
+                Kind::LockNotAvailable,
+                format!(
+                    "a table that detached chunk \"{name}\" references has been in use for long"
+                ),
+            )
+            .hint("the next run goes on with it"));
+        }
         lock_relation(chunk, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
         match sql::place(chunk)? {
             Place::Detached => drop_locked(chunk),

@@ -5,17 +5,20 @@ use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
 use pgrx::pg_sys;
 
-const NOTE: &str = "INSERT INTO strata.detaching (chunk, hypertable, owner_oid, action, target) \
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (chunk) DO UPDATE SET action = excluded.action, \
-    target = excluded.target, owner_oid = excluded.owner_oid";
+const NOTE: &str = "INSERT INTO strata.detaching (chunk, hypertable, owner_oid, action, target, condition) \
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (chunk) DO UPDATE SET action = excluded.action, \
+    target = excluded.target, condition = excluded.condition, owner_oid = excluded.owner_oid, \
+    hypertable = excluded.hypertable, noted_at = clock_timestamp()";
 const NOTE_FAILURE: &str = "INSERT INTO strata.detaching (chunk, hypertable, owner_oid, action, sqlerrcode, err_message) \
     SELECT $1, $2, c.relowner, 'failed', $3, $4 FROM pg_class c WHERE c.oid = $1 \
-    ON CONFLICT (chunk) DO UPDATE SET sqlerrcode = excluded.sqlerrcode, err_message = excluded.err_message \
-    WHERE strata.detaching.action = 'failed'";
+    ON CONFLICT (chunk) DO UPDATE SET sqlerrcode = excluded.sqlerrcode, err_message = excluded.err_message, \
+    noted_at = clock_timestamp() WHERE strata.detaching.action = 'failed'";
 const FAILURES: &str = "SELECT sqlerrcode, err_message FROM strata.detaching WHERE chunk = ANY ($1) AND action = 'failed'";
-const NOTED: &str = "SELECT chunk, owner_oid, action, target::text FROM strata.detaching \
+const NOTED: &str = "SELECT chunk, owner_oid, action, target, condition FROM strata.detaching \
     WHERE hypertable = $1 ORDER BY noted_at";
-const NOTED_TABLES: &str = "SELECT DISTINCT hypertable FROM strata.detaching";
+// why a chunk stays is there for whoever waits to read it
+const NOTED_TABLES: &str = "SELECT DISTINCT hypertable FROM strata.detaching \
+    WHERE action <> 'failed' OR noted_at < clock_timestamp() - interval '1 minute'";
 const FORGET: &str = "DELETE FROM strata.detaching WHERE chunk = $1";
 const UNANNOTATE: &str = "DELETE FROM strata.chunk WHERE chunk = $1::oid::regclass";
 const PLACE: &str = "SELECT i.inhdetachpending FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = $1";
@@ -25,9 +28,22 @@ const LINKED: &str = "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = '
 const FOREIGN_KEYS: &str = "SELECT string_agg(DISTINCT format('%I of %s', r.conname, r.conrelid::regclass), ', ') \
     FROM pg_constraint c JOIN pg_constraint r ON r.oid = c.conparentid \
     WHERE c.confrelid = $1 AND c.contype = 'f' AND strpos($2, format('\"%s\"', c.conname)) > 0";
-const VIEWS: &str = "SELECT string_agg(DISTINCT r.ev_class::regclass::text, ', ') FROM pg_depend d \
-    JOIN pg_rewrite r ON r.oid = d.objid WHERE d.classid = 'pg_rewrite'::regclass \
-    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND r.ev_class <> $1";
+// views, functions with a body in SQL, foreign keys to the chunk itself, columns of its row type
+const DEPENDENTS: &str = "SELECT string_agg(DISTINCT CASE WHEN r.oid IS NULL THEN pg_describe_object(d.classid, d.objid, d.objsubid) \
+    ELSE pg_describe_object('pg_class'::regclass, r.ev_class, 0) END, ', ') \
+    FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid \
+    LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid \
+    WHERE d.deptype = 'n' AND (d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 \
+        AND (r.ev_class <> $1 OR d.classid = 'pg_proc'::regclass OR k.contype = 'f' AND k.conparentid = 0 AND k.conrelid <> $1) \
+      OR d.refclassid = 'pg_type'::regclass AND d.refobjid = (SELECT c.reltype FROM pg_class c WHERE c.oid = $1) \
+        AND d.classid IN ('pg_class'::regclass, 'pg_proc'::regclass))";
+// its drop takes AccessExclusiveLock on the tables that it references; who has used them for long will go on
+const LONG_USED: &str = "SELECT EXISTS (SELECT FROM pg_constraint c JOIN pg_locks l ON l.relation = c.confrelid \
+    JOIN pg_stat_activity a ON a.pid = l.pid AND a.datid = l.database WHERE c.conrelid = $1 AND c.contype = 'f' \
+    AND l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid() \
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+    AND a.xact_start < clock_timestamp() - interval '1 second')";
+const BOUND: &str = "SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_class c WHERE c.oid = $1";
 const IN_FILES: &str = "WITH RECURSIVE tree (rel) AS (SELECT $1::oid UNION ALL \
     SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.rel) \
     SELECT EXISTS (SELECT FROM tree t JOIN pg_class c ON c.oid = t.rel JOIN pg_am a ON a.oid = c.relam \
@@ -52,8 +68,13 @@ fn ask<T: pgrx::FromDatum>(sql: &str, relation: pg_sys::Oid) -> Result<Option<T>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
     Drop,
-    /// it comes back if it has rows: its bound, as SQL
-    DropIfEmpty(String),
+    /// it comes back if it has rows, or some that fulfil a condition
+    DropIf {
+        /// its bound, as SQL
+        bound: String,
+        /// SQL about a row of the table `c`
+        unless: Option<String>,
+    },
     /// it stays as a table of its own
     Keep,
     /// the same, in another schema
@@ -75,11 +96,11 @@ pub fn note(
     owner: pg_sys::Oid,
     after: &After,
 ) -> Result<()> {
-    let (action, target) = match after {
-        After::Drop => ("drop", None),
-        After::DropIfEmpty(bound) => ("empty", Some(bound.as_str())),
-        After::Keep => ("keep", None),
-        After::Move(schema) => ("move", Some(schema.as_str())),
+    let (action, target, condition) = match after {
+        After::Drop => ("drop", None, None),
+        After::DropIf { bound, unless } => ("empty", Some(bound.as_str()), unless.as_deref()),
+        After::Keep => ("keep", None, None),
+        After::Move(schema) => ("move", Some(schema.as_str()), None),
     };
     let args = [
         chunk.into(),
@@ -87,6 +108,7 @@ pub fn note(
         owner.into(),
         action.into(),
         target.into(),
+        condition.into(),
     ];
     as_extension_owner(|| spi::execute(NOTE, &args)).map(|_| ())
 }
@@ -118,7 +140,10 @@ pub fn noted(hypertable: pg_sys::Oid) -> Result<Vec<Noted>> {
                 owner: r.need(2)?,
                 after: match (action.as_str(), schema) {
                     ("drop", _) => After::Drop,
-                    ("empty", Some(bound)) => After::DropIfEmpty(bound),
+                    ("empty", Some(bound)) => After::DropIf {
+                        bound,
+                        unless: r.get(5)?,
+                    },
                     ("move", Some(schema)) => After::Move(schema),
                     _ => After::Keep,
                 },
@@ -181,9 +206,20 @@ pub fn foreign_key(chunk: pg_sys::Oid, message: &str) -> Result<Option<String>> 
     Ok(found.into_iter().next().flatten())
 }
 
-/// Views on the chunk itself, which would keep it from being dropped.
-pub fn views_on(chunk: pg_sys::Oid) -> Result<Option<String>> {
-    ask(VIEWS, chunk)
+/// Objects that use the chunk itself, which would keep it from being dropped, for people.
+pub fn dependents(chunk: pg_sys::Oid) -> Result<Option<String>> {
+    ask(DEPENDENTS, chunk)
+}
+
+/// True while the DROP of a detached chunk would only make others wait, and fail.
+pub fn long_used(chunk: pg_sys::Oid) -> Result<bool> {
+    Ok(ask(LONG_USED, chunk)?.unwrap_or(false))
+}
+
+/// The bound of a chunk, as SQL that any session reads in the same way.
+pub fn bound(chunk: pg_sys::Oid) -> Result<String> {
+    let _settings = super::chunks::ddl_settings();
+    Ok(ask(BOUND, chunk)?.unwrap_or_default())
 }
 
 /// True when rows lie in files, or are on their way there.

@@ -1,45 +1,30 @@
 //! Making one chunk: a table like its hypertable, attached for a range.
 
 use super::bounds::{self, Edge, Range};
-use super::carry;
+use super::carry::{self, ForChunks};
 use super::catalog::{self, Hypertable};
 use super::chunks::{SCHEMA, ddl_settings, ensure_schema};
 use super::key::KeyType;
 use super::settings::{self, Settings};
 use crate::error::{Error, Result};
-use crate::pg::catalog::{check_for_interrupts, quote_ident, quote_literal, quote_qualified};
-use crate::pg::owner::{UserScope, as_extension_owner};
-use crate::pg::spi;
+use crate::pg::catalog::{
+    check_for_interrupts, quote_ident, quote_literal, quote_qualified, relation_oid,
+};
+use crate::pg::owner::{UserScope, extension_owner};
+use crate::pg::{relation_facts, spi};
 use pgrx::pg_sys;
-
-const NAME_TAKEN: &str = "
-SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-               WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name)
-    OR EXISTS (SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
-               WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND t.typname OPERATOR(pg_catalog.=) $2::pg_catalog.name)";
-
-const TABLESPACE: &str = "
-SELECT t.spcname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_tablespace t ON t.oid OPERATOR(pg_catalog.=) c.reltablespace
-WHERE c.oid OPERATOR(pg_catalog.=) $1";
-
-const OID_OF: &str = "
-SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2::pg_catalog.name";
-
-const ROW_SECURITY: &str = "
-SELECT c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1";
 
 /// The CHECK of a chunk that tells the planner where the rows end that begin in it.
 pub const END_CHECK: &str = "strata_end";
 
-/// Makes chunks of one hypertable, all after the same settings.
+/// Makes chunks of one hypertable, all after the same settings. What it needs to know is read once: each
+/// chunk takes three statements, each index and foreign key of the hypertable what it costs the server.
 pub struct Maker<'a> {
     h: &'a Hypertable,
     settings: Settings,
     /// the hypertable, quoted
     parent: String,
-    /// tablespace of the hypertable
-    tablespace: Option<String>,
+    carried: ForChunks,
     copy_grants: bool,
 }
 
@@ -52,16 +37,13 @@ struct Table {
 impl<'a> Maker<'a> {
     pub fn new(h: &'a Hypertable) -> Result<Maker<'a>> {
         let settings = settings::need(h.table.oid)?;
-        let relation = [h.table.oid.into()];
-        let tablespace = spi::read_one(TABLESPACE, &relation, |r| r.need::<String>(1))?;
-        let secured = spi::read_one(ROW_SECURITY, &relation, |r| r.need::<bool>(1))?;
         Ok(Maker {
             h,
             // a grant on a chunk would go round the policies of the hypertable
-            copy_grants: settings.chunk_grants && secured == Some(false),
+            copy_grants: settings.chunk_grants && !h.table.row_security,
             settings,
             parent: quote_qualified(&h.table.schema, &h.table.name),
-            tablespace,
+            carried: ForChunks::of(h)?,
         })
     }
 
@@ -69,42 +51,59 @@ impl<'a> Maker<'a> {
         &self.settings
     }
 
-    /// Makes one chunk. The caller holds at least ShareUpdateExclusiveLock on the hypertable and has
-    /// found `range` to be free. Tables are made by the extension's owner, then given away; everything
-    /// that may run an expression of the user (ATTACH) runs as the table's owner.
-    pub fn make(&self, range: Range, origin: &str) -> Result<pg_sys::Oid> {
-        check_for_interrupts();
+    /// Makes chunks. The caller holds at least ShareUpdateExclusiveLock on the hypertable and has found the
+    /// ranges to be free. Tables are made by the extension's owner, then given away; everything that may run
+    /// an expression of the user (ATTACH) runs as the table's owner.
+    pub fn make_all(&self, ranges: &[Range], origin: &str) -> Result<Vec<pg_sys::Oid>> {
         let _settings = ddl_settings();
+        let owner = extension_owner().ok_or_else(|| Error::internal("no extension"))?;
+        {
+            let _owner = UserScope::local(owner);
+            ensure_schema()?;
+        }
+        let mut chunks = Vec::with_capacity(ranges.len());
+        for &range in ranges {
+            check_for_interrupts();
+            chunks.push(self.make(range, owner)?);
+        }
+        catalog::annotate_all(&chunks, origin)?;
+        Ok(chunks)
+    }
+
+    fn make(&self, range: Range, owner: pg_sys::Oid) -> Result<pg_sys::Oid> {
         let turn = self.turn(range);
         let hash = self.settings.hashes.first();
-        let (chunk, leaves) = as_extension_owner(|| {
-            ensure_schema()?;
-            let name = free_name(self.h, range.0)?;
+        let name = free_name(self.h, range.0)?;
+        let mut leaves = Vec::new();
+        let chunk = {
+            let _owner = UserScope::local(owner);
             let clauses = match hash {
                 Some(hash) => format!(" PARTITION BY HASH ({})", quote_ident(&hash.column)),
                 None => self.storage(turn),
             };
-            let chunk = self.table(&self.parent, &name, &clauses)?;
-            for check in self.checks(range) {
-                spi::execute(&format!("ALTER TABLE {} ADD {check}", chunk.name), &[])?;
-            }
-            let mut leaves = Vec::new();
+            let checks = self.checks(range);
+            let chunk = self.table(&self.parent, &name, &clauses, &checks)?;
             for i in 0..hash.map_or(0, |h| h.partitions) {
                 let leaf = bounds::leaf_name(&name, i + 1);
-                leaves.push(self.table(&chunk.name, &leaf, &self.storage(turn + i64::from(i)))?);
+                let clauses = self.storage(turn.wrapping_add(i64::from(i)));
+                leaves.push(self.table(&chunk.name, &leaf, &clauses, &[])?);
             }
-            Ok::<_, Error>((chunk, leaves))
-        })?;
+            chunk
+        };
         self.attach(range, &chunk, &leaves)?;
-        as_extension_owner(|| {
+        if self.carried.identity_is_an_index() {
+            let _owner = UserScope::local(owner);
             carry::copy_replica_identity(self.h.table.oid, chunk.oid, &chunk.name)?;
             for leaf in &leaves {
                 carry::copy_replica_identity(chunk.oid, leaf.oid, &leaf.name)?;
             }
-            Ok::<_, Error>(())
-        })?;
-        catalog::annotate(chunk.oid, origin)?;
+        }
         Ok(chunk.oid)
+    }
+
+    /// Gives a table that becomes a chunk what new ones get besides columns and indexes.
+    pub fn give(&self, table: pg_sys::Oid, name: &str) -> Result<()> {
+        self.carried.give(table, name, &[])
     }
 
     /// What only this chunk checks, as table constraints.
@@ -134,7 +133,7 @@ impl<'a> Maker<'a> {
     }
 
     fn attach(&self, range: Range, chunk: &Table, leaves: &[Table]) -> Result<()> {
-        let _owner = UserScope::restricted(self.h.table.owner);
+        let _owner = UserScope::reader(self.h.table.owner);
         for (i, leaf) in leaves.iter().enumerate() {
             spi::execute(
                 &format!(
@@ -160,8 +159,9 @@ impl<'a> Maker<'a> {
         Ok(())
     }
 
-    /// Makes a table like another and gives it what LIKE and ATTACH do not copy.
-    fn table(&self, like: &str, name: &str, clauses: &str) -> Result<Table> {
+    /// Makes a table like another, with more CHECKs, and gives it what LIKE and ATTACH do not copy. A leaf of
+    /// a chunk copies the chunk's CHECKs.
+    fn table(&self, like: &str, name: &str, clauses: &str, checks: &[String]) -> Result<Table> {
         let table = quote_qualified(SCHEMA, name);
         spi::execute(
             &format!(
@@ -170,16 +170,15 @@ impl<'a> Maker<'a> {
             ),
             &[],
         )?;
-        let oid = spi::write_one(OID_OF, &[SCHEMA.into(), name.into()], |r| {
-            r.need::<pg_sys::Oid>(1)
-        })?
-        .ok_or_else(|| Error::internal(format!("chunk {table} vanished")))?;
+        let oid = relation_oid(SCHEMA, name)
+            .ok_or_else(|| Error::internal(format!("chunk {table} vanished")))?;
         if !clauses.starts_with(" PARTITION BY") {
             for sql in self.leaf_keys(&table) {
                 spi::execute(&sql, &[])?;
             }
         }
-        carry::copy_to_chunk(self.h, oid, &table)?;
+        let checks: Vec<String> = checks.iter().map(|c| format!("ADD {c}")).collect();
+        self.carried.give(oid, &table, &checks)?;
         if self.copy_grants {
             carry::copy_grants(self.h.table.oid, &table)?;
         }
@@ -197,25 +196,31 @@ impl<'a> Maker<'a> {
 
     fn storage(&self, turn: i64) -> String {
         let mut out = String::new();
-        if !self.h.chunk_options.is_empty() {
-            let options: Vec<String> = self
-                .h
-                .chunk_options
-                .iter()
-                .filter_map(|o| o.split_once('='))
-                .map(|(name, value)| format!("{name}={}", quote_literal(value)))
-                .collect();
-            out += &format!(" WITH ({})", options.join(", "));
-        }
+        out += &with_options(&self.h.chunk_options);
         let spaces = &self.settings.tablespaces;
         let tablespace = match spaces.len() {
-            0 => self.tablespace.as_ref(),
+            0 => self.h.table.tablespace.as_ref(),
             n => spaces.get(turn.rem_euclid(n as i64) as usize),
         };
         if let Some(t) = tablespace {
             out += &format!(" TABLESPACE {}", quote_ident(t));
         }
         out
+    }
+}
+
+/// Storage parameters, as `name=value`, in a clause of CREATE TABLE. Their names come from the user, too.
+pub fn with_options(options: &[String]) -> String {
+    let named = options.iter().filter_map(|o| o.split_once('='));
+    let options: Vec<String> = named
+        .map(|(name, value)| {
+            let name: Vec<String> = name.splitn(2, '.').map(quote_ident).collect();
+            format!("{}={}", name.join("."), quote_literal(value))
+        })
+        .collect();
+    match options.is_empty() {
+        true => String::new(),
+        false => format!(" WITH ({})", options.join(", ")),
     }
 }
 
@@ -230,10 +235,7 @@ pub fn end_check(end_column: &str, range: Range, key: KeyType) -> Option<String>
 pub fn free_name(h: &Hypertable, lo: Edge) -> Result<String> {
     for attempt in 1.. {
         let name = bounds::chunk_name(&h.table.name, h.id, lo, h.grid.key, attempt);
-        let taken = spi::read_one(NAME_TAKEN, &[SCHEMA.into(), name.as_str().into()], |r| {
-            r.need::<bool>(1)
-        })?;
-        if taken != Some(true) {
+        if !relation_facts::name_is_taken(SCHEMA, &name) {
             return Ok(name);
         }
     }

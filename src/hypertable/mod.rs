@@ -3,6 +3,8 @@
 //! The promise: users' tables stay ordinary PostgreSQL tables; drop the extension and they remain.
 //! Invariant: pg_inherits and relpartbound are the truth about chunks; `strata.chunk` only annotates.
 
+mod adopt;
+mod age;
 mod alter;
 pub mod api;
 mod attach;
@@ -32,6 +34,7 @@ mod ident_list;
 mod info;
 pub mod key;
 mod leave;
+mod leave_back;
 mod leave_sql;
 mod lens;
 mod make;
@@ -40,7 +43,6 @@ mod online;
 mod patience;
 mod place;
 mod plain;
-mod planned;
 mod policy;
 pub mod predicate;
 mod rate;
@@ -48,7 +50,9 @@ mod reconcile;
 mod reconcile_sql;
 mod refuse;
 mod remake;
+mod reopen;
 mod reshape;
+mod reshape_copy;
 mod reshape_sql;
 mod retention;
 mod select;
@@ -62,8 +66,9 @@ mod upkeep;
 pub mod uuid7;
 pub mod window;
 mod zone;
+mod zone_open;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
-pub use planned::managed;
 pub use policy::policies;
+pub use reopen::everywhere as open_closed_chunks;
 pub use target::refuse_frozen;

@@ -2,11 +2,13 @@
 
 use super::calendar::DAY_US;
 use super::catalog::{self, Hypertable};
+use super::chunks::{self, Made};
 use super::settings::{self, Settings};
-use super::{bounds::KeyType, chunks, zone};
+use super::{bounds::KeyType, zone, zone_open};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{attribute_number, extension, quote_literal, relation_oid};
 use crate::pg::demand::{Found, Noun, Rules, register};
+use crate::pg::managed::Managed;
 use crate::pg::session;
 use pgrx::pg_sys::Oid;
 use std::rc::Rc;
@@ -23,7 +25,7 @@ pub fn init() {
 struct OnDemand;
 
 impl Noun for OnDemand {
-    fn rules(&self, relation: Oid) -> Result<Option<Found>> {
+    fn table(&self, relation: Oid) -> Result<Option<Found>> {
         // an older catalog lacks what is read here
         if extension().is_none_or(|e| e.version != env!("CARGO_PKG_VERSION")) {
             return Ok(None);
@@ -31,26 +33,36 @@ impl Noun for OnDemand {
         let Some(registry) = relation_oid("strata", "hypertable") else {
             return Ok(None);
         };
-        Ok(Some((registry, rules(relation)?)))
+        let Some(settings) = settings::of(relation)? else {
+            return Ok(Some((registry, None)));
+        };
+        Ok(Some((
+            registry,
+            Some(Managed {
+                end_column: settings.end_column.clone(),
+                time_column: settings.time_column.clone(),
+                rules: rules(relation, settings)?,
+            }),
+        )))
     }
 
     fn make(&self, relation: Oid, indexes: &[i64]) -> Result<u32> {
         let h = chunks::hypertable(relation)?;
-        zone::open_for(&h, indexes)?;
+        // what was asked for because it is closed is there: only the rest is made
+        let indexes = zone_open::open_for(&h, indexes)?;
         let mut made = 0;
         let limit = settings::need(relation)?.max_chunks_per_statement;
         for indexes in indexes.chunks(usize::try_from(limit).unwrap_or(1)) {
-            made += chunks::make_missing(&h, indexes, "on_demand")?.len();
+            let done = chunks::make_missing(&h, indexes, "on_demand")?;
+            made += done.chunks.len();
+            warn_of_many(&h, &done);
         }
-        warn_of_many(&h, made)?;
         Ok(u32::try_from(made).unwrap_or(u32::MAX))
     }
 }
 
-fn rules(relation: Oid) -> Result<Option<Rc<dyn Rules>>> {
-    let Some(settings) = settings::of(relation)? else {
-        return Ok(None);
-    };
+/// The rules of a table, `None` where its chunks are not made on demand.
+fn rules(relation: Oid, settings: Settings) -> Result<Option<Rc<dyn Rules>>> {
     if !settings.create_missing {
         return Ok(None);
     }
@@ -60,7 +72,7 @@ fn rules(relation: Oid) -> Result<Option<Rc<dyn Rules>>> {
     let Some(attnum) = attribute_number(relation, &h.key) else {
         return Ok(None);
     };
-    let closes = zone::may_close(&h, &settings);
+    let closes = zone::has_closed(&h, &settings)?;
     Ok(Some(Rc::new(Table {
         h,
         settings,
@@ -70,18 +82,14 @@ fn rules(relation: Oid) -> Result<Option<Rc<dyn Rules>>> {
 }
 
 /// Says in the server log, once, that a table has many chunks: every plan of it gets slower.
-fn warn_of_many(h: &Hypertable, made: usize) -> Result<()> {
-    if made == 0 {
-        return Ok(());
-    }
-    let now = catalog::chunks(h.table.oid, true)?.len();
-    if now > MANY_CHUNKS && now - made <= MANY_CHUNKS {
+fn warn_of_many(h: &Hypertable, made: &Made) {
+    let now = made.now;
+    if now > MANY_CHUNKS && now - made.chunks.len() <= MANY_CHUNKS {
         pgrx::log!(
             "pg_strata: hypertable \"{}\" has {now} chunks; a longer chunk interval makes it faster",
             h.table.name
         );
     }
-    Ok(())
 }
 
 struct Table {

@@ -10,7 +10,8 @@ use super::patience::{LOCK_TIMEOUT, patiently, raise};
 use super::{attach_range, catalog, chunks, extras, refuse, unique};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{check_owner, lock_relation, quote_literal, quote_qualified};
-use crate::pg::owner::{SettingScope, as_extension_owner};
+use crate::pg::owner::{SettingScope, UserScope};
+use crate::pg::reader::as_reader;
 use crate::pg::session::{notice, transaction_snapshot_is_fixed};
 use crate::pg::subxact::attempt;
 use crate::pg::{inject, nonatomic, spi};
@@ -26,8 +27,8 @@ WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND (c.conrelid
 
 // PostgreSQL before 18 leaves the parts per chunk marked as not valid: what counts is the key itself
 const NOT_VALID: &str = "
-SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', c.conrelid::regclass, c.conname), c.conname::text, c.conrelid::regclass::text
-FROM pg_constraint c WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND NOT c.convalidated ORDER BY 1";
+SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', c.conrelid::regclass, c.conname), c.conname::text, c.conrelid::regclass::text, r.relowner
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid WHERE c.confrelid = $1 AND c.contype = 'f' AND c.conparentid = 0 AND NOT c.convalidated ORDER BY 1";
 
 /// What is left to do.
 enum Next {
@@ -153,7 +154,7 @@ fn validated(online: &Request, name: &str) -> Result<bool> {
             &s.key,
         );
         Ok((
-            as_extension_owner(|| one::<i64>(&sql))?,
+            as_reader(s.table.oid, || one::<i64>(&sql))?,
             extras::check_rows(online, &s),
         ))
     })?;
@@ -182,7 +183,7 @@ fn validated(online: &Request, name: &str) -> Result<bool> {
 /// The table as it is now; `None` when it is a hypertable.
 fn subject(online: &Request) -> Result<Option<Subject>> {
     let missing = || Error::new(Kind::UndefinedTable, "the table does not exist any more");
-    let table = catalog::table(online.relation)?.ok_or_else(missing)?;
+    let table = catalog::table(online.relation).ok_or_else(missing)?;
     refuse::check_kind(&table)?;
     check_owner(table.oid)?;
     if catalog::hypertable(table.oid)?.is_some() {
@@ -199,7 +200,7 @@ fn subject(online: &Request) -> Result<Option<Subject>> {
         )));
     }
     let key = online.dimension.column.clone();
-    let column = catalog::column(table.oid, &key)?.ok_or_else(|| {
+    let column = catalog::column(table.oid, &key).ok_or_else(|| {
         Error::new(
             Kind::UndefinedColumn,
             format!(
@@ -292,7 +293,10 @@ fn swap(online: &Request) -> Result<pg_sys::Oid> {
         .hint("call create_hypertable_online again"));
     };
     refuse_blockers(online, &s)?;
-    attach_old::swap(online, &s, range, Incoming::Later)?;
+    // no unique key is changed on this way: all of them were found to contain the key
+    let keys = extras::key_columns(online, &s);
+    let conflicts = unique::conflicts(s.table.oid, &keys, unique::Action::Error)?;
+    attach_old::swap(online, &s, range, Incoming::Later, &conflicts)?;
     let relation = super::create::relation_named(&s)?;
     inject::point("hypertable.online.before_commit");
     Ok(relation)
@@ -325,16 +329,19 @@ fn finish(relation: pg_sys::Oid) -> Result<()> {
                 r.need::<String>(1)?,
                 r.need::<String>(2)?,
                 r.need::<String>(3)?,
+                r.need::<pg_sys::Oid>(4)?,
             ))
         })?;
         Ok((quote_qualified(&h.table.schema, &h.table.name), open))
     })?;
-    for (sql, constraint, table) in open {
+    for (sql, constraint, table, owner) in open {
         nonatomic::commit()?;
         let tried = nonatomic::with_snapshot(|| {
             Ok(attempt(|| {
                 let _settings = ddl_settings();
-                as_extension_owner(|| spi::execute(&sql, &[]))
+                // a query of both tables, whose index expressions are folded: as the owner, like core's own
+                let _owner = UserScope::reader(owner);
+                spi::execute(&sql, &[])
             }))
         })?;
         match tried {

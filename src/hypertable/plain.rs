@@ -7,9 +7,9 @@ use super::catalog::{self, Hypertable};
 use super::chunks::{self, ddl_settings};
 use super::convert::{self, Phase, Role, Statement};
 use super::create::{Subject, one};
-use super::make::Maker;
+use super::make::{Maker, with_options};
 use super::target::{refuse_frozen, tables_of};
-use super::{carry, extras, refuse, remake, unique};
+use super::{carry, extras, refuse, remake, reshape_sql, unique};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{check_owner, lock_relation, quote_literal, quote_qualified};
 use crate::pg::guc::MOVE_LIMIT_MB;
@@ -45,6 +45,18 @@ SELECT DISTINCT format('%s depends on it.', upper(left(x.d, 1)) || substr(x.d, 2
       WHERE r.oid = d.objid AND (r.ev_class = $1 OR v.relkind = 'v' AND v.relpersistence <> 't')))) x
 ORDER BY 1";
 
+// what a chunk has for itself, besides what `reshape_sql::OWN_OBJECTS` tells and what we put there
+const OWN_PARTS: &str = "
+SELECT format('Index \"%s\".', x.relname) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+WHERE i.indrelid = $1 AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+  AND NOT EXISTS (SELECT FROM strata.leaf_key k JOIN strata.hypertable t ON t.id = k.hypertable_id
+    WHERE t.relation = $2::oid::regclass AND i.indisunique AND i.indpred IS NULL AND k.columns::text[] = ARRAY(
+      SELECT a.attname::text FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY u(n, o)
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.n ORDER BY u.o))
+UNION ALL SELECT format('CHECK \"%s\".', c.conname) FROM pg_constraint c
+WHERE c.conrelid = $1 AND c.contype = 'c' AND c.coninhcount = 0 AND c.conname NOT IN ('strata_end', 'strata_zone')
+ORDER BY 1";
+
 /// Does it, in this transaction. AccessExclusiveLock on the hypertable, its chunks, and tables and views
 /// linked to it. `keep_data` false: the table is empty afterwards.
 pub fn drop_hypertable(relation: pg_sys::Oid, keep_data: bool) -> Result<()> {
@@ -62,6 +74,7 @@ pub fn drop_hypertable(relation: pg_sys::Oid, keep_data: bool) -> Result<()> {
     }
     refuse_chunks(&h)?;
     refuse_blockers(&h)?;
+    warn_of_losses(&h)?;
     if keep_data {
         refuse_rows(&h)?;
     }
@@ -91,6 +104,26 @@ fn refuse_chunks(h: &Hypertable) -> Result<()> {
     )
     .detail("Their rows are in files of the cold tier.")
     .hint(format!("CALL strata.untier_chunks({name})")))
+}
+
+/// Says what single chunks have that one table for all rows cannot have.
+fn warn_of_losses(h: &Hypertable) -> Result<()> {
+    for c in catalog::chunks(h.table.oid, true)? {
+        for table in tables_of(c.oid)? {
+            let text = |r: spi::Row| r.need::<String>(1);
+            let mut own = spi::write(reshape_sql::OWN_OBJECTS, &[table.oid.into()], text)?;
+            let args = [table.oid.into(), h.table.oid.into()];
+            own.extend(as_extension_owner(|| spi::write(OWN_PARTS, &args, text))?);
+            if !own.is_empty() {
+                let name = table.qualified();
+                pgrx::warning!(
+                    "what chunk {name} has for itself goes with it: {}",
+                    own.join(" ")
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 fn refuse_blockers(h: &Hypertable) -> Result<()> {
@@ -148,16 +181,7 @@ fn statement(phase: Phase, sql: String) -> Statement {
 /// The statements that only this direction has.
 fn frame(h: &Hypertable, s: &Subject, old: &str) -> Result<Vec<Statement>> {
     let new = remake::new_table(s)?;
-    let options: Vec<String> = h
-        .chunk_options
-        .iter()
-        .filter_map(|o| o.split_once('='))
-        .map(|(name, value)| format!("{name}={}", quote_literal(value)))
-        .collect();
-    let mut clauses = String::new();
-    if !options.is_empty() {
-        clauses += &format!(" WITH ({})", options.join(", "));
-    }
+    let mut clauses = with_options(&h.chunk_options);
     if let Some(t) = &new.tablespace {
         clauses += &format!(" TABLESPACE {t}");
     }
@@ -197,7 +221,7 @@ fn frame(h: &Hypertable, s: &Subject, old: &str) -> Result<Vec<Statement>> {
 }
 
 fn remake_plain(h: &Hypertable, keep_data: bool, path: &str) -> Result<()> {
-    let column = catalog::column(h.table.oid, &h.key)?
+    let column = catalog::column(h.table.oid, &h.key)
         .ok_or_else(|| Error::internal("a hypertable lost its key"))?;
     let s = Subject {
         target: quote_qualified(&h.table.schema, &h.table.name),

@@ -1,11 +1,13 @@
 //! The policies of hypertables: what the queue runs for them, and who may ask for it.
 
-use super::catalog::Hypertable;
-use super::{chunks, drop_task, retention, settings, upkeep, zone};
+use super::catalog::{self, Hypertable};
+use super::{chunks, drop_task, reopen, retention, upkeep, zone, zone_open};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::bgworker;
-use crate::pg::catalog::check_owner;
+use crate::pg::catalog::{check_owner, extension};
+use crate::pg::databases::Command;
+use crate::pg::hooks;
 use crate::pg::session;
 use crate::queue::{self, Job, NewPolicy, Outcome};
 use pgrx::datum::TimestampWithTimeZone;
@@ -27,6 +29,22 @@ pub fn policies() {
     queue::register_task(drop_task::KIND, drop_task::run);
     queue::register_task(super::detach_task::KIND, super::detach_task::run);
     queue::register_step("detach", drop_task::finish_pending);
+    hooks::before_command(before_command);
+}
+
+/// CHECKs of closed chunks would refuse a new type, or what USING makes of the values.
+fn before_command(command: &Command) -> Result<()> {
+    match command {
+        Command::Retype { relation } if is_registered(*relation)? => zone_open::open_all(*relation),
+        _ => Ok(()),
+    }
+}
+
+fn is_registered(relation: pg_sys::Oid) -> Result<bool> {
+    Ok(
+        extension().is_some_and(|e| e.version == env!("CARGO_PKG_VERSION"))
+            && catalog::hypertable(relation)?.is_some(),
+    )
 }
 
 /// Names of the policies that each hypertable has from the start.
@@ -57,10 +75,14 @@ pub fn enroll(relation: pg_sys::Oid, owner: pg_sys::Oid) -> Result<()> {
 
 fn premake(job: &Job) -> Outcome {
     bgworker::limit_lock_waits(200);
-    bgworker::transaction(|| {
+    let made = bgworker::transaction(|| {
         let h = retention::of_job(job)?;
         chunks::premake(&h).map(|_| ())
-    })
+    });
+    // what else stops rows that come; Closing itself runs once an hour
+    let opened =
+        bgworker::transaction(|| retention::of_job(job)).and_then(|h| reopen::for_subscription(&h));
+    made.and(opened)
 }
 
 /// What the functions that add policies have in common.
@@ -135,8 +157,7 @@ fn retention_interval(h: &Hypertable) -> String {
 }
 
 fn age(argument: &str, h: &Hypertable, value: &AnyValue) -> Result<Value> {
-    let by_time =
-        h.grid.key.is_time() || settings::of(h.table.oid)?.is_some_and(|s| s.time_column.is_some());
+    let by_time = retention::by_time(h)?;
     match value {
         AnyValue::Interval { months, days, us } if by_time => {
             Ok(Value::String(interval_text(*months, *days, *us)?))

@@ -6,6 +6,7 @@ use super::settings;
 use crate::error::Result;
 use crate::pg::catalog::{invalidate, qualified_name, quote_ident};
 use crate::pg::owner::as_extension_owner;
+use crate::pg::reader::as_reader;
 use crate::pg::spi;
 
 const INTERVAL: &str = "
@@ -82,7 +83,7 @@ fn observed(h: &Hypertable, c: &Chunk, time: &str) -> Result<Option<(i64, i64)>>
     );
     let end = |order: &str| {
         format!(
-            "(SELECT {k}::int8 AS k, (extract(epoch FROM {t}) * 1000000)::int8 AS t FROM {chunk} \
+            "(SELECT {k}::int8 AS k, ((extract(epoch FROM {t}) - 946684800) * 1000000)::int8 AS t FROM {chunk} \
              WHERE {t} IS NOT NULL AND isfinite({t}) ORDER BY {k} {order} LIMIT 1)"
         )
     };
@@ -91,8 +92,9 @@ fn observed(h: &Hypertable, c: &Chunk, time: &str) -> Result<Option<(i64, i64)>>
         end("ASC"),
         end("DESC")
     );
-    // columns of built-in types only: no expression of a user
-    as_extension_owner(|| spi::read_one(&sql, &[], |r| Ok((r.need(1)?, r.need(2)?))))
+    as_reader(c.oid, || {
+        spi::read_one(&sql, &[], |r| Ok((r.need(1)?, r.need(2)?)))
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::reconcile_sql as sql;
 use super::{extras, freeze, make, settings, target};
 use crate::error::{Error, Result};
 use crate::pg::catalog::{check_owner, lock_relation, qualified_name};
-use crate::pg::owner::as_extension_owner;
+use crate::pg::owner::{UserScope, as_extension_owner};
 use crate::pg::session::has_written;
 use crate::pg::spi;
 use crate::pg::subxact::attempt;
@@ -27,6 +27,8 @@ pub struct Mended {
 /// How a thing is mended.
 enum Cure {
     Sql(String),
+    /// what makes core fold CHECKs of the user: as the owner of the hypertable, whose chunks are its own by now
+    Owner(pg_sys::Oid, String),
     Freeze,
 }
 
@@ -38,12 +40,13 @@ struct Drift {
 type Question = fn(&Hypertable) -> Result<Vec<Drift>>;
 
 // in this order: a pending detach is in the way of other commands, and owners decide whose expressions run
-const QUESTIONS: [Question; 11] = [
+const QUESTIONS: [Question; 12] = [
     |h| ask(sql::PENDING_DETACH, h),
     |h| ask(sql::LOST_COLUMNS, h),
     |h| ask(sql::OWNERS, h),
+    |h| ask(sql::SCHEMA_RIGHT, h),
     |h| ask(sql::ROW_SECURITY, h),
-    |h| ask(sql::NOT_NULL, h),
+    |h| as_owner(ask(sql::NOT_NULL, h)?, h),
     table_rules,
     chunk_rules,
     |h| ask(sql::MOVED, h),
@@ -111,6 +114,15 @@ fn ask(question: &str, h: &Hypertable) -> Result<Vec<Drift>> {
     as_extension_owner(|| spi::write(question, &args, drift))
 }
 
+fn as_owner(mut found: Vec<Drift>, h: &Hypertable) -> Result<Vec<Drift>> {
+    for d in &mut found {
+        if let Cure::Sql(statements) = &mut d.cure {
+            d.cure = Cure::Owner(h.table.owner, std::mem::take(statements));
+        }
+    }
+    Ok(found)
+}
+
 fn mend(found: Vec<Drift>, dry_run: bool, out: &mut Vec<Mended>) -> Result<()> {
     for d in found {
         if !dry_run {
@@ -140,6 +152,11 @@ fn cure(d: &Drift) -> Result<()> {
     match &d.cure {
         Cure::Sql(statements) => {
             as_extension_owner(|| spi::execute(statements, &[]))?;
+            Ok(())
+        }
+        Cure::Owner(owner, statements) => {
+            let _owner = UserScope::restricted(*owner);
+            spi::execute(statements, &[])?;
             Ok(())
         }
         Cure::Freeze => {
@@ -191,7 +208,7 @@ fn chunk_rules(h: &Hypertable) -> Result<Vec<Drift>> {
     let Some(end) = settings::of(h.table.oid)?.and_then(|s| s.end_column) else {
         return Ok(out);
     };
-    let exists = catalog::column(h.table.oid, &end)?.is_some();
+    let exists = catalog::column(h.table.oid, &end).is_some();
     for c in catalog::chunks(h.table.oid, true)? {
         if let Some(check) = make::end_check(&end, c.range, h.grid.key)
             && exists

@@ -32,6 +32,12 @@ SELECT 'change owner', c.oid::regclass::text, format('ALTER TABLE %s OWNER TO %I
 FROM pg_class p, pg_partition_tree($1::regclass) t JOIN pg_class c ON c.oid = t.relid
 WHERE p.oid = $1 AND c.relowner <> p.relowner AND $2 <> '' ORDER BY 2";
 
+// without it the owner makes no index of the hypertable: its parts lie there
+pub const SCHEMA_RIGHT: &str = "
+SELECT 'let owner make indexes', pg_get_userbyid(p.relowner)::text, format('GRANT CREATE ON SCHEMA %I TO %I', n.nspname, pg_get_userbyid(p.relowner))
+FROM pg_class p, pg_namespace n
+WHERE p.oid = $1 AND n.nspname = 'strata_chunks' AND NOT has_schema_privilege(p.relowner, n.oid, 'CREATE') AND $2 <> ''";
+
 pub const ROW_SECURITY: &str = "
 SELECT CASE WHEN p.relrowsecurity THEN 'enable row security' ELSE 'disable row security' END, c.oid::regclass::text,
        format('ALTER TABLE %s %s ROW LEVEL SECURITY', c.oid::regclass, CASE WHEN p.relrowsecurity THEN 'ENABLE' ELSE 'DISABLE' END)
@@ -54,8 +60,9 @@ SELECT CASE WHEN same.name IS NULL THEN 'create index' ELSE 'attach index' END,
                  COALESCE(same.name, format('%I.%I', n.nspname, made.name)))
 FROM pg_index x JOIN pg_class ic ON ic.oid = x.indexrelid
 LEFT JOIN pg_constraint con ON con.conindid = x.indexrelid AND con.conrelid = x.indrelid AND con.contype IN ('p', 'u', 'x')
-CROSS JOIN LATERAL (SELECT substr(pg_get_indexdef(x.indexrelid), strpos(pg_get_indexdef(x.indexrelid), ' ON ONLY ' || x.indrelid::regclass || ' ')
-                           + length(' ON ONLY ' || x.indrelid::regclass || ' ')) AS tail) def
+-- counted, not searched for: the name of an index can hold anything
+CROSS JOIN LATERAL (SELECT substr(pg_get_indexdef(x.indexrelid), 1 + length(
+  format('CREATE %sINDEX %I ON ONLY %s ', CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END, ic.relname, x.indrelid::regclass))) AS tail) def
 JOIN pg_inherits i ON i.inhparent = x.indrelid AND NOT i.inhdetachpending
 JOIN pg_class chunk ON chunk.oid = i.inhrelid JOIN pg_namespace n ON n.oid = chunk.relnamespace
 CROSS JOIN LATERAL (SELECT left(chunk.relname, 45) || '_i' || x.indexrelid AS name) made

@@ -58,6 +58,13 @@ FROM pg_depend d JOIN own o ON d.refclassid = o.classid AND d.refobjid = o.objid
 JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
 JOIN pg_class v ON v.oid = r.ev_class AND v.relkind = 'v' AND v.relpersistence = 't'
 UNION ALL
+SELECT DISTINCT 13, format('%s depends on the sequence of its identity column, and cannot be carried over.', upper(left(s.d, 1)) || substr(s.d, 2)) FROM (
+  SELECT CASE WHEN d.classid = 'pg_rewrite'::regclass
+              THEN (SELECT pg_describe_object('pg_class'::regclass, r.ev_class, 0) FROM pg_rewrite r WHERE r.oid = d.objid)
+              ELSE pg_describe_object(d.classid, d.objid, d.objsubid) END AS d
+  FROM pg_depend q JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = q.objid
+  WHERE q.classid = 'pg_class'::regclass AND q.refclassid = 'pg_class'::regclass AND q.refobjid = $1 AND q.deptype = 'i' AND q.refobjsubid > 0) s
+UNION ALL
 SELECT DISTINCT 13, format('%s depends on it, and cannot be carried over.', upper(left(s.d, 1)) || substr(s.d, 2)) FROM (
   SELECT CASE WHEN d.classid = 'pg_rewrite'::regclass
               THEN (SELECT pg_describe_object('pg_class'::regclass, r.ev_class, 0) FROM pg_rewrite r WHERE r.oid = d.objid)
@@ -132,7 +139,7 @@ pub fn check_kind(t: &Table) -> Result<()> {
         )
         .hint("make a hypertable of the partitioned table, or detach this partition first"));
     }
-    if t.is_member {
+    if crate::pg::relation_facts::is_member(t.oid) {
         return Err(no(
             Kind::NotSupported,
             format!("table \"{name}\" belongs to an extension and cannot become a hypertable"),

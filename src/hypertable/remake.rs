@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{lock_relation, qualified_name, quote_ident, quote_qualified};
 use crate::pg::guc::MOVE_LIMIT_MB;
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
+use crate::pg::reader::as_reader;
 use crate::pg::session::transaction_snapshot_is_fixed;
 use crate::pg::spi;
 use pgrx::pg_sys;
@@ -39,11 +40,9 @@ pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Out
         check_rows(request, s, has_rows, nulls)?;
         extras::check_rows(request, s)?;
     }
-    // its rows would be written again in one transaction: it becomes the first chunk as it is
+    // its rows would be written again in one transaction: it becomes the first chunk as it is, but for unique
+    // keys that change, whose indexes are built
     let attach = has_rows && is_large(s)?;
-    if attach && !conflicts.found.is_empty() {
-        return Err(too_large(s)?);
-    }
     let carried = carry::capture(s.table.oid, &s.target, &conflicts)?;
     let checks = extras::checks(request, s)?;
     let mut report = json!({
@@ -79,11 +78,12 @@ pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Out
         report["set_not_null"] = json!(s.key);
     }
     if attach {
-        let id = attach_old::convert_locked(request, s)?;
+        let id = attach_old::convert_locked(request, s, &conflicts)?;
         default_index(request, s, relation_named(s)?, &mut report)?;
         return finish(s, id, 0, report);
     }
     let new = new_table(s)?;
+    let members = not_null(s, &s.target, &conflicts);
     let work = Work {
         s,
         request,
@@ -94,6 +94,7 @@ pub fn remake(request: &Request, s: &Subject, original_path: &str) -> Result<Out
         old: quote_qualified(&s.table.schema, &convert::old_name(s.table.oid.to_u32())),
     };
     let mut statements = carried.statements;
+    statements.extend(members);
     statements.extend(checks.iter().map(|check| Statement {
         phase: convert::Phase::Create,
         role: Role::Owner,
@@ -120,10 +121,9 @@ fn check_snapshot(s: &Subject) -> Result<()> {
     .detail("REPEATABLE READ and SERIALIZABLE do not see rows that others have just committed; they would be lost."))
 }
 
-/// Whether there are rows, and how many NULL keys. As the extension's owner, whom no policy hides a row
-/// from; the questions contain no expression of a user.
+/// Whether there are rows, and how many NULL keys.
 fn count_rows(s: &Subject) -> Result<(bool, i64)> {
-    as_extension_owner(|| {
+    as_reader(s.table.oid, || {
         let has_rows: bool = one(&fill(HAS_ROWS, &s.target, &s.key))?;
         let nulls: i64 = match has_rows && !s.column.not_null {
             true => one(&fill(COUNT_NULLS, &s.target, &s.key))?,
@@ -161,18 +161,22 @@ fn is_large(s: &Subject) -> Result<bool> {
     Ok(megabytes(s)? > i64::from(MOVE_LIMIT_MB.get()))
 }
 
-/// A large table whose unique keys would have to change: the heap that becomes a chunk has the old ones.
-fn too_large(s: &Subject) -> Result<Error> {
-    let (name, mb) = (&s.table.name, megabytes(s)?);
-    Ok(Error::new(
-        Kind::ConfiguredLimit,
-        format!(
-            "table \"{name}\" holds {mb} MB, more than strata.move_limit ({} MB), and its unique keys do not contain the key column",
-            MOVE_LIMIT_MB.get()
-        ),
-    )
-    .detail("With other keys all its rows would be written again in one transaction, with the table locked.")
-    .hint(format!("SET strata.move_limit = '{mb}MB' to do that, or change the keys first")))
+/// Columns that become members of a primary key must not be NULL. As the owner: core folds CHECKs of the user
+/// when it sets NOT NULL, as ADD PRIMARY KEY would.
+pub fn not_null(s: &Subject, table: &str, conflicts: &unique::Conflicts) -> Vec<Statement> {
+    let members = conflicts.new_members().into_iter();
+    let others = members.filter(|column| *column != s.key);
+    others
+        .map(|column| Statement {
+            phase: convert::Phase::Create,
+            role: Role::Owner,
+            sql: format!(
+                "ALTER TABLE {table} ALTER COLUMN {} SET NOT NULL",
+                quote_ident(&column)
+            ),
+            tablespace: String::new(),
+        })
+        .collect()
 }
 
 pub fn new_table(s: &Subject) -> Result<NewTable> {
@@ -227,7 +231,7 @@ impl Work<'_> {
 
     fn make_chunks(&self) -> Result<()> {
         let h = chunks::hypertable(relation_named(self.s)?)?;
-        let used = super::buckets::used(&self.old, &self.s.key, h.grid)?;
+        let used = super::buckets::used(self.s.table.oid, &self.old, &self.s.key, h.grid)?;
         let newest = used.last().copied();
         let mut wanted = used;
         wanted.extend(match newest {
@@ -262,7 +266,15 @@ impl Work<'_> {
 
 /// The sequence of an identity column of the new table gets the name, value and rights of the old one's.
 pub fn identity(target: &str, old_table: &str, i: &convert::Identity) -> Result<()> {
-    let old = convert::old_name(old_sequence(old_table, i)?);
+    let old = old_sequence(old_table, i)?;
+    // LIKE makes all of them bigint
+    let of = spi::write_one(
+        "SELECT format_type(q.seqtypid, NULL) FROM pg_sequence q WHERE q.seqrelid = $1",
+        &[pg_sys::Oid::from(old).into()],
+        |r| r.need::<String>(1),
+    )?
+    .ok_or_else(|| Error::internal("an identity column has no sequence"))?;
+    let old = convert::old_name(old);
     let (schema, name) = (quote_ident(&i.schema), quote_ident(&i.sequence));
     as_extension_owner(|| {
         let made = spi::write_one(
@@ -274,6 +286,7 @@ pub fn identity(target: &str, old_table: &str, i: &convert::Identity) -> Result<
         if made != format!("{schema}.{name}") {
             spi::execute(&format!("ALTER SEQUENCE {made} RENAME TO {name}"), &[])?;
         }
+        spi::execute(&format!("ALTER SEQUENCE {schema}.{name} AS {of}"), &[])?;
         spi::execute(
             &format!(
                 "SELECT setval('{schema}.{name}'::regclass, last_value, is_called) FROM {schema}.{old}"
@@ -318,7 +331,7 @@ pub fn run(s: &Subject, statement: &Statement) -> Result<()> {
         Role::Extension => as_extension_owner(|| spi::execute(sql, &[]))?,
         Role::Owner => as_owner(s, || spi::execute(sql, &[]))?,
         Role::User(user) => {
-            let _user = UserScope::restricted(pg_sys::Oid::from(user));
+            let _user = UserScope::reader(pg_sys::Oid::from(user));
             spi::execute(sql, &[])?
         }
     };

@@ -1,11 +1,16 @@
 //! The rows of neighbours in other tables, with other bounds: what `split_chunk` and `merge_chunks` do.
 //!
 //! New tables are filled while others read and write the old ones, through a snapshot that is kept. Then
-//! the hypertable is locked, in short attempts; rows that came meanwhile are copied too (when rows were
-//! changed or deleted meanwhile, everything is copied again under the lock); the old chunks go, the new
-//! ones come. All in one transaction: nobody sees anything in between.
+//! the hypertable is locked, in short attempts; what was changed meanwhile is changed in the new tables, too;
+//! the old chunks go, the new ones come. All in one transaction: nobody sees anything in between. When too
+//! much was changed, the lock is given back and everything is copied again: only a chunk that may be moved
+//! under the lock anyway (strata.move_limit) is, at last, copied under it.
+//!
+//! The new rows belong to this transaction, as after the forms of ALTER TABLE that write a table again: a
+//! REPEATABLE READ transaction that began before and reads the table for the first time afterwards does not
+//! see them (PostgreSQL's documentation, "Caveats" of MVCC).
 
-use super::bounds::{Edge, Range};
+use super::bounds::Range;
 use super::carry;
 use super::catalog::{self, Chunk, Hypertable};
 use super::chunks::{SCHEMA, ddl_settings, ensure_schema};
@@ -13,46 +18,38 @@ use super::make::{self, Maker};
 use super::reshape_sql as sql;
 use super::target::{quietly, refuse_cold, refuse_frozen};
 use crate::error::{Error, Kind, Result};
-use crate::pg::bgworker;
 use crate::pg::catalog::{
     lock_relation, qualified_name, quote_ident, quote_qualified, relation_name,
 };
-use crate::pg::heap_delta::{self, Changes, Held};
+use crate::pg::heap_delta;
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
 use crate::pg::spi;
-use crate::pg::subxact::attempt;
-use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
-use std::time::Duration;
 
 /// The CHECK that spares ATTACH the reading of the rows.
 const PROOF: &str = "strata_part";
-/// More rows than that are copied again under the lock, instead of one by one.
-const DELTA: usize = 1_000_000;
-const ATTEMPTS: u32 = 60;
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// A new table: its range, and what it is called until it is a chunk.
-struct Part {
-    range: Range,
+pub(super) struct Part {
+    pub(super) range: Range,
     oid: pg_sys::Oid,
     /// without schema, not quoted
     name: String,
 }
 
 impl Part {
-    fn qualified(&self) -> String {
+    pub(super) fn qualified(&self) -> String {
         quote_qualified(SCHEMA, &self.name)
     }
 }
 
 /// Chunks on their way to other bounds.
-struct Reshape<'a> {
-    h: &'a Hypertable,
-    sources: Vec<Chunk>,
+pub(super) struct Reshape<'a> {
+    pub(super) h: &'a Hypertable,
+    pub(super) sources: Vec<Chunk>,
     /// columns that are not generated, quoted
-    columns: String,
-    parts: Vec<Part>,
+    pub(super) columns: Vec<String>,
+    pub(super) parts: Vec<Part>,
 }
 
 /// Puts the rows of `sources`, neighbours, into new chunks with these ranges, which cover the same.
@@ -76,17 +73,12 @@ pub fn reshape(
         h,
         columns: spi::write(sql::COLUMNS, &[sources[0].oid.into()], |r| {
             r.need::<String>(1)
-        })?
-        .join(", "),
+        })?,
         sources,
         parts: Vec::new(),
     };
     work.make_parts(ranges)?;
-    let before = Held::latest();
-    work.copy_all(&before)?;
-    work.lock(verb)?;
-    work.catch_up(&before)?;
-    before.release();
+    work.copy(verb)?;
     work.swap()
 }
 
@@ -139,7 +131,7 @@ impl Reshape<'_> {
                 ensure_schema()?;
                 spi::execute(
                     &format!(
-                        "CREATE TABLE {table} (LIKE {source} INCLUDING ALL EXCLUDING IDENTITY){clauses}"
+                        "CREATE TABLE {table} (LIKE {source} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING INDEXES){clauses}"
                     ),
                     &[],
                 )?;
@@ -157,7 +149,9 @@ impl Reshape<'_> {
                         r.need::<pg_sys::Oid>(1)
                     })?
                     .ok_or_else(|| Error::internal("a new chunk vanished"))?;
-                carry::copy_to_chunk(self.h, oid, &table)?;
+                maker.give(oid, &table)?;
+                // not before it has its owner: making an index runs IMMUTABLE functions of its expressions
+                self.index(first, &table)?;
                 Ok::<_, Error>(oid)
             })?;
             self.parts.push(Part {
@@ -169,115 +163,17 @@ impl Reshape<'_> {
         Ok(())
     }
 
-    fn condition(&self, range: Range) -> String {
-        let (key, kind) = (quote_ident(&self.h.key), self.h.grid.key);
-        let mut out = format!("{key} IS NOT NULL");
-        if range.0 != Edge::Min {
-            out += &format!(" AND {key} >= {}", range.0.sql(kind));
-        }
-        if range.1 != Edge::Max {
-            out += &format!(" AND {key} < {}", range.1.sql(kind));
-        }
-        out
-    }
-
-    fn copy(&self, part: &Part, source: pg_sys::Oid, which: &str) -> Result<String> {
-        let list = &self.columns;
-        Ok(format!(
-            "INSERT INTO {} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM ONLY {} WHERE {}{which}",
-            part.qualified(),
-            qualified_name(source)?,
-            self.condition(part.range)
-        ))
-    }
-
-    /// As the owner, for the expressions of generated columns and indexes; no policy hides a row from the
-    /// owner of a table whose policies are not forced, as those of chunks never are.
-    fn copy_all(&self, snapshot: &Held) -> Result<()> {
-        let _owner = UserScope::restricted(self.h.table.owner);
-        for part in &self.parts {
-            for source in &self.sources {
-                snapshot.execute(&self.copy(part, source.oid, "")?)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// AccessExclusiveLock on the hypertable, what is linked to it, and the sources; nobody queues behind
-    /// an attempt for more than 200 ms.
-    fn lock(&self, verb: &str) -> Result<()> {
-        let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
-        let linked = spi::write(sql::LINKED, &[self.h.table.oid.into()], |r| {
-            r.need::<pg_sys::Oid>(1)
-        })?;
-        for _ in 0..ATTEMPTS {
+    /// The indexes and unique keys of a chunk, on another table; core chooses their names.
+    fn index(&self, from: pg_sys::Oid, table: &str) -> Result<()> {
+        for (sql, tablespace) in spi::write(sql::INDEXES, &[from.into(), table.into()], |r| {
+            Ok((r.need::<String>(1)?, r.need::<String>(2)?))
+        })? {
             let settings = SettingScope::new();
-            settings.set("lock_timeout", super::patience::LOCK_TIMEOUT);
-            let tried = attempt(|| {
-                lock_relation(self.h.table.oid, mode);
-                for oid in &linked {
-                    lock_relation(*oid, mode);
-                }
-                for c in &self.sources {
-                    lock_relation(c.oid, mode);
-                }
-                Ok(())
-            });
-            match tried {
-                Ok(done) => return done,
-                Err(caught) if caught.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE => {}
-                Err(caught) => return super::patience::raise(caught),
+            if !tablespace.is_empty() {
+                settings.set("default_tablespace", &quote_ident(&tablespace));
             }
-            drop(settings);
-            bgworker::pause(PAUSE);
+            spi::execute(&sql, &[])?;
         }
-        Err(Error::new(
-            Kind::LockNotAvailable,
-            format!(
-                "hypertable \"{}\" was in use all the time: gave up to {verb} after {ATTEMPTS} attempts to lock it",
-                self.h.table.name
-            ),
-        )
-        .detail("Each attempt gives up after 200 ms, so that nobody waits behind it. Nothing has changed."))
-    }
-
-    /// What others committed since the copy was made.
-    fn catch_up(&self, before: &Held) -> Result<()> {
-        let mut came = Vec::new();
-        for source in &self.sources {
-            match heap_delta::changes(source.oid, before, DELTA) {
-                Changes::More => return self.copy_again(),
-                Changes::Came(tids) => came.push((source.oid, tids)),
-            }
-        }
-        let now = Held::latest();
-        let _owner = UserScope::restricted(self.h.table.owner);
-        for (source, tids) in came {
-            for some in tids.chunks(10_000) {
-                let list: Vec<String> = some.iter().map(|(b, l)| format!("({b},{l})")).collect();
-                let list = list
-                    .iter()
-                    .map(|t| format!("\"{t}\""))
-                    .collect::<Vec<_>>()
-                    .join(",");
-                let which = format!(" AND ctid = ANY ('{{{list}}}'::tid[])");
-                for part in &self.parts {
-                    now.execute(&self.copy(part, source, &which)?)?;
-                }
-            }
-        }
-        now.release();
-        Ok(())
-    }
-
-    fn copy_again(&self) -> Result<()> {
-        for part in &self.parts {
-            let truncate = format!("TRUNCATE {}", part.qualified());
-            as_extension_owner(|| spi::execute(&truncate, &[]))?;
-        }
-        let now = Held::latest();
-        self.copy_all(&now)?;
-        now.release();
         Ok(())
     }
 
@@ -289,7 +185,7 @@ impl Reshape<'_> {
             // rows of other tables may point at these: they will find them in the new chunks
             heap_delta::empty(source.oid);
             {
-                let _owner = UserScope::restricted(self.h.table.owner);
+                let _owner = UserScope::reader(self.h.table.owner);
                 let detach = format!("ALTER TABLE {parent} DETACH PARTITION {name}");
                 spi::execute(&detach, &[])?;
             }
@@ -320,7 +216,7 @@ impl Reshape<'_> {
         let chunk = quote_qualified(SCHEMA, &name);
         let key = self.h.grid.key;
         {
-            let _owner = UserScope::restricted(self.h.table.owner);
+            let _owner = UserScope::reader(self.h.table.owner);
             spi::execute(
                 &format!(
                     "ALTER TABLE {parent} ATTACH PARTITION {chunk} FOR VALUES FROM ({}) TO ({})",

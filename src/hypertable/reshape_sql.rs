@@ -12,6 +12,31 @@ SELECT COALESCE((SELECT ' WITH (' || string_agg(format('%s=%L', split_part(o, '=
        || COALESCE((SELECT format(' TABLESPACE %I', s.spcname) FROM pg_tablespace s WHERE s.oid = c.reltablespace), '')
 FROM pg_class c WHERE c.oid = $1";
 
+/// The indexes and unique keys of `$1` as commands that make them on `$2`, and their tablespaces.
+pub const INDEXES: &str = "
+SELECT CASE WHEN c.oid IS NULL
+       THEN format('CREATE %sINDEX ON %s %s', x.uniq, $2, substr(pg_get_indexdef(i.indexrelid), 1 + length(
+              format('CREATE %sINDEX %I ON %s ', x.uniq, ic.relname, i.indrelid::regclass))))
+       ELSE format('ALTER TABLE %s ADD %s', $2,
+              CASE WHEN o.list IS NULL THEN x.def
+                   ELSE regexp_replace(x.def, '( DEFERRABLE( INITIALLY DEFERRED)?)?$', replace(format(' WITH (%s)', o.list), '\\', '\\\\') || '\\1') END) END,
+       COALESCE(t.spcname::text, '')
+FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
+LEFT JOIN pg_tablespace t ON t.oid = ic.reltablespace
+LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.conrelid = i.indrelid AND c.contype IN ('p', 'u', 'x')
+CROSS JOIN LATERAL (SELECT CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END AS uniq, pg_get_constraintdef(c.oid) AS def) x
+CROSS JOIN LATERAL (SELECT string_agg(format('%s=%L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ') AS list
+                    FROM unnest(ic.reloptions) o) o
+WHERE i.indrelid = $1 ORDER BY i.indisprimary DESC, c.oid IS NULL, i.indexrelid";
+
+/// Whether rows of `$1` are found by an index on the key, `$2`.
+pub const HAS_INDEX: &str = "
+SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam AND m.amname = 'btree'
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] AND a.attname = $2::name
+  WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL)";
+
+pub const SIZE: &str = "SELECT pg_table_size($1::oid::regclass)";
+
 /// What LIKE and ATTACH would lose.
 pub const OWN_OBJECTS: &str = "
 SELECT format('Trigger \"%s\".', t.tgname) FROM pg_trigger t WHERE t.tgrelid = $1 AND NOT t.tgisinternal AND t.tgparentid = 0
@@ -29,10 +54,10 @@ ORDER BY 1";
 /// From the working name `$2` to the name of the chunk, `$3`: indexes and statistics, then the table.
 pub const RENAME: &str = "
 SELECT x.sql FROM (
-  SELECT 1 AS n, format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, left($3, 63 - length(substr(c.relname, length($2) + 1))) || substr(c.relname, length($2) + 1)) AS sql
+  SELECT 1 AS n, format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, left($3, 63 - octet_length(substr(c.relname, length($2) + 1)) - octet_length($3) + length($3)) || substr(c.relname, length($2) + 1)) AS sql
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 AND starts_with(c.relname, $2)
   UNION ALL
-  SELECT 2, format('ALTER STATISTICS %I.%I RENAME TO %I', n.nspname, s.stxname, left($3, 63 - length(substr(s.stxname, length($2) + 1))) || substr(s.stxname, length($2) + 1))
+  SELECT 2, format('ALTER STATISTICS %I.%I RENAME TO %I', n.nspname, s.stxname, left($3, 63 - octet_length(substr(s.stxname, length($2) + 1)) - octet_length($3) + length($3)) || substr(s.stxname, length($2) + 1))
   FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = $1 AND starts_with(s.stxname, $2)
   UNION ALL
   SELECT 3, format('ALTER TABLE %s RENAME TO %I', $1::regclass, $3)) x ORDER BY x.n, x.sql";

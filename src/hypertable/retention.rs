@@ -1,20 +1,18 @@
 //! Retention: which chunks are too old, and the job that takes them out.
 
-use super::bounds::Edge;
-use super::catalog::{self, Chunk, Hypertable};
+use super::catalog::{Chunk, Hypertable};
 use super::leave_sql::{self as sql, After, Place};
 use super::select::{self, Bounds, Points};
-use super::{chunks, leave, settings, target};
+use super::{age, calendar, chunks, leave, settings, target};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::bgworker;
-use crate::pg::catalog::{quote_ident, relation_name};
+use crate::pg::catalog::relation_name;
 use crate::pg::owner::{UserScope, as_extension_owner};
 use crate::pg::spi;
 use crate::pg::subxact::Caught;
 use crate::queue::{Job, Outcome};
-use pgrx::pg_sys;
-use pgrx::{FromDatum, IntoDatum};
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::{Map, Value};
 
 /// Name of the policy.
@@ -133,87 +131,79 @@ fn function_name(function: pg_sys::Oid) -> Result<String> {
         .ok_or_else(|| Error::new(Kind::UndefinedObject, "integer_now_func does not exist"))
 }
 
-/// True when chunks are chosen by a time column that is not the key.
-fn by_time_column(h: &Hypertable) -> Result<Option<String>> {
-    let of = settings::of(h.table.oid)?;
-    Ok(of
-        .and_then(|s| s.time_column)
-        .filter(|_| !h.grid.key.is_time()))
+/// True when the age of chunks is a time: of the key, or of the time column beside it.
+pub fn by_time(h: &Hypertable) -> Result<bool> {
+    Ok(h.grid.key.is_time() || age::time_column(h)?.is_some())
 }
 
-/// The chunks that are too old, oldest first; frozen ones and those on their way out are left out.
-pub fn too_old(h: &Hypertable, config: &Config) -> Result<Vec<Chunk>> {
-    let mut bounds = Bounds::default();
-    if let Some(text) = &config.drop_created_before {
-        bounds.created_before = Some(interval(text)?);
-    }
-    let found = match &config.drop_after {
-        None => select::chunks(h, &bounds, true)?,
-        Some(text) if h.grid.key.is_time() => {
-            bounds.older_than = Some(interval(text)?);
-            select::chunks(h, &bounds, true)?
+fn not_negative(value: AnyValue) -> Result<AnyValue> {
+    let negative = match &value {
+        AnyValue::Interval { months, days, us } => {
+            let days = i128::from(*months) * 30 + i128::from(*days);
+            days * i128::from(calendar::DAY_US) + i128::from(*us) < 0
         }
-        Some(text) => match by_time_column(h)? {
-            Some(column) => past_by_column(h, &column, text)?,
-            None => past_by_number(h, text)?,
-        },
+        AnyValue::Int(n) => *n < 0,
+        _ => false,
     };
+    match negative {
+        true => Err(bad(
+            "chunks are never dropped before their time: drop_after and drop_created_before must not be negative",
+        )),
+        false => Ok(value),
+    }
+}
+
+/// The chunks that are too old, oldest first, and the bounds by which; frozen ones and those on their way out
+/// are left out.
+pub fn too_old(h: &Hypertable, config: &Config) -> Result<(Vec<Chunk>, Points)> {
+    let points = select::points(h, &bounds(h, config)?)?;
     let mut out = Vec::new();
-    for c in found {
+    for c in select::within(h, points, true)? {
         if sql::place(c.oid)? == Place::Attached && !target::is_frozen(c.oid)? {
             out.push(c);
         }
     }
-    Ok(out)
+    Ok((out, points))
 }
 
-fn past_by_number(h: &Hypertable, drop_after: &str) -> Result<Vec<Chunk>> {
-    let back: i64 = drop_after.trim().parse().map_err(|_| {
-        Error::new(
-            Kind::WrongType,
-            format!(
-                "drop_after must be an integer for column \"{}\" of type {}",
-                h.key,
-                h.grid.key.sql_name()
-            ),
-        )
-    })?;
-    let points = Points {
-        older: Some(integer_now(h)?.saturating_sub(back)),
-        ..Points::default()
-    };
-    select::within(h, points, true)
-}
-
-/// Ids grow with time, so the first chunk from the oldest that is too young ends the search.
-fn past_by_column(h: &Hypertable, column: &str, drop_after: &str) -> Result<Vec<Chunk>> {
-    let mut out = Vec::new();
-    for c in catalog::chunks(h.table.oid, true)? {
-        if matches!(c.range.1, Edge::Max) {
-            break;
-        }
-        match is_past(&c, column, drop_after)? {
-            Some(true) => out.push(c),
-            // an empty chunk says nothing about its age
-            None => {}
-            Some(false) => break,
-        }
+/// What the policy's bound means now.
+fn bounds(h: &Hypertable, config: &Config) -> Result<Bounds> {
+    let mut bounds = Bounds::default();
+    if let Some(text) = &config.drop_created_before {
+        bounds.created_before = Some(not_negative(interval(text)?)?);
     }
-    Ok(out)
+    match &config.drop_after {
+        Some(text) if by_time(h)? => bounds.older_than = Some(not_negative(interval(text)?)?),
+        Some(text) => {
+            let back: i64 = text.trim().parse().map_err(|_| {
+                Error::new(
+                    Kind::WrongType,
+                    format!(
+                        "drop_after must be an integer for column \"{}\" of type {}",
+                        h.key,
+                        h.grid.key.sql_name()
+                    ),
+                )
+            })?;
+            not_negative(AnyValue::Int(back))?;
+            let at = integer_now(h)?.saturating_sub(back);
+            bounds.older_than = Some(AnyValue::Int(at));
+        }
+        None => {}
+    }
+    Ok(bounds)
 }
 
-fn is_past(c: &Chunk, column: &str, drop_after: &str) -> Result<Option<bool>> {
-    let _settings = chunks::ddl_settings();
-    let chunk = crate::pg::catalog::qualified_name(c.oid)?;
-    let sql = format!(
-        "SELECT pg_catalog.max({0}) OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) $1::pg_catalog.interval) FROM {chunk}",
-        quote_ident(column)
-    );
-    one(&sql, drop_after)
-}
-
-fn one<T: FromDatum + IntoDatum>(sql: &str, text: &str) -> Result<Option<T>> {
-    Ok(as_extension_owner(|| spi::read_one(sql, &[text.into()], |r| r.get(1)))?.flatten())
+/// What becomes of one chunk. Ids may come late: a chunk that is old by the times in its rows is looked at again
+/// when nobody can write to it any more.
+pub fn after_of(h: &Hypertable, points: Points, chunk: &Chunk, after: &After) -> Result<After> {
+    match age::time_column(h)? {
+        Some(time) if points.by_time && *after == After::Drop => Ok(After::DropIf {
+            bound: sql::bound(chunk.oid)?,
+            unless: Some(time.outside(points.older, points.newer)),
+        }),
+        _ => Ok(after.clone()),
+    }
 }
 
 /// The hypertable of a job, which the job's owner must own.
@@ -234,10 +224,11 @@ pub fn needed(job: &Job) -> Result<bool> {
         return Ok(true);
     }
     // asking chunks for their times takes too long here
-    if by_time_column(&h)?.is_some() {
+    if age::time_column(&h)?.is_some() {
         return Ok(true);
     }
-    Ok(!too_old(&h, &Config::parse(job.config.as_deref())?)?.is_empty())
+    let (old, _) = too_old(&h, &Config::parse(job.config.as_deref())?)?;
+    Ok(!old.is_empty())
 }
 
 /// One run of a retention job.
@@ -246,12 +237,9 @@ pub fn run(job: &Job) -> Outcome {
         bgworker::transaction(|| Ok((of_job(job)?, Config::parse(job.config.as_deref())?)))?;
     let turn = take_turn(&h)?;
     let mut errors = leave::finish(h.table.oid)?;
-    let old = bgworker::transaction(|| too_old(&h, &config))?;
-    errors.extend(
-        take_out(&h, &old, &config.after)?
-            .into_iter()
-            .map(|(_, e)| e),
-    );
+    let (old, points) = bgworker::transaction(|| too_old(&h, &config))?;
+    let stay = take_out(&h, &old, |c| after_of(&h, points, c, &config.after))?;
+    errors.extend(without_passing(stay)?);
     drop(turn);
     summary(errors)
 }
@@ -260,12 +248,13 @@ pub fn run(job: &Job) -> Outcome {
 pub fn take_out(
     h: &Hypertable,
     chunks: &[Chunk],
-    after: &After,
+    after: impl Fn(&Chunk) -> Result<After>,
 ) -> std::result::Result<Vec<(pg_sys::Oid, Caught)>, Caught> {
     let mut errors = Vec::new();
     for c in chunks {
         let name = bgworker::transaction(|| relation_name(c.oid));
-        let Err(mut e) = leave::leave(h, c.oid, after) else {
+        let after = bgworker::transaction(|| after(c))?;
+        let Err(mut e) = leave::leave(h, c.oid, &after) else {
             continue;
         };
         let (pending, key) = bgworker::transaction(|| {
@@ -284,6 +273,22 @@ pub fn take_out(
         if pending.is_some() {
             // PostgreSQL allows one at a time
             break;
+        }
+    }
+    Ok(errors)
+}
+
+/// Leaves out chunks that stay because they are being written to: the next run looks again.
+pub fn without_passing(
+    stay: Vec<(pg_sys::Oid, Caught)>,
+) -> std::result::Result<Vec<Caught>, Caught> {
+    let mut errors = Vec::new();
+    for (chunk, e) in stay {
+        let passing = e.code == PgSqlErrorCode::ERRCODE_OBJECT_IN_USE
+            && bgworker::transaction(|| sql::place(chunk))? == Place::Attached;
+        match passing {
+            true => pgrx::log!("pg_strata: {}", e.message),
+            false => errors.push(e),
         }
     }
     Ok(errors)

@@ -1,5 +1,6 @@
 //! Which chunks `show_chunks` and `drop_chunks` mean.
 
+use super::age::{self, TimeColumn};
 use super::bounds::{Edge, KeyType, Range};
 use super::catalog::{self, Chunk, Hypertable};
 use crate::error::{Error, Kind, Result};
@@ -152,6 +153,17 @@ pub struct Points {
     pub newer: Option<i64>,
     pub before: Option<i64>,
     pub after: Option<i64>,
+    /// `older` and `newer` are values of the time column of a table that is partitioned by ids
+    pub by_time: bool,
+}
+
+/// True for a bound that can only mean a time, of a table whose key is an id.
+fn means_time(value: &AnyValue, key: KeyType) -> bool {
+    match value {
+        AnyValue::Interval { .. } | AnyValue::Time(..) => true,
+        AnyValue::Text(text) => key.is_time() || text.trim().parse::<i64>().is_err(),
+        AnyValue::Int(_) | AnyValue::Other(_) => false,
+    }
 }
 
 /// Checks the bounds and turns them into numbers.
@@ -164,13 +176,23 @@ pub fn points(h: &Hypertable, bounds: &Bounds) -> Result<Points> {
             "created_before and created_after cannot be combined with older_than and newer_than",
         ));
     }
-    let key = h.grid.key;
-    let at = |name: &str, v: &Option<AnyValue>, key: KeyType| {
-        v.as_ref().map(|v| point(name, v, key, &h.key)).transpose()
+    let time = age::time_column(h)?.filter(|_| {
+        let given = [&bounds.older_than, &bounds.newer_than];
+        given
+            .into_iter()
+            .flatten()
+            .any(|v| means_time(v, h.grid.key))
+    });
+    let (key, column) = match &time {
+        Some(time) => (time.key, &time.name),
+        None => (h.grid.key, &h.key),
+    };
+    let at = |name: &str, v: &Option<AnyValue>| {
+        v.as_ref().map(|v| point(name, v, key, column)).transpose()
     };
     let (older, newer) = (
-        at("older_than", &bounds.older_than, key)?,
-        at("newer_than", &bounds.newer_than, key)?,
+        at("older_than", &bounds.older_than)?,
+        at("newer_than", &bounds.newer_than)?,
     );
     in_order("newer_than", newer, "older_than", older)?;
     let created =
@@ -185,6 +207,7 @@ pub fn points(h: &Hypertable, bounds: &Bounds) -> Result<Points> {
         newer,
         before,
         after,
+        by_time: time.is_some(),
     })
 }
 
@@ -197,8 +220,16 @@ pub fn chunks(h: &Hypertable, bounds: &Bounds, fresh: bool) -> Result<Vec<Chunk>
 pub fn within(h: &Hypertable, points: Points, fresh: bool) -> Result<Vec<Chunk>> {
     let (before, after) = (points.before, points.after);
     let mut out = Vec::new();
+    let time = match points.by_time {
+        true => age::time_column(h)?,
+        false => None,
+    };
     for c in catalog::chunks(h.table.oid, fresh)? {
-        if !matches(c.range, points.older, points.newer) {
+        let fits = match &time {
+            Some(time) => fits_by_rows(h, &c, time, points)?,
+            None => matches(c.range, points.older, points.newer),
+        };
+        if !fits {
             continue;
         }
         if before.is_some() || after.is_some() {
@@ -213,6 +244,15 @@ pub fn within(h: &Hypertable, points: Points, fresh: bool) -> Result<Vec<Chunk>>
         out.push(c);
     }
     Ok(out)
+}
+
+/// By the times in the rows. Of a chunk without any, only the time in a uuid tells the age.
+fn fits_by_rows(h: &Hypertable, c: &Chunk, time: &TimeColumn, points: Points) -> Result<bool> {
+    if let Some(holds) = time.holds(c, points.older, points.newer)? {
+        return Ok(holds);
+    }
+    let at = |v: Option<i64>| v.map(|v| time.micros(v));
+    Ok(h.grid.key.is_time() && matches(c.range, at(points.older), at(points.newer)))
 }
 
 fn created_point(name: &str, value: &AnyValue) -> Result<i64> {

@@ -12,24 +12,18 @@ SELECT h.on_missing_chunk OPERATOR(pg_catalog.=) 'create', h.max_chunks_per_stat
        (extract(epoch FROM h.horizon_past) OPERATOR(pg_catalog.*) 1000000)::int8,
        (extract(epoch FROM h.horizon_future) OPERATOR(pg_catalog.*) 1000000)::int8,
        (extract(epoch FROM h.drop_empty_after) OPERATOR(pg_catalog.*) 1000000)::int8,
-       (extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.*) 1000000)::int8
-         OPERATOR(pg_catalog.-) 946684800000000
+       ((extract(epoch FROM h.chunk_origin) OPERATOR(pg_catalog.-) 946684800) OPERATOR(pg_catalog.*) 1000000)::int8,
+       ARRAY(SELECT d.column_name::text FROM strata.dimension d
+             WHERE d.hypertable_id OPERATOR(pg_catalog.=) h.id ORDER BY d.id),
+       ARRAY(SELECT d.number_partitions FROM strata.dimension d
+             WHERE d.hypertable_id OPERATOR(pg_catalog.=) h.id ORDER BY d.id),
+       ARRAY(SELECT pg_catalog.array_to_json(k.columns)::text FROM strata.leaf_key k
+             WHERE k.hypertable_id OPERATOR(pg_catalog.=) h.id ORDER BY k.id),
+       ARRAY(SELECT k.nulls_not_distinct FROM strata.leaf_key k
+             WHERE k.hypertable_id OPERATOR(pg_catalog.=) h.id ORDER BY k.id),
+       ARRAY(SELECT s.column_name::text FROM strata.chunk_skipping s
+             WHERE s.hypertable_id OPERATOR(pg_catalog.=) h.id ORDER BY s.id)
 FROM strata.hypertable h WHERE h.relation OPERATOR(pg_catalog.=) $1";
-
-const HASHES: &str = "
-SELECT d.column_name::text, d.number_partitions
-FROM strata.dimension d JOIN strata.hypertable h ON h.id OPERATOR(pg_catalog.=) d.hypertable_id
-WHERE h.relation OPERATOR(pg_catalog.=) $1 ORDER BY d.id";
-
-const LEAF_KEYS: &str = "
-SELECT k.columns::text[], k.nulls_not_distinct
-FROM strata.leaf_key k JOIN strata.hypertable h ON h.id OPERATOR(pg_catalog.=) k.hypertable_id
-WHERE h.relation OPERATOR(pg_catalog.=) $1 ORDER BY k.id";
-
-const SKIPPING: &str = "
-SELECT s.column_name::text
-FROM strata.chunk_skipping s JOIN strata.hypertable h ON h.id OPERATOR(pg_catalog.=) s.hypertable_id
-WHERE h.relation OPERATOR(pg_catalog.=) $1 ORDER BY s.id";
 
 /// A key that is unique inside each chunk only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,21 +72,8 @@ pub fn need(relation: pg_sys::Oid) -> Result<Settings> {
 
 /// The settings of a registered table, or `None`.
 pub fn of(relation: pg_sys::Oid) -> Result<Option<Settings>> {
-    as_extension_owner(|| {
-        let hashes = spi::read(HASHES, &[relation.into()], |r| {
-            Ok(HashDimension {
-                column: r.need(1)?,
-                partitions: r.need(2)?,
-            })
-        })?;
-        let leaf_keys = spi::read(LEAF_KEYS, &[relation.into()], |r| {
-            Ok(LeafKey {
-                columns: r.need(1)?,
-                nulls_not_distinct: r.need(2)?,
-            })
-        })?;
-        let skipping = spi::read(SKIPPING, &[relation.into()], |r| r.need::<String>(1))?;
-        spi::read_one(SETTINGS, &[relation.into()], |r| {
+    let found = as_extension_owner(|| {
+        spi::read_kept(SETTINGS, &[relation.into()], |r| {
             Ok(Settings {
                 create_missing: r.need(1)?,
                 max_chunks_per_statement: r.need(2)?,
@@ -107,10 +88,29 @@ pub fn of(relation: pg_sys::Oid) -> Result<Option<Settings>> {
                 horizon_future_us: r.get(11)?,
                 drop_empty_after_us: r.get(12)?,
                 origin_us: r.get(13)?,
-                hashes: hashes.clone(),
-                leaf_keys: leaf_keys.clone(),
-                skipping: skipping.clone(),
+                hashes: hashes(r.need(14)?, r.need(15)?),
+                leaf_keys: leaf_keys(&r.need::<Vec<String>>(16)?, r.need(17)?)?,
+                skipping: r.need(18)?,
             })
         })
+    })?;
+    Ok(found.into_iter().next())
+}
+
+fn hashes(columns: Vec<String>, partitions: Vec<i32>) -> Vec<HashDimension> {
+    let both = columns.into_iter().zip(partitions);
+    both.map(|(column, partitions)| HashDimension { column, partitions })
+        .collect()
+}
+
+fn leaf_keys(columns: &[String], nulls_not_distinct: Vec<bool>) -> Result<Vec<LeafKey>> {
+    let both = columns.iter().zip(nulls_not_distinct);
+    both.map(|(columns, nulls_not_distinct)| {
+        Ok(LeafKey {
+            columns: serde_json::from_str(columns)
+                .map_err(|e| Error::internal(format!("columns of a key: {e}")))?,
+            nulls_not_distinct,
+        })
     })
+    .collect()
 }

@@ -115,7 +115,7 @@ pub fn detach(tablespace: &str, hypertable: pg_sys::Oid, lenient: bool) -> Resul
 pub fn detach_everywhere(tablespace: &str, lenient: bool) -> Result<i32> {
     let mut n = 0;
     for relation in catalog::all_hypertables()? {
-        if catalog::table(relation)?.is_some() && check_owner(relation).is_ok() {
+        if catalog::table(relation).is_some() && check_owner(relation).is_ok() {
             n += remove(tablespace, relation)?;
         }
     }

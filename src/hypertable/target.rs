@@ -90,7 +90,7 @@ pub fn owned_chunk(chunk: pg_sys::Oid) -> Result<Target> {
         None => None,
     };
     let (Some(h), Some(range), Some(table)) =
-        (found, catalog::range_of(chunk)?, catalog::table(chunk)?)
+        (found, catalog::range_of(chunk)?, catalog::table(chunk))
     else {
         return Err(Error::new(
             Kind::UndefinedObject,

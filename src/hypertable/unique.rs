@@ -41,6 +41,8 @@ impl Action {
     }
 }
 
+const PRIMARY: &str = "Primary key";
+
 // $1 the table, $2 the columns that every unique key must contain
 const CONFLICTS: &str = "
 SELECT i.indexrelid, x.relname::text, n.nspname::text, COALESCE(c.conname::text, ''),
@@ -182,7 +184,7 @@ impl Conflicts {
         }
     }
 
-    /// True for a comment on a key that is not made again.
+    /// True for what is said about a key that is not made again.
     pub fn is_lost_comment(&self, sql: &str, target: &str) -> bool {
         if self.action == Action::Widen {
             return false;
@@ -191,11 +193,37 @@ impl Conflicts {
             let index = quote_qualified(&c.schema, &c.name);
             let constraint = quote_ident(&c.constraint);
             sql.starts_with(&format!("COMMENT ON INDEX {index} IS"))
+                || sql.starts_with(&format!("ALTER INDEX {index} DEPENDS"))
                 || (!c.constraint.is_empty()
                     && sql.starts_with(&format!(
                         "COMMENT ON CONSTRAINT {constraint} ON {target} IS"
                     )))
         })
+    }
+
+    /// Columns that become members of a primary key, which must not be NULL.
+    pub fn new_members(&self) -> Vec<String> {
+        let widened = self.action == Action::Widen;
+        let primary = self.found.iter().find(|c| c.kind == PRIMARY);
+        let missing = primary.filter(|_| widened).map(|c| c.missing.clone());
+        missing.unwrap_or_default()
+    }
+
+    /// Commands that take the keys off a table that had them, where they change or go. In a table that becomes
+    /// one chunk, a key of each chunk stays as it is.
+    pub fn drops(&self, table: &str) -> Vec<String> {
+        if !matches!(self.action, Action::Widen | Action::Drop) {
+            return Vec::new();
+        }
+        // an index takes its constraint along when it is renamed
+        let drop = |c: &Conflict| {
+            let name = super::convert::old_name(c.index.to_u32());
+            match c.constraint.is_empty() {
+                true => format!("DROP INDEX {}", quote_qualified(&c.schema, &name)),
+                false => format!("ALTER TABLE {table} DROP CONSTRAINT {}", quote_ident(&name)),
+            }
+        };
+        self.found.iter().map(drop).collect()
     }
 
     /// Enters the keys that are unique inside chunks from now on.

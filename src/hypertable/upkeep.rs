@@ -20,7 +20,6 @@ pub const ANALYZE: &str = "policy_analyze";
 /// The newest chunks are still written to: they are not reordered.
 const LEFT_ALONE: usize = 3;
 
-const BOUND: &str = "SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_class c WHERE c.oid = $1";
 const IS_CLUSTERED: &str = "WITH RECURSIVE tree (rel) AS (SELECT $1::oid UNION ALL \
     SELECT i.inhrelid FROM pg_inherits i JOIN tree t ON i.inhparent = t.rel) \
     SELECT NOT EXISTS (SELECT FROM tree t JOIN pg_class c ON c.oid = t.rel AND c.relkind = 'r' \
@@ -66,13 +65,13 @@ pub fn drop_empty(job: &Job) -> Outcome {
     let turn = retention::take_turn(&h)?;
     let mut errors = leave::finish(h.table.oid)?;
     for c in bgworker::transaction(|| empty(&h))? {
-        let bound = bgworker::transaction(|| {
-            let _settings = chunks::ddl_settings();
-            Ok(spi::read_one(BOUND, &[c.oid.into()], |r| r.need::<String>(1))?.unwrap_or_default())
+        let stay = retention::take_out(&h, &[c], |c| {
+            Ok(After::DropIf {
+                bound: leave_sql::bound(c.oid)?,
+                unless: None,
+            })
         })?;
-        let after = After::DropIfEmpty(bound);
-        let stay = retention::take_out(&h, &[c], &after)?;
-        errors.extend(stay.into_iter().map(|(_, e)| e));
+        errors.extend(retention::without_passing(stay)?);
     }
     drop(turn);
     retention::summary(errors)

@@ -1,26 +1,40 @@
 //! Zone maps: a closed chunk has a CHECK with the least and greatest values of some columns, by which core
-//! excludes it when it plans. Closing is a job; a late row opens the chunk again, see `on_demand.rs`.
+//! excludes it when it plans. Closing is a job; a late row opens the chunk again, see `zone_open.rs`.
 
 use super::bounds::{Edge, Width};
 use super::catalog::{self, Chunk, Hypertable};
 use super::leave_sql::{self, Place};
 use super::settings::{self, Settings};
-use super::{chunks, retention, target};
+use super::{chunks, reopen, retention, target};
 use crate::error::Result;
-use crate::pg::catalog::{qualified_name, quote_ident, quote_literal};
+use crate::pg::catalog::{invalidate, qualified_name, quote_ident, quote_literal};
 use crate::pg::owner::{UserScope, as_extension_owner};
 use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, inject, session, spi};
 use crate::queue::{Job, Outcome};
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 /// Name of the policy.
 pub const POLICY: &str = "policy_close";
 /// Name of the CHECK.
 pub const CHECK: &str = "strata_zone";
 /// Readers of a chunk wait for its closing this long at most.
-const LOCK_MS: u32 = 100;
+pub(super) const LOCK_MS: u32 = 100;
+/// Types of the columns.
+const ORDERED: [&str; 7] = [
+    "smallint",
+    "integer",
+    "bigint",
+    "numeric",
+    "date",
+    "timestamp without time zone",
+    "timestamp with time zone",
+];
+/// Between two tries for the lock of a chunk others get through.
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
+const TRIES: u32 = 50;
 
 const ZONE: &str = "SELECT k.zone::text FROM strata.chunk k WHERE k.chunk = $1::oid::regclass AND k.closed_at IS NOT NULL";
 const CLOSED: &str = "INSERT INTO strata.chunk (chunk, origin, closed_at, zone) VALUES ($1::oid::regclass, 'user', now(), $2) \
@@ -28,6 +42,13 @@ const CLOSED: &str = "INSERT INTO strata.chunk (chunk, origin, closed_at, zone) 
 const OPENED: &str = "UPDATE strata.chunk SET closed_at = NULL, zone = NULL WHERE chunk = $1::oid::regclass \
     AND closed_at IS NOT NULL";
 const HAS_CHECK: &str = "SELECT convalidated FROM pg_constraint WHERE conrelid = $1 AND conname = 'strata_zone' AND contype = 'c'";
+// those of any chunk, known to hold or not; and annotations whose CHECK is gone
+const WITH_CHECK: &str = "SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = $1 AND NOT i.inhdetachpending AND ( \
+    EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = i.inhrelid AND c.conname = 'strata_zone' AND c.contype = 'c') \
+    OR EXISTS (SELECT FROM strata.chunk k WHERE k.chunk = i.inhrelid::regclass AND k.closed_at IS NOT NULL))";
+// asked by every session: by the name, of which there are few
+const ANY_CHECK: &str = "SELECT EXISTS (SELECT FROM pg_constraint c JOIN pg_inherits i ON i.inhrelid = c.conrelid \
+    WHERE c.conname = 'strata_zone' AND c.contype = 'c' AND i.inhparent = $1)";
 const COLUMN_TYPE: &str = "SELECT format_type(a.atttypid, NULL) FROM pg_attribute a WHERE a.attrelid = $1 \
     AND a.attname = $2::name AND a.attnum > 0 AND NOT a.attisdropped";
 
@@ -49,8 +70,23 @@ fn columns(h: &Hypertable, settings: &Settings) -> Vec<String> {
 }
 
 /// True when late rows can open a chunk again: without that, none must be closed.
-pub fn may_close(h: &Hypertable, settings: &Settings) -> bool {
+fn may_close(h: &Hypertable, settings: &Settings) -> bool {
     session::preloaded() && settings.create_missing && !columns(h, settings).is_empty()
+}
+
+/// Chunks that are closed, or were about to be.
+pub fn with_check(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+    as_extension_owner(|| spi::read_latest(WITH_CHECK, &[hypertable.into()], |r| r.need(1)))
+}
+
+/// True when a row may meet a closed chunk: also while those go that nobody wants closed any more.
+pub fn has_closed(h: &Hypertable, settings: &Settings) -> Result<bool> {
+    if may_close(h, settings) {
+        return Ok(true);
+    }
+    let args = [h.table.oid.into()];
+    let found = as_extension_owner(|| spi::read_kept(ANY_CHECK, &args, |r| r.need(1)))?;
+    Ok(found.first() == Some(&true))
 }
 
 /// Whether the chunk has the CHECK, and whether it is known to hold.
@@ -63,12 +99,18 @@ fn check_of(chunk: pg_sys::Oid) -> Result<Option<bool>> {
 fn closed_with(chunk: pg_sys::Oid) -> Result<Option<Vec<String>>> {
     let found =
         as_extension_owner(|| spi::read_latest(ZONE, &[chunk.into()], |r| r.get::<String>(1)))?;
-    Ok(found.into_iter().next().map(|zone| {
-        let zone = zone.and_then(|z| serde_json::from_str::<Map<String, Value>>(&z).ok());
-        let mut names: Vec<String> = zone.unwrap_or_default().keys().cloned().collect();
-        names.sort();
-        names
-    }))
+    let Some(zone) = found.into_iter().next() else {
+        return Ok(None);
+    };
+    let zone = zone.and_then(|z| serde_json::from_str::<Map<String, Value>>(&z).ok());
+    let zone = zone.unwrap_or_default();
+    // a CHECK goes with a column of it
+    if zone.values().any(|v| !v.is_null()) && check_of(chunk)? != Some(true) {
+        return Ok(None);
+    }
+    let mut names: Vec<String> = zone.keys().cloned().collect();
+    names.sort();
+    Ok(Some(names))
 }
 
 /// A value from which on chunks are too young to be closed: an interval before now, or before the newest
@@ -126,8 +168,8 @@ fn candidates(h: &Hypertable, wanted: &[String]) -> Result<Vec<Chunk>> {
 pub fn needed(job: &Job) -> Result<bool> {
     let h = retention::of_job(job)?;
     let settings = settings::need(h.table.oid)?;
-    if !may_close(&h, &settings) {
-        return Ok(false);
+    if !may_close(&h, &settings) || reopen::is_subscribed(&h)? {
+        return Ok(!with_check(h.table.oid)?.is_empty());
     }
     Ok(!candidates(&h, &columns(&h, &settings))?.is_empty())
 }
@@ -135,17 +177,31 @@ pub fn needed(job: &Job) -> Result<bool> {
 /// Closes all chunks that change no more.
 pub fn run(job: &Job) -> Outcome {
     bgworker::limit_lock_waits(LOCK_MS);
-    let (h, wanted, found) = bgworker::transaction(|| {
+    let (h, wanted, found, unwanted) = bgworker::transaction(|| {
         let h = retention::of_job(job)?;
         let settings = settings::need(h.table.oid)?;
-        if !may_close(&h, &settings) {
-            return Ok((h, Vec::new(), Vec::new()));
+        if !may_close(&h, &settings) || reopen::is_subscribed(&h)? {
+            let unwanted = with_check(h.table.oid)?;
+            return Ok((h, Vec::new(), Vec::new(), unwanted));
         }
         let wanted = columns(&h, &settings);
         let found = candidates(&h, &wanted)?;
-        Ok((h, wanted, found))
+        Ok((h, wanted, found, Vec::new()))
     })?;
     let mut errors = Vec::new();
+    let opens = !unwanted.is_empty();
+    for chunk in unwanted {
+        if let Err(e) = open_patiently(&h, chunk) {
+            errors.push(e);
+        }
+    }
+    if opens {
+        // writers need not look for closed chunks any more
+        bgworker::transaction(|| {
+            invalidate(h.table.oid);
+            Ok(())
+        })?;
+    }
     for c in found {
         match close(&h, c.oid, &wanted) {
             // in use, or written to meanwhile: the next run tries again
@@ -161,7 +217,21 @@ pub fn run(job: &Job) -> Outcome {
     retention::summary(errors)
 }
 
-fn is_passing(e: &Caught) -> bool {
+/// Tries for a while: as long as it has the CHECK, nobody may write beyond it.
+fn open_patiently(h: &Hypertable, chunk: pg_sys::Oid) -> Outcome {
+    let mut tries = 0;
+    loop {
+        match bgworker::transaction(|| open(h, chunk)) {
+            Err(e) if is_passing(&e) && tries < TRIES => {
+                tries += 1;
+                bgworker::pause(PAUSE);
+            }
+            out => return out.map(|_| ()),
+        }
+    }
+}
+
+pub fn is_passing(e: &Caught) -> bool {
     use PgSqlErrorCode as C;
     matches!(
         e.code,
@@ -222,7 +292,11 @@ fn measure(
                 r.need::<String>(1)
             })
         })?;
-        let Some(of) = of else { continue };
+        // the column may have got another type since: one whose order may change proves nothing
+        let Some(of) = of.filter(|of| ORDERED.contains(&of.as_str())) else {
+            zone.insert(column.clone(), Value::Null);
+            continue;
+        };
         let quoted = quote_ident(column);
         let end = |order: &str| -> Result<Option<String>> {
             // the column's own output function and order: without `c.` it would be the order of the text
@@ -264,23 +338,4 @@ pub fn open(h: &Hypertable, chunk: pg_sys::Oid) -> Result<bool> {
     }
     as_extension_owner(|| spi::execute(OPENED, &[chunk.into()]))?;
     Ok(had)
-}
-
-/// Opens the closed chunks that these chunk numbers touch: rows are about to come.
-pub fn open_for(h: &Hypertable, indexes: &[i64]) -> Result<()> {
-    let settings = settings::need(h.table.oid)?;
-    if columns(h, &settings).is_empty() {
-        return Ok(());
-    }
-    for c in catalog::chunks(h.table.oid, true)? {
-        let touched = indexes.iter().any(|i| {
-            h.grid
-                .range(*i)
-                .is_ok_and(|(lo, hi)| c.range.0 < hi && lo < c.range.1)
-        });
-        if touched {
-            open(h, c.oid)?;
-        }
-    }
-    Ok(())
 }

@@ -25,6 +25,28 @@ macro_rules! c_function {
 }
 pub(super) use c_function;
 
+/// The name that the running function was called by.
+#[allow(
+    clippy::not_unsafe_ptr_arg_deref,
+    reason = "pgrx passes the live call data"
+)]
+pub fn function_name(call: pg_sys::FunctionCallInfo) -> String {
+    // SAFETY: the call data of the running function; the name is palloc'd
+    unsafe {
+        let info = (*call).flinfo;
+        if info.is_null() {
+            return String::new();
+        }
+        let name = pg_sys::get_func_name((*info).fn_oid);
+        if name.is_null() {
+            return String::new();
+        }
+        std::ffi::CStr::from_ptr(name)
+            .to_string_lossy()
+            .into_owned()
+    }
+}
+
 /// One call of a function.
 #[derive(Clone, Copy)]
 pub struct Call(pg_sys::FunctionCallInfo);

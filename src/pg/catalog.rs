@@ -1,7 +1,7 @@
 //! Small questions to PostgreSQL's catalogs and relation cache.
 
 use crate::error::{Error, Kind, Result};
-use pgrx::pg_sys;
+use pgrx::{FromDatum, pg_sys};
 use std::ffi::{CStr, CString};
 
 /// Our own row of pg_extension.
@@ -13,23 +13,50 @@ pub struct Extension {
     pub version: String,
 }
 
-/// The extension as installed in this database; `None` where it is not.
+/// The extension as installed in this database; `None` where it is not. No query: it is asked often.
 pub fn extension() -> Option<Extension> {
-    super::spi::read_one(
-        "SELECT oid, extowner, extnamespace, extversion FROM pg_catalog.pg_extension \
-         WHERE extname OPERATOR(pg_catalog.=) 'pg_strata'",
-        &[],
-        |row| {
-            Ok(Extension {
-                oid: row.need(1)?,
-                owner: row.need(2)?,
-                schema: row.need(3)?,
-                version: row.need(4)?,
-            })
-        },
-    )
-    .ok()
-    .flatten()
+    // SAFETY: a scan of pg_extension by name, as get_extension_oid does it; the row is copied out before
+    // the scan ends, and a version is a text that is never NULL
+    unsafe {
+        let mut key = pg_sys::ScanKeyData::default();
+        pg_sys::ScanKeyInit(
+            &mut key,
+            pg_sys::Anum_pg_extension_extname as pg_sys::AttrNumber,
+            pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
+            pg_sys::F_NAMEEQ.into(),
+            pg_sys::Datum::from(c"pg_strata".as_ptr()),
+        );
+        let mode = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+        let table = pg_sys::table_open(pg_sys::ExtensionRelationId, mode);
+        let scan = pg_sys::systable_beginscan(
+            table,
+            pg_sys::ExtensionNameIndexId.into(),
+            true,
+            std::ptr::null_mut(),
+            1,
+            &mut key,
+        );
+        let tuple = pg_sys::systable_getnext(scan);
+        let found = (!tuple.is_null()).then(|| {
+            let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_extension>();
+            let mut null = false;
+            let version = pg_sys::heap_getattr(
+                tuple,
+                pg_sys::Anum_pg_extension_extversion as i32,
+                (*table).rd_att,
+                &mut null,
+            );
+            Extension {
+                oid: row.oid,
+                owner: row.extowner,
+                schema: row.extnamespace,
+                version: String::from_datum(version, null).unwrap_or_default(),
+            }
+        });
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(table, mode);
+        found
+    }
 }
 
 /// `name` quoted as an identifier where the server would quote it.
@@ -149,6 +176,9 @@ unsafe fn is_owner(relation: pg_sys::Oid) -> bool {
 
 /// Takes a lock on a relation and keeps it to the end of the transaction.
 pub fn lock_relation(relation: pg_sys::Oid, mode: pg_sys::LOCKMODE) {
+    if mode > pg_sys::RowExclusiveLock as pg_sys::LOCKMODE {
+        super::spi::refuse_in_recovery();
+    }
     // SAFETY: locking by OID is legal for any OID; released at transaction end
     unsafe { pg_sys::LockRelationOid(relation, mode) }
 }

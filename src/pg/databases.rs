@@ -52,6 +52,8 @@ pub enum Command {
     ChangeDatabase { name: String },
     /// Other properties of a database change.
     AlterDatabase,
+    /// A column of a table gets another type.
+    Retype { relation: pg_sys::Oid },
 }
 
 /// Sorts a statement; `None` for nearly all of them.
@@ -79,6 +81,26 @@ pub unsafe fn command(statement: *const pg_sys::Node) -> Option<Command> {
                 database
                     .then(|| text((*rename).subname).map(change))
                     .flatten()
+            }
+            Tag::T_AlterTableStmt => {
+                let alter = statement.cast::<pg_sys::AlterTableStmt>();
+                let kind = pg_sys::AlterTableType::AT_AlterColumnType;
+                let retypes = PgList::<pg_sys::AlterTableCmd>::from_pg((*alter).cmds)
+                    .iter_ptr()
+                    .any(|c| (*c).subtype == kind);
+                if !retypes || (*alter).relation.is_null() {
+                    return None;
+                }
+                // without a lock: the command itself looks again
+                let flags = pg_sys::RVROption::RVR_MISSING_OK;
+                let relation = pg_sys::RangeVarGetRelidExtended(
+                    (*alter).relation,
+                    pg_sys::NoLock as pg_sys::LOCKMODE,
+                    flags,
+                    None,
+                    std::ptr::null_mut(),
+                );
+                (relation != pg_sys::InvalidOid).then_some(Command::Retype { relation })
             }
             Tag::T_AlterDatabaseStmt => {
                 let alter = statement.cast::<pg_sys::AlterDatabaseStmt>();

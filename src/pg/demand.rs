@@ -9,9 +9,8 @@ use super::demand_here::{
     in_process, linked_is_locked, needs_in_process, nothing_ahead, still_missing,
 };
 use super::demand_place::{Place, axis, is_closed, place, uuid_half};
-use super::demand_rules as rules;
 use super::partition::{KeyValue, key_value};
-use super::{maker, session};
+use super::{maker, managed, session};
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, pg_sys};
@@ -79,7 +78,8 @@ impl Demand {
         if !enabled() {
             return None;
         }
-        let (attnum, key_type) = rules::key(relation).unwrap_or_else(|e| raise(e))?;
+        let rules = managed::rules(relation).unwrap_or_else(|e| raise(e))?;
+        let (attnum, key_type) = rules.key();
         Some(Demand {
             relation,
             key_type,
@@ -89,7 +89,7 @@ impl Demand {
             made: 0,
             idle: 0,
             clean: !session::has_written(),
-            entry: rules::entry(relation),
+            entry: managed::entry(relation),
         })
     }
 
@@ -150,7 +150,7 @@ impl Demand {
             let Some(key) = key_value(self.key_type, value) else {
                 return Ok(Located::Found);
             };
-            let rules = rules::of(self.relation)?;
+            let rules = managed::rules(self.relation)?;
             if let (KeyValue::NotVersion7, Some(rules)) = (key, &rules) {
                 return Err(rules.not_version_7());
             }
@@ -178,7 +178,7 @@ impl Demand {
                     }
                     // a chunk that is closed meanwhile does not empty the cache
                     if !(*desc).detached_exist && rules.as_ref().is_some_and(|r| !r.closes()) {
-                        rules::note_range(self.relation, self.entry, (self.lo, self.last));
+                        managed::note_range(self.relation, self.entry, (self.lo, self.last));
                     }
                     return Ok(Located::Found);
                 }
@@ -191,7 +191,7 @@ impl Demand {
                 return Ok(Located::Stale);
             }
             // the rules may have changed with the messages: then the server says that there is no chunk
-            let Some(rules) = rules::of(self.relation)? else {
+            let Some(rules) = managed::rules(self.relation)? else {
                 return Ok(Located::Found);
             };
             match key {
@@ -242,7 +242,7 @@ impl Demand {
     }
 
     unsafe fn try_make(&mut self, root: pg_sys::Relation, missing: &BTreeSet<i64>) -> Result<()> {
-        let Some(rules) = rules::of(self.relation)? else {
+        let Some(rules) = managed::rules(self.relation)? else {
             return Ok(());
         };
         self.check_limit(rules.as_ref(), missing.len())?;
@@ -290,7 +290,7 @@ impl Demand {
 
     /// How many more chunks this statement may make.
     pub(super) fn room(&self) -> usize {
-        match rules::of(self.relation) {
+        match managed::rules(self.relation) {
             Ok(Some(rules)) => rules.max_chunks().saturating_sub(self.made) as usize,
             _ => 0,
         }
@@ -298,7 +298,7 @@ impl Demand {
 
     /// Begins with the chunk that this session wrote to last; only once the statement's routing is made.
     pub(super) fn begin_where_the_last_ended(&mut self) {
-        if let Some(range) = rules::range(self.relation) {
+        if let Some(range) = managed::range(self.relation) {
             (self.lo, self.last) = range;
         }
     }
@@ -318,15 +318,16 @@ impl Demand {
     /// Inside a transaction.
     pub(super) unsafe fn must_open(&self, chunk: pg_sys::Oid) -> bool {
         // SAFETY: promised by the caller
-        matches!(rules::of(self.relation), Ok(Some(r)) if r.closes()) && unsafe { is_closed(chunk) }
+        matches!(managed::rules(self.relation), Ok(Some(r)) if r.closes())
+            && unsafe { is_closed(chunk) }
     }
 
     /// To be called before the statement's routing is made anew: it may lack chunks that the old one had.
     pub(super) fn routing_is_new(&mut self) {
         self.forget_range();
         // loads what was dropped meanwhile
-        let loaded = rules::of(self.relation).is_ok();
-        self.entry = rules::entry(self.relation).filter(|_| loaded);
+        let loaded = managed::rules(self.relation).is_ok();
+        self.entry = managed::entry(self.relation).filter(|_| loaded);
     }
 
     /// Nothing is known about the chunk of the last value any more.
@@ -364,7 +365,7 @@ impl Demand {
     /// Makes the chunks by ordinary DDL in this transaction; the relation must not be open. Returns how
     /// many were missing. Raises 55006 with a hint when a cursor or an outer statement uses it.
     pub fn make_in_process(&mut self, indexes: &[i64]) {
-        let outcome = rules::of(self.relation).and_then(|rules| match rules {
+        let outcome = managed::rules(self.relation).and_then(|rules| match rules {
             Some(rules) => {
                 self.check_limit(rules.as_ref(), indexes.len())?;
                 in_process(self.relation, indexes)

@@ -1,8 +1,7 @@
 //! Chunks in the writer's own transaction: when nobody else may make them, and how.
 
-use super::demand_rules as rules;
-use super::demand_rules::Rules;
-use super::{bgworker, compat, list, session, shmem};
+use super::demand_rules::{self, Rules};
+use super::{bgworker, compat, list, managed, session, shmem};
 use crate::error::{Error, Kind, Result};
 use pgrx::{PgTryBuilder, pg_sys};
 use std::cell::Cell;
@@ -65,7 +64,7 @@ fn locked_strongly(relation: pg_sys::Oid) -> bool {
 
 /// Makes chunks by ordinary DDL; 55006 with a hint where the table is in use.
 pub(super) fn in_process(relation: pg_sys::Oid, indexes: &[i64]) -> Result<u32> {
-    PgTryBuilder::new(AssertUnwindSafe(|| rules::make(relation, indexes)))
+    PgTryBuilder::new(AssertUnwindSafe(|| demand_rules::make(relation, indexes)))
         .catch_when(pgrx::PgSqlErrorCode::ERRCODE_OBJECT_IN_USE, |e| {
             // nothing goes on after this: the error is raised again, with a hint
             let caught = super::subxact::Caught::of_error(&e);
@@ -115,7 +114,7 @@ pub(super) fn nothing_ahead(relation: pg_sys::Oid) {
     if LAST.get().is_some_and(|at| at.elapsed() < HINT_EVERY) {
         return;
     }
-    if !matches!(rules::of(relation), Ok(Some(rules)) if rules.premakes()) {
+    if !matches!(managed::rules(relation), Ok(Some(rules)) if rules.premakes()) {
         return;
     }
     LAST.set(Some(Instant::now()));

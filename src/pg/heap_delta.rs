@@ -17,6 +17,18 @@ impl Held {
         Held(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) })
     }
 
+    /// The same, which sees what this transaction has done meanwhile, too.
+    pub fn with_own(&self) -> Held {
+        // SAFETY: a copy becomes active for a moment, so that its command id may be changed
+        unsafe {
+            pg_sys::PushCopiedSnapshot(self.0);
+            pg_sys::UpdateActiveSnapshotCommandId();
+            let copy = pg_sys::RegisterSnapshot(pg_sys::GetActiveSnapshot());
+            pg_sys::PopActiveSnapshot();
+            Held(copy)
+        }
+    }
+
     /// Not by Drop: after an error the resource owner has given it back already.
     pub fn release(self) {
         // SAFETY: registered by `latest`, in the same (sub)transaction
@@ -52,22 +64,25 @@ impl Held {
     }
 }
 
+/// Where a row lies: block and line.
+pub type Tid = (u32, u16);
+
 /// What has changed in a heap.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Changes {
-    /// rows that came, as block and line; none has gone
-    Came(Vec<(u32, u16)>),
-    /// rows were deleted or changed, or too many came
-    More,
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// rows that are new, or new versions of rows
+    pub came: Vec<Tid>,
+    /// rows that were deleted, or old versions of rows
+    pub gone: Vec<Tid>,
 }
 
-/// What others have committed to a heap since the snapshot was taken. The caller has locked it against
-/// writers. Reads the whole heap.
-pub fn changes(relation: pg_sys::Oid, since: &Held, limit: usize) -> Changes {
+/// What others have committed to a heap since the snapshot was taken; `None` when that is more than the two
+/// limits. The caller has locked it against writers. Reads the whole heap.
+pub fn changes(relation: pg_sys::Oid, since: &Held, came: usize, gone: usize) -> Option<Changes> {
     let rel = OpenRelation::locked(relation);
     let now = Held::latest();
-    let mut came = Vec::new();
-    let mut more = false;
+    let mut found = Changes::default();
+    let mut few = true;
     // SAFETY: the relation is open and locked; the scan ends before it is closed. The buffer of the tuple
     // is pinned by the scan, and locked while visibility is looked up, as heapam_index_build_range_scan does
     unsafe {
@@ -77,7 +92,7 @@ pub fn changes(relation: pg_sys::Oid, since: &Held, limit: usize) -> Changes {
             0,
             std::ptr::null_mut(),
         );
-        loop {
+        while few {
             let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
             if tuple.is_null() {
                 break;
@@ -88,28 +103,19 @@ pub fn changes(relation: pg_sys::Oid, since: &Held, limit: usize) -> Changes {
             let old = pg_sys::HeapTupleSatisfiesVisibility(tuple, since.0, buffer);
             let new = pg_sys::HeapTupleSatisfiesVisibility(tuple, now.0, buffer);
             pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
+            let tid = (*tuple).t_self;
+            let block = u32::from(tid.ip_blkid.bi_hi) << 16 | u32::from(tid.ip_blkid.bi_lo);
             match (old, new) {
-                (true, false) => more = true,
-                (false, true) => {
-                    let tid = (*tuple).t_self;
-                    let block = u32::from(tid.ip_blkid.bi_hi) << 16 | u32::from(tid.ip_blkid.bi_lo);
-                    came.push((block, tid.ip_posid));
-                }
+                (true, false) => found.gone.push((block, tid.ip_posid)),
+                (false, true) => found.came.push((block, tid.ip_posid)),
                 _ => {}
             }
-            if more || came.len() > limit {
-                more = true;
-                break;
-            }
+            few = found.came.len() <= came && found.gone.len() <= gone;
         }
         pg_sys::table_endscan(scan);
     }
     now.release();
-    if more {
-        Changes::More
-    } else {
-        Changes::Came(came)
-    }
+    few.then_some(found)
 }
 
 /// Takes all rows away without a trace for foreign keys and logical decoding: the rows are elsewhere.

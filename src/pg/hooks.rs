@@ -4,21 +4,25 @@
 use super::databases::{Command, command};
 use super::gapfill_inline::Outer;
 use super::with_options::{self, Prepared};
+use crate::error::Result;
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgMemoryContexts, prelude::*};
 use std::ffi::c_char;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
-/// What runs before a utility statement about databases or extensions.
-pub type BeforeCommand = fn(&Command);
+/// What runs before some utility statements; an error of it is the statement's.
+pub type BeforeCommand = fn(&Command) -> Result<()>;
 
-static BEFORE_COMMAND: OnceLock<BeforeCommand> = OnceLock::new();
+static BEFORE_COMMAND: Mutex<Vec<BeforeCommand>> = Mutex::new(Vec::new());
 
-/// Registers the part that runs before commands about databases and extensions.
+/// Registers a part that runs before the commands of [`Command`].
 pub fn before_command(part: BeforeCommand) {
-    BEFORE_COMMAND.get_or_init(|| part);
+    let mut parts = BEFORE_COMMAND
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    parts.push(part);
 }
 
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
@@ -145,10 +149,17 @@ unsafe extern "C-unwind" fn relation_info(
 #[pg_guard]
 unsafe extern "C-unwind" fn before_utility(statement: *mut pg_sys::PlannedStmt) {
     // SAFETY: the server passes a utility statement
-    if let Some(command) = unsafe { command((*statement).utilityStmt) }
-        && let Some(part) = BEFORE_COMMAND.get()
-    {
-        part(&command);
+    let Some(command) = (unsafe { command((*statement).utilityStmt) }) else {
+        return;
+    };
+    let parts = BEFORE_COMMAND
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    for part in parts {
+        if let Err(e) = part(&command) {
+            ErrorReport::from(e).report(PgLogLevel::ERROR);
+        }
     }
 }
 

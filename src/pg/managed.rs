@@ -1,88 +1,121 @@
-//! What this backend knows about partitioned tables: which are hypertables, and with which columns.
+//! What this session knows about partitioned tables: which are hypertables, and by which rules. One cache for
+//! writing and planning, asked by every statement with a partitioned table in it.
 //!
-//! Cached per relation, dropped by relcache invalidation, which every change of `strata.hypertable` sends
-//! for the table it describes.
+//! Dropped by relcache invalidation, which every change of `strata.hypertable` sends for the table that it
+//! describes; all of it when that catalog itself changes, or goes with the extension.
 
-use super::cold_state::raise;
+use super::demand_rules::{Rules, noun};
 use crate::error::Result;
 use pgrx::{pg_guard, pg_sys};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::OnceLock;
 
-/// The planner's view of a hypertable.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// One hypertable.
 pub struct Managed {
     /// never before the key in any row, by a CHECK that the reader of this has to find
     pub end_column: Option<String>,
     /// of a table partitioned by id
     pub time_column: Option<String>,
+    /// `None` where chunks are not made on demand
+    pub rules: Option<Rc<dyn Rules>>,
 }
 
-/// Reads the catalog as of now; `None` for a table that is no hypertable.
-pub type Loader = fn(pg_sys::Oid) -> Result<Option<Managed>>;
-
-static LOADER: OnceLock<Loader> = OnceLock::new();
+struct Entry {
+    /// `None` for a table that is no hypertable
+    table: Option<Rc<Managed>>,
+    /// of the chunk that the last row went to; goes with the entry when the table changes
+    range: Option<(i64, i64)>,
+    /// tells this entry from those before and after it
+    number: u64,
+}
 
 thread_local! {
-    static CACHE: RefCell<HashMap<u32, Option<Rc<Managed>>>> = RefCell::new(HashMap::new());
-    static WATCHING: Cell<bool> = const { Cell::new(false) };
+    static CACHE: RefCell<HashMap<u32, Entry>> = RefCell::new(HashMap::new());
+    /// the catalog table
+    static CATALOG: Cell<u32> = const { Cell::new(0) };
     /// counts invalidations: what was read across one is not kept
-    static GENERATION: Cell<u64> = const { Cell::new(0) };
+    static EPOCH: Cell<u64> = const { Cell::new(0) };
+    static WATCHING: Cell<bool> = const { Cell::new(false) };
+    static ENTRIES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Registers what reads the catalog, once, when the library is loaded.
-pub fn set_loader(loader: Loader) {
-    LOADER.get_or_init(|| loader);
+/// The hypertable with this OID; `None` for every other table, and where the extension is not installed.
+pub fn of(relation: pg_sys::Oid) -> Result<Option<Rc<Managed>>> {
+    let known = CACHE.with_borrow(|c| c.get(&relation.to_u32()).map(|e| e.table.clone()));
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    // SAFETY: a look-up in a system cache. Its answer is not kept: CREATE EXTENSION invalidates no table
+    let installed = unsafe { pg_sys::get_namespace_oid(c"strata".as_ptr(), true) };
+    let Some(noun) = noun().filter(|_| installed != pg_sys::InvalidOid) else {
+        return Ok(None);
+    };
+    watch();
+    let epoch = EPOCH.get();
+    let Some((catalog, table)) = noun.table(relation)? else {
+        return Ok(None);
+    };
+    let table = table.map(Rc::new);
+    if epoch == EPOCH.get() {
+        CATALOG.set(catalog.to_u32());
+        ENTRIES.set(ENTRIES.get() + 1);
+        let entry = Entry {
+            table: table.clone(),
+            range: None,
+            number: ENTRIES.get(),
+        };
+        CACHE.with_borrow_mut(|c| c.insert(relation.to_u32(), entry));
+    }
+    Ok(table)
 }
 
-#[pg_guard]
-unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    GENERATION.set(GENERATION.get().wrapping_add(1));
-    CACHE.with(|cache| {
-        if let Ok(mut cache) = cache.try_borrow_mut() {
-            if relation == pg_sys::InvalidOid {
-                cache.clear();
-            } else {
-                cache.remove(&relation.to_u32());
-            }
+/// The rules by which chunks of a partitioned table are made on demand.
+pub(super) fn rules(relation: pg_sys::Oid) -> Result<Option<Rc<dyn Rules>>> {
+    Ok(of(relation)?.and_then(|table| table.rules.clone()))
+}
+
+/// The range that was noted, when the table has not changed since.
+pub(super) fn range(relation: pg_sys::Oid) -> Option<(i64, i64)> {
+    CACHE.with_borrow(|c| c.get(&relation.to_u32())?.range)
+}
+
+/// The number of what is kept about a table now; it changes when the table does.
+pub(super) fn entry(relation: pg_sys::Oid) -> Option<u64> {
+    CACHE.with_borrow(|c| c.get(&relation.to_u32()).map(|e| e.number))
+}
+
+/// Keeps the range of a chunk for the next statement, if the table is still what it was at that number:
+/// a statement may go on with partitions that are on their way out.
+pub(super) fn note_range(relation: pg_sys::Oid, seen: Option<u64>, range: (i64, i64)) {
+    CACHE.with_borrow_mut(|c| {
+        if let Some(entry) = c.get_mut(&relation.to_u32())
+            && seen == Some(entry.number)
+        {
+            entry.range = Some(range);
         }
     });
 }
 
-/// The hypertable with this OID; `None` for every other table, and where the extension is not installed.
-pub fn of(relation: pg_sys::Oid) -> Option<Rc<Managed>> {
-    let loader = LOADER.get()?;
-    // SAFETY: syscache look-ups. Not cached: CREATE EXTENSION invalidates no table of users. Before
-    // ALTER EXTENSION UPDATE the catalog may be an older one.
-    let installed = unsafe {
-        let schema = pg_sys::get_namespace_oid(c"strata".as_ptr(), true);
-        schema != pg_sys::InvalidOid && {
-            let table = pg_sys::get_relname_relid(c"hypertable".as_ptr(), schema);
-            table != pg_sys::InvalidOid && pg_sys::get_attnum(table, c"end_column".as_ptr()) > 0
-        }
-    };
-    if !installed {
-        return None;
-    }
-    let key = relation.to_u32();
-    if let Some(known) = CACHE.with_borrow(|cache| cache.get(&key).cloned()) {
-        return known;
-    }
+fn watch() {
     if !WATCHING.replace(true) {
-        // SAFETY: registered once per process, never removed; the callback is a static function
-        unsafe {
-            pg_sys::CacheRegisterRelcacheCallback(Some(on_relcache_inval), pg_sys::Datum::null())
-        };
+        // SAFETY: the callback is a guarded function of this library, which is never unloaded
+        unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(forget), pg_sys::Datum::from(0)) }
     }
-    let before = GENERATION.get();
-    let found = match loader(relation) {
-        Ok(found) => found.map(Rc::new),
-        Err(e) => raise(e),
-    };
-    if GENERATION.get() == before {
-        CACHE.with_borrow_mut(|cache| cache.insert(key, found.clone()));
-    }
-    found
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn forget(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    let relation = relation.to_u32();
+    EPOCH.set(EPOCH.get().wrapping_add(1));
+    // nobody calls PostgreSQL with the cache borrowed, so this never fails
+    CACHE.with(|c| {
+        if let Ok(mut cache) = c.try_borrow_mut() {
+            if relation == 0 || relation == CATALOG.get() {
+                cache.clear();
+            } else {
+                cache.remove(&relation);
+            }
+        }
+    });
 }

@@ -3,6 +3,7 @@
 //! A wrapper here returns owned or lifetime-bound safe values, checks its own preconditions and
 //! releases by Drop. No rule of a noun lives here: nouns register functions or implement traits.
 
+mod altered;
 pub mod anyvalue;
 pub mod bgworker;
 pub(crate) mod call;
@@ -44,6 +45,7 @@ mod demand_rules;
 mod explain;
 pub mod ffi;
 mod first_last;
+pub mod foreign_words;
 mod gapfill;
 mod gapfill_inline;
 mod gapfill_keep;
@@ -76,6 +78,7 @@ pub mod maker;
 pub mod managed;
 pub mod nonatomic;
 pub mod object_lock;
+mod opener;
 pub mod owner;
 pub mod partition;
 mod planner;
@@ -83,6 +86,8 @@ mod planner_bucket;
 mod planner_clause;
 mod planner_end;
 mod planner_now;
+pub mod reader;
+pub mod relation_facts;
 pub mod relation_rows;
 mod router;
 mod router_ahead;

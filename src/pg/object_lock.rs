@@ -35,6 +35,7 @@ pub(super) fn relation_tag(relation: pg_sys::Oid) -> pg_sys::LOCKTAG {
 /// Locks `object` of the table `class` for this session; false when somebody, also this session, has it.
 /// In pg_locks it has locktype `object`.
 pub fn try_hold(class: pg_sys::Oid, object: u32) -> bool {
+    super::spi::refuse_in_recovery();
     // SAFETY: the tag is valid; a session lock needs no transaction
     let got = unsafe { pg_sys::LockAcquire(&tag(class, object), MODE, true, true) };
     match got {

@@ -19,6 +19,19 @@ impl UserScope {
         )
     }
 
+    /// Becomes the owner of a table in order to read all of its rows, or for a command by which core checks
+    /// foreign keys (ATTACH, DETACH, ADD FOREIGN KEY): like [`UserScope::restricted`], and forced policies
+    /// hide nothing from it, as in core's checks of single rows.
+    #[must_use]
+    pub fn reader(owner: pg_sys::Oid) -> Self {
+        Self::enter(
+            owner,
+            (pg_sys::SECURITY_RESTRICTED_OPERATION
+                | pg_sys::SECURITY_LOCAL_USERID_CHANGE
+                | pg_sys::SECURITY_NOFORCE_RLS) as i32,
+        )
+    }
+
     /// Becomes `user`; SET ROLE is refused meanwhile.
     #[must_use]
     pub fn local(user: pg_sys::Oid) -> Self {
@@ -121,7 +134,9 @@ pub fn extension_owner() -> Option<pg_sys::Oid> {
 
 /// Runs catalog work of ours as the extension's owner under `search_path = pg_catalog, pg_temp`.
 ///
-/// No expression, trigger, cast or default of a user may run inside `f`.
+/// No expression, trigger, cast or default of a user may run inside `f`. That rules out every query of a
+/// user's table, however harmless it looks: the planner folds index expressions, index predicates and CHECKs
+/// of the table, and so calls IMMUTABLE functions in them. Such questions go through [`super::reader`].
 pub fn as_extension_owner<T>(f: impl FnOnce() -> T) -> T {
     let settings = SettingScope::new();
     settings.set("search_path", "pg_catalog, pg_temp");

@@ -115,17 +115,56 @@ unsafe fn end(list: *mut pg_sys::List, upper: bool) -> Option<BoundEnd> {
         if value.constisnull {
             return None;
         }
-        if value.consttype == pg_sys::UUIDOID {
-            let bytes = &*value.constvalue.cast_mut_ptr::<[u8; 16]>();
+        finite(value.consttype, value.constvalue, upper)
+    }
+}
+
+/// A bound that is a value of the key's type.
+///
+/// # Safety
+/// `datum` must be a value of type `typ`.
+unsafe fn finite(typ: pg_sys::Oid, datum: pg_sys::Datum, upper: bool) -> Option<BoundEnd> {
+    // SAFETY: promised by the caller
+    unsafe {
+        if typ == pg_sys::UUIDOID {
+            let bytes = &*datum.cast_mut_ptr::<[u8; 16]>();
             return Some(BoundEnd::Value(uuid_end(bytes, upper)));
         }
-        match key_value(value.consttype, value.constvalue)? {
+        match key_value(typ, datum)? {
             KeyValue::At(v) => Some(BoundEnd::Value(v)),
             // a finite number for an end that the type has no larger or smaller value than
-            _ => Some(BoundEnd::Value(match value.consttype {
-                pg_sys::DATEOID => i64::from(value.constvalue.value() as i32),
-                _ => value.constvalue.value() as i64,
+            _ => Some(BoundEnd::Value(match typ {
+                pg_sys::DATEOID => i64::from(datum.value() as i32),
+                _ => datum.value() as i64,
             })),
         }
+    }
+}
+
+/// The ranges of all partitions but the DEFAULT, lowest first, as the relation cache has them: also those that
+/// are being detached. For a table that is locked, and partitioned by range of one column of this type.
+pub fn ranges(relation: pg_sys::Oid, key_type: pg_sys::Oid) -> Vec<(BoundEnd, BoundEnd)> {
+    use pg_sys::PartitionRangeDatumKind as Kind;
+    // SAFETY: the caller holds a lock; the descriptor lives as long as the relation is open, and a bound
+    // that is a value has the type of the key. A partition has a bound on both sides
+    unsafe {
+        let table = pg_sys::relation_open(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+        let desc = pg_sys::RelationGetPartitionDesc(table, false);
+        let mut out = Vec::new();
+        if !(*desc).boundinfo.is_null() {
+            let bounds = &*(*desc).boundinfo;
+            let bound = |i: usize, upper: bool| match *(*bounds.kind.add(i)) {
+                Kind::PARTITION_RANGE_DATUM_MINVALUE => Some(BoundEnd::MinValue),
+                Kind::PARTITION_RANGE_DATUM_MAXVALUE => Some(BoundEnd::MaxValue),
+                _ => finite(key_type, *(*bounds.datums.add(i)), upper),
+            };
+            out.extend(
+                (1..bounds.ndatums as usize)
+                    .filter(|&i| *bounds.indexes.add(i) >= 0)
+                    .filter_map(|i| Some((bound(i - 1, false)?, bound(i, true)?))),
+            );
+        }
+        pg_sys::relation_close(table, pg_sys::NoLock as pg_sys::LOCKMODE);
+        out
     }
 }

@@ -6,6 +6,7 @@
 //! conditions on grouped or limited subqueries pushed down. Conditions are only ANDed next to those they
 //! follow from, made of core's leakproof operators: no result changes, and no order of row security.
 
+use super::demand::raise;
 use super::lazy_path;
 use super::managed::{self, Managed};
 use super::planner_bucket;
@@ -81,7 +82,7 @@ unsafe fn key_of(
         if family != btree_family((*var).vartype) {
             return None;
         }
-        let managed = managed::of(relation)?;
+        let managed = managed::of(relation).unwrap_or_else(|e| raise(e))?;
         let key = Key {
             root,
             relid: (*rel).relid,

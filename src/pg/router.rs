@@ -6,7 +6,7 @@
 use super::demand::{self, Demand};
 use super::router_key::{self, Keys};
 use super::router_node::{self, Router};
-use super::{list, router_move, spool};
+use super::{list, opener, router_move, spool};
 use pgrx::{is_a, pg_sys};
 
 /// Runs at the start of each statement; `start` is the rest of the chain of hooks.
@@ -36,11 +36,13 @@ pub(super) unsafe fn start(query: *mut pg_sys::QueryDesc, flags: i32, start: imp
         if let Some(router) = visit((*query).planstate, &target.demand) {
             hand_over(None, router);
         }
+        opener::visit((*query).planstate, &target.demand);
         let subplans = (*(*query).estate).es_subplanstates;
         for (i, state) in list::pointers::<pg_sys::PlanState>(subplans).enumerate() {
             if let Some(router) = visit(state, &target.demand) {
                 hand_over(Some(i), router);
             }
+            opener::visit(state, &target.demand);
         }
     }
 }

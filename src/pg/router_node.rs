@@ -94,7 +94,8 @@ pub(super) unsafe fn put_under(
         let ps = &raw mut (*router).css.ss.ps;
         (*ps).type_ = pg_sys::NodeTag::T_CustomScanState;
         (*ps).state = estate;
-        (*ps).plan = plan(child, (*estate).es_instrument != 0);
+        let explained = (*estate).es_instrument != 0;
+        (*ps).plan = plan(child, explained, &SCAN_METHODS.0, &BARE_PLAN);
         (*ps).lefttree = child;
         // what the node's expressions are compiled for, now and when a partition is first met
         (*ps).resultops = (*child).resultops;
@@ -143,20 +144,25 @@ pub(super) unsafe fn put_under(
 
 /// A plan node for EXPLAIN. Its columns point to those of the source: copies of the source's own target
 /// list would be looked up in the wrong place.
-unsafe fn plan(child: *mut pg_sys::PlanState, explained: bool) -> *mut pg_sys::Plan {
+pub(super) unsafe fn plan(
+    child: *mut pg_sys::PlanState,
+    explained: bool,
+    methods: *const pg_sys::CustomScanMethods,
+    bare_plan: &AtomicPtr<pg_sys::CustomScan>,
+) -> *mut pg_sys::Plan {
     // SAFETY: the source's plan; a leaked node is never freed
     unsafe {
         if !explained {
-            let bare = BARE_PLAN.load(Ordering::Relaxed);
+            let bare = bare_plan.load(Ordering::Relaxed);
             if !bare.is_null() {
                 return bare.cast();
             }
             let mut node = Box::new(std::mem::zeroed::<pg_sys::CustomScan>());
             node.scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
             node.scan.plan.plan_node_id = -1;
-            node.methods = &SCAN_METHODS.0;
+            node.methods = methods;
             let node = Box::into_raw(node);
-            BARE_PLAN.store(node, Ordering::Relaxed);
+            bare_plan.store(node, Ordering::Relaxed);
             return node.cast();
         }
         let source = (*child).plan;
@@ -169,7 +175,7 @@ unsafe fn plan(child: *mut pg_sys::PlanState, explained: bool) -> *mut pg_sys::P
         (*plan).plan_width = (*source).plan_width;
         (*plan).plan_node_id = -1;
         (*plan).lefttree = source;
-        (*node).methods = &SCAN_METHODS.0;
+        (*node).methods = methods;
         for entry in list::pointers::<pg_sys::TargetEntry>((*source).targetlist) {
             let expr = (*entry).expr.cast::<pg_sys::Node>();
             let var = pg_sys::makeVar(

@@ -73,28 +73,6 @@ pub fn has_role(role: u32) -> bool {
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
 }
 
-/// While alive, plain reads look through a snapshot of now, whatever the isolation level.
-pub struct LatestSnapshot(());
-
-impl LatestSnapshot {
-    #[must_use]
-    pub fn push() -> Self {
-        // SAFETY: popped by Drop; on error the (sub)transaction pops it
-        unsafe {
-            // not GetLatestSnapshot, which parallel workers must not call
-            pg_sys::PushActiveSnapshot(pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid));
-        }
-        LatestSnapshot(())
-    }
-}
-
-impl Drop for LatestSnapshot {
-    fn drop(&mut self) {
-        // SAFETY: pairs with the push
-        unsafe { pg_sys::PopActiveSnapshot() }
-    }
-}
-
 /// True when this session loaded the library before its first statement: with the server, or by one of
 /// the other preload settings. Then hooks see every statement of the session.
 pub fn preloaded_here() -> bool {

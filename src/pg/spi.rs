@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiError, SpiHeapTupleData};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::CString;
 
 /// One result row; columns are numbered from 1.
 pub struct Row<'a, 'conn>(&'a SpiHeapTupleData<'conn>);
@@ -55,19 +58,29 @@ pub fn read_one<T>(
     Ok(read(sql, args, f)?.into_iter().next())
 }
 
-/// Runs a statement that changes something and turns each row that it returns into an owned value.
+/// 25006 on a standby: what comes next would fail there for want of a transaction id or of a lock.
+pub fn refuse_in_recovery() {
+    // SAFETY: raises, or returns; the name is a constant
+    unsafe { pg_sys::PreventCommandDuringRecovery(c"a function that changes something".as_ptr()) }
+}
+
+/// Runs a statement that changes something and turns each row that it returns into an owned value. What it
+/// changed is visible to everything that follows.
 pub fn write<T>(
     sql: &str,
     args: &[DatumWithOid<'_>],
     mut f: impl FnMut(Row) -> Result<T>,
 ) -> Result<Vec<T>> {
-    Spi::connect_mut(|client| {
+    refuse_in_recovery();
+    let out = Spi::connect_mut(|client| {
         let mut out = Vec::new();
         for row in client.update(sql, None, args)? {
             out.push(f(Row(&row))?);
         }
         Ok(out)
-    })
+    });
+    super::catalog::command_counter_increment();
+    out
 }
 
 /// Like [`write`], for a statement that returns at most one row.
@@ -81,7 +94,10 @@ pub fn write_one<T>(
 
 /// Runs a statement or a utility command; returns the number of rows that it processed.
 pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<usize> {
-    Spi::connect_mut(|client| Ok(client.update(sql, None, args)?.len()))
+    refuse_in_recovery();
+    let done = Spi::connect_mut(|client| Ok(client.update(sql, None, args)?.len()));
+    super::catalog::command_counter_increment();
+    done
 }
 
 /// One row of [`read_latest`]; columns are numbered from 1.
@@ -115,17 +131,100 @@ impl LatestRow {
 pub fn read_latest<T>(
     sql: &str,
     args: &[DatumWithOid<'_>],
+    f: impl FnMut(LatestRow) -> Result<T>,
+) -> Result<Vec<T>> {
+    let sql = c_text(sql)?;
+    let mut args = Arguments::new(args);
+    // SAFETY: as many types, values and marks as it says; they outlive the call
+    let execute = || unsafe {
+        pg_sys::SPI_execute_with_args(
+            sql.as_ptr(),
+            args.types.len() as i32,
+            args.types.as_mut_ptr(),
+            args.values.as_mut_ptr(),
+            args.nulls.as_ptr(),
+            true,
+            0,
+        )
+    };
+    latest(execute, f)
+}
+
+thread_local! {
+    /// Plans by the address of their text.
+    static KEPT: RefCell<HashMap<usize, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
+}
+
+/// Like [`read_latest`], with a plan that this session keeps: for questions that are asked often, and whose
+/// plan does not depend on the values. Sees what this transaction has written before.
+pub fn read_kept<T>(
+    sql: &'static str,
+    args: &[DatumWithOid<'_>],
+    f: impl FnMut(LatestRow) -> Result<T>,
+) -> Result<Vec<T>> {
+    let text = c_text(sql)?;
+    let mut args = Arguments::new(args);
+    let known = KEPT.with_borrow(|plans| plans.get(&(sql.as_ptr() as usize)).copied());
+    let execute = || {
+        // SAFETY: connected; as many types, values and marks as the statement has parameters. A kept plan
+        // lives to the end of the session, and the server makes it anew when tables change
+        unsafe {
+            let plan = known.unwrap_or_else(|| {
+                let plan = pg_sys::SPI_prepare_cursor(
+                    text.as_ptr(),
+                    args.types.len() as i32,
+                    args.types.as_mut_ptr(),
+                    pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
+                );
+                if !plan.is_null() {
+                    pg_sys::SPI_keepplan(plan);
+                    KEPT.with_borrow_mut(|plans| plans.insert(sql.as_ptr() as usize, plan));
+                }
+                plan
+            });
+            if plan.is_null() {
+                return pg_sys::SPI_result;
+            }
+            pg_sys::SPI_execute_plan(plan, args.values.as_mut_ptr(), args.nulls.as_ptr(), true, 0)
+        }
+    };
+    latest(execute, f)
+}
+
+fn c_text(sql: &str) -> Result<CString> {
+    CString::new(sql).map_err(|_| Error::internal("NUL in a catalog query"))
+}
+
+/// Arguments as SPI takes them.
+struct Arguments {
+    types: Vec<pg_sys::Oid>,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<core::ffi::c_char>,
+}
+
+impl Arguments {
+    fn new(args: &[DatumWithOid<'_>]) -> Arguments {
+        let mut out = Arguments {
+            types: args.iter().map(DatumWithOid::oid).collect(),
+            values: Vec::with_capacity(args.len()),
+            nulls: Vec::with_capacity(args.len()),
+        };
+        for arg in args {
+            let datum = arg.datum();
+            let mark = if datum.is_some() { b' ' } else { b'n' };
+            out.nulls.push(mark as core::ffi::c_char);
+            out.values
+                .push(datum.map_or(pg_sys::Datum::null(), |d| d.sans_lifetime()));
+        }
+        out
+    }
+}
+
+/// Connects, runs `execute` under a snapshot of now, and turns the rows of its result into owned values.
+fn latest<T>(
+    execute: impl FnOnce() -> i32,
     mut f: impl FnMut(LatestRow) -> Result<T>,
 ) -> Result<Vec<T>> {
-    let sql = std::ffi::CString::new(sql).map_err(|_| Error::internal("NUL in a catalog query"))?;
-    let mut types: Vec<pg_sys::Oid> = args.iter().map(DatumWithOid::oid).collect();
-    let mut nulls: Vec<core::ffi::c_char> = Vec::with_capacity(args.len());
-    let mut values: Vec<pg_sys::Datum> = Vec::with_capacity(args.len());
-    for arg in args {
-        let datum = arg.datum();
-        nulls.push(if datum.is_some() { b' ' } else { b'n' } as core::ffi::c_char);
-        values.push(datum.map_or(pg_sys::Datum::null(), |d| d.sans_lifetime()));
-    }
     // SAFETY: connect and finish are paired on the normal way; on error the (sub)transaction
     // ends both SPI and snapshot. Values are copied by `f` before finish.
     unsafe {
@@ -135,15 +234,7 @@ pub fn read_latest<T>(
         if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(Error::internal("SPI_connect failed"));
         }
-        let status = pg_sys::SPI_execute_with_args(
-            sql.as_ptr(),
-            args.len() as i32,
-            types.as_mut_ptr(),
-            values.as_mut_ptr(),
-            nulls.as_ptr(),
-            true,
-            0,
-        );
+        let status = execute();
         let out = if status == pg_sys::SPI_OK_SELECT as i32 {
             let table = pg_sys::SPI_tuptable;
             (0..pg_sys::SPI_processed as usize)

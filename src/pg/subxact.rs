@@ -89,6 +89,24 @@ impl From<Caught> for Error {
     }
 }
 
+/// Runs `f` in a subtransaction that is rolled back in any case: what it reads leaves no lock behind.
+pub fn peek<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let mut seen = None;
+    let done = attempt(|| {
+        seen = Some(f()?);
+        Err::<(), _>(Error::internal("only looked"))
+    });
+    match (seen, done) {
+        (Some(seen), _) => Ok(seen),
+        (None, Ok(Err(e))) => Err(e),
+        (None, Err(caught)) => {
+            caught.raise().report(PgLogLevel::ERROR);
+            Err(Error::internal("an error did not end the transaction"))
+        }
+        (None, Ok(Ok(()))) => Err(Error::internal("nothing was looked at")),
+    }
+}
+
 /// Runs `f` in a subtransaction: its effects stay on `Ok`, are rolled back on `Err` of either level.
 ///
 /// The outer error is one that PostgreSQL or a panic raised. Cancel, shutdown and out-of-memory are

@@ -52,7 +52,10 @@ pub fn run(
 /// which the next transaction of the same statement must not begin with.
 fn become_until_commit(user: pg_sys::Oid) {
     let (mut before, mut context) = (pg_sys::InvalidOid, 0);
-    let flags = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+    // the last one for core's foreign key checks, which a forced policy must not mislead
+    let flags = pg_sys::SECURITY_RESTRICTED_OPERATION
+        | pg_sys::SECURITY_LOCAL_USERID_CHANGE
+        | pg_sys::SECURITY_NOFORCE_RLS;
     // SAFETY: both out pointers live on this stack; inside a transaction
     unsafe {
         pg_sys::GetUserIdAndSecContext(&mut before, &mut context);
@@ -132,7 +135,10 @@ pub fn is_lone_call(call: pg_sys::FunctionCallInfo) -> bool {
         }
         let query = (*pg_sys::ActivePortal).queryDesc;
         let result = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
+        // a statement that writes may roll back after us
         if query.is_null()
+            || (*query).operation != pg_sys::CmdType::CMD_SELECT
+            || (*(*query).plannedstmt).hasModifyingCTE
             || result.is_null()
             || (*result).type_ != pg_sys::NodeTag::T_ReturnSetInfo
             || (*result).econtext.is_null()

@@ -2,6 +2,7 @@
 //! the server sees them, which knows no such namespace, and PARTITION BY is put in.
 
 use super::compat;
+use super::foreign_words::TIERING;
 use super::list::pointers;
 use super::session::notice;
 use super::spi;
@@ -34,7 +35,6 @@ pub fn register(part: Register) {
     REGISTER.get_or_init(|| part);
 }
 
-const TIERING: &str = "hot data stays uncompressed; SELECT strata.add_tiering_policy(...) moves old chunks into files";
 const TIMES: [pg_sys::Oid; 3] = [
     pg_sys::DATEOID,
     pg_sys::TIMESTAMPOID,

@@ -4,7 +4,7 @@
 
 use super::catalog::{self, NewJob};
 use super::edit::{self, Changes};
-use super::{foreground, resolve};
+use super::{foreground, health, resolve};
 use crate::error::{Error, Kind};
 use crate::pg::catalog::current_user;
 use crate::pg::nonatomic;
@@ -41,7 +41,7 @@ fn add_job(
     edit::check_zone(timezone.as_deref())?;
     let check = check_config.map(resolve::check_proc).transpose()?;
     let text = config.as_ref().map(|c| c.0.to_string());
-    edit::check_config(check.as_ref(), text.as_deref())?;
+    edit::check_config(current_user(), check.as_ref(), text.as_deref())?;
     let id = catalog::add(NewJob {
         name: job_name.as_deref(),
         kind: "User-Defined Action",
@@ -140,6 +140,24 @@ fn run_maintenance(call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
 #[pg_extern(sql = false)]
 fn start_workers() -> Result<i32, ErrorReport> {
     Ok(edit::start_workers()?)
+}
+
+/// How pg_strata fares in this database.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn health() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(name, String),
+            name!(value, Option<String>),
+            name!(ok, bool),
+            name!(hint, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    Ok(TableIterator::new(health::look()?))
 }
 
 /// What jobs of this database have in `home`.

@@ -7,14 +7,17 @@ use crate::pg::subxact::Caught;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{JsonB, pg_sys};
 
-/// Columns of [`Job`]. Intervals count 30 days for a month here: they only bound waits.
+/// Columns of [`Job`]. Intervals count 30 days for a month here: they only bound waits. A policy belongs to
+/// whoever owns its table now.
 macro_rules! job_columns {
     () => {
-        "SELECT j.id, j.proc_schema::text, j.proc_name::text, j.owner_oid, j.hypertable::oid, \
+        "SELECT j.id, j.proc_schema::text, j.proc_name::text, \
+         coalesce((SELECT c.relowner FROM pg_class c WHERE c.oid = j.hypertable), \
+                  strata._job_owner(j.home, j.owner, j.owner_oid), 0::oid), j.hypertable::oid, \
          j.config::text, (extract(epoch FROM j.max_runtime) * 1000)::int8, j.max_retries, \
          (extract(epoch FROM j.retry_period) * 1000000)::int8, \
          (extract(epoch FROM j.schedule_interval) * 1000000)::int8, j.scheduled, j.name, \
-         j.home = $1 AS here FROM strata.job j LEFT JOIN strata.job_state s ON s.job_id = j.id "
+         j.home = $1 AS here, coalesce(s.total_runs, 0), s.next_start FROM strata.job j LEFT JOIN strata.job_state s ON s.job_id = j.id "
     };
 }
 
@@ -26,11 +29,27 @@ const DUE: &str = concat!(
 );
 const STILL_DUE: &str = "SELECT EXISTS (SELECT FROM strata.job j JOIN strata.job_state s ON s.job_id = j.id \
     WHERE j.id = $1 AND j.scheduled AND j.home = $2 AND s.next_start <= clock_timestamp())";
-// runs that were begun, and whose process holds no lock any more: it was killed, or the server was
-const ORPHANS: &str = "SELECT s.job_id FROM strata.job_state s WHERE s.started_at IS NOT NULL AND s.finished_at IS NULL \
-    AND s.job_id <> ALL ($1) AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-    AND l.classid = 'strata.job'::regclass AND l.objid = s.job_id::oid)";
+/// Some process holds the lock of the run, or is the one that began it: its procedure may have let go of all locks.
+macro_rules! is_running {
+    () => {
+        "(EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         AND l.classid = 'strata.job'::regclass AND l.objid = s.job_id::oid AND l.pid <> pg_backend_pid()) \
+         OR s.finished_at IS NULL AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = s.pid AND a.pid <> pg_backend_pid() \
+         AND a.backend_type = 'pg_strata job' AND a.backend_start <= s.started_at))"
+    };
+}
+const IS_RUNNING: &str = concat!(
+    "SELECT ",
+    is_running!(),
+    " FROM strata.job_state s WHERE s.job_id = $1"
+);
+// runs that were begun, and whose process is gone: it was killed, or the server was
+const ORPHANS: &str = concat!(
+    "SELECT s.job_id FROM strata.job_state s WHERE s.started_at IS NOT NULL AND s.finished_at IS NULL \
+     AND s.job_id <> ALL ($1) AND NOT ",
+    is_running!()
+);
 const NEXT: &str = "SELECT (extract(epoch FROM min(s.next_start) - clock_timestamp()) * 1000)::int8 \
     FROM strata.job_state s JOIN strata.job j ON j.id = s.job_id \
     WHERE j.scheduled AND j.home = $1 AND j.id <> ALL ($2)";
@@ -38,7 +57,7 @@ const WITHOUT_STATE: &str = "INSERT INTO strata.job_state (job_id, next_start) \
     SELECT j.id, greatest(j.initial_start, now()) FROM strata.job j \
     WHERE j.home = $1 AND NOT EXISTS (SELECT FROM strata.job_state s WHERE s.job_id = j.id) ON CONFLICT DO NOTHING";
 const BEGIN: &str = "UPDATE strata.job_state SET started_at = clock_timestamp(), finished_at = NULL, \
-    pid = pg_backend_pid(), total_runs = total_runs + 1 WHERE job_id = $1";
+    pid = pg_backend_pid(), total_runs = total_runs + 1 WHERE job_id = $1 RETURNING next_start";
 const FINISH: &str = "UPDATE strata.job_state SET finished_at = clock_timestamp(), last_ok = $2, \
     succeeded_at = CASE WHEN $2 THEN clock_timestamp() ELSE succeeded_at END, \
     failures = CASE WHEN $2 THEN 0 ELSE failures + 1 END, \
@@ -46,10 +65,11 @@ const FINISH: &str = "UPDATE strata.job_state SET finished_at = clock_timestamp(
     WHERE job_id = $1 RETURNING failures";
 const RECORD: &str = "INSERT INTO strata.job_run (job_id, owner_oid, succeeded, proc_schema, proc_name, pid, \
     start_time, finish_time, sqlerrcode, err_message, config) \
-    SELECT j.id, j.owner_oid, $2, j.proc_schema, j.proc_name, s.pid, s.started_at, clock_timestamp(), $3, $4, j.config \
+    SELECT j.id, coalesce((SELECT c.relowner FROM pg_class c WHERE c.oid = j.hypertable), j.owner_oid), $2, j.proc_schema, j.proc_name, s.pid, s.started_at, clock_timestamp(), $3, $4, j.config \
     FROM strata.job j JOIN strata.job_state s ON s.job_id = j.id WHERE j.id = $1";
 const RETRY_AT: &str = "UPDATE strata.job_state SET next_start = clock_timestamp() + $2 * interval '1 microsecond' \
-    WHERE job_id = $1";
+    WHERE job_id = $1 AND ($3 OR next_start IS NOT DISTINCT FROM $4)";
+const ROLE: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE oid = $1)";
 const SWITCH_OFF: &str = "UPDATE strata.job SET scheduled = false WHERE id = $1";
 const SEARCH_PATH: &str = "SELECT substr(c, 13) FROM pg_db_role_setting s, unnest(s.setconfig) c \
     WHERE c LIKE 'search_path=%' AND s.setrole IN (0, $1) \
@@ -57,9 +77,21 @@ const SEARCH_PATH: &str = "SELECT substr(c, 13) FROM pg_db_role_setting s, unnes
     ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1";
 const FORGET: &str = "DELETE FROM strata.job_run WHERE finish_time < now() - CASE WHEN succeeded \
     THEN interval '7 days' ELSE interval '30 days' END";
+// a job of every second makes a million rows in that time
+const FORGET_MANY: &str = "WITH many AS MATERIALIZED (SELECT n.id FROM (SELECT r.id, row_number() \
+    OVER (PARTITION BY r.job_id ORDER BY r.id DESC) AS place FROM strata.job_run r) n WHERE n.place > 10000) \
+    DELETE FROM strata.job_run r USING many m WHERE r.id = m.id";
+// by name a job finds its role in a copy: it must be the present one
+const RENAMED: &str = "UPDATE strata.job j SET owner = r.rolname FROM pg_roles r \
+    WHERE r.oid = j.owner_oid AND r.rolname <> j.owner AND j.home = $1";
+// the clock was ahead when these ran, so their next time is too
+const AHEAD_OF_CLOCK: &str = "SELECT j.id FROM strata.job j JOIN strata.job_state s ON s.job_id = j.id \
+    WHERE j.home = $1 AND s.finished_at > clock_timestamp() + interval '1 minute' \
+    AND s.next_start > clock_timestamp() + j.schedule_interval + interval '1 minute'";
 
 // The first tick after now: the grid is origin + k * interval. Days and months go by the clock of the zone, other
-// intervals by elapsed time. The guess of k is at most two off: months have 30.436875 days on average.
+// intervals by elapsed time. The guess of k is at most two off: months have 30.436875 days on average. Should no
+// tick be found, the job must run all the same.
 const NEXT_TICK: &str = "\
 WITH given AS (
   SELECT j.initial_start, j.schedule_interval AS step, coalesce(j.timezone, 'UTC') AS zone, clock_timestamp() AS now,
@@ -76,9 +108,9 @@ WITH given AS (
   FROM guess g, generate_series(greatest(g.k - 2, 0), greatest(g.k, 0) + 3) n
 )
 UPDATE strata.job_state s SET next_start =
-  CASE WHEN g.fixed_schedule THEN (SELECT min(t.at) FROM ticks t WHERE t.at > g.now)
+  CASE WHEN g.fixed_schedule THEN coalesce((SELECT min(t.at) FROM ticks t WHERE t.at > g.now), g.now + g.step)
        ELSE g.now + g.step END
-FROM given g WHERE s.job_id = $1";
+FROM given g WHERE s.job_id = $1 AND ($2 OR s.next_start IS NOT DISTINCT FROM $3)";
 
 /// A job as it is to be run.
 #[derive(Debug, Clone)]
@@ -98,6 +130,27 @@ pub struct Job {
     pub name: String,
     /// false in a copy of the database that it was made in
     pub here: bool,
+    /// how often it has run so far
+    pub runs: i64,
+    /// when it is due
+    pub next_start: Option<TimestampWithTimeZone>,
+}
+
+/// What `next_start` was when a run began: who changes it meanwhile is not overruled by the run's end.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen {
+    Time(Option<TimestampWithTimeZone>),
+    /// whatever it is now
+    Any,
+}
+
+impl Seen {
+    fn args(self) -> (bool, Option<TimestampWithTimeZone>) {
+        match self {
+            Seen::Time(at) => (false, at),
+            Seen::Any => (true, None),
+        }
+    }
 }
 
 /// How a run ended.
@@ -134,6 +187,8 @@ fn job(row: LatestRow) -> Result<Job> {
         scheduled: row.need(11)?,
         name: row.need(12)?,
         here: row.need(13)?,
+        runs: row.need(14)?,
+        next_start: row.get(15)?,
     })
 }
 
@@ -166,6 +221,12 @@ pub fn still_due(id: i32) -> Result<bool> {
     Ok(found.first() == Some(&true))
 }
 
+/// True when another process runs the job.
+pub fn is_running(id: i32) -> Result<bool> {
+    let found = as_extension_owner(|| spi::read_latest(IS_RUNNING, &[id.into()], |r| r.need(1)))?;
+    Ok(found.first() == Some(&true))
+}
+
 /// Jobs whose last run neither ended nor goes on, without those of `except`.
 pub fn orphans(except: &[i32]) -> Result<Vec<i32>> {
     let args = [except.to_vec().into()];
@@ -184,9 +245,10 @@ pub fn complete_states() -> Result<()> {
     as_extension_owner(|| spi::execute(WITHOUT_STATE, &[here().into()])).map(|_| ())
 }
 
-/// Notes that this process begins to run the job.
-pub fn begin(id: i32) -> Result<()> {
-    as_extension_owner(|| spi::execute(BEGIN, &[id.into()])).map(|_| ())
+/// Notes that this process begins to run the job; returns when it was to run.
+pub fn begin(id: i32) -> Result<Seen> {
+    let at = as_extension_owner(|| spi::write_one(BEGIN, &[id.into()], |r| r.get(1)))?;
+    Ok(Seen::Time(at.flatten()))
 }
 
 /// Notes the end of a run; returns the number of failures in a row, `None` when the job is gone.
@@ -214,17 +276,26 @@ fn full_text(e: &Caught) -> String {
 }
 
 /// Puts the job on its next regular time.
-pub fn to_next_tick(id: i32) -> Result<()> {
-    as_extension_owner(|| spi::execute(NEXT_TICK, &[id.into()])).map(|_| ())
+pub fn to_next_tick(id: i32, seen: Seen) -> Result<()> {
+    let (any, at) = seen.args();
+    let args = [id.into(), any.into(), at.into()];
+    as_extension_owner(|| spi::execute(NEXT_TICK, &args)).map(|_| ())
 }
 
-pub fn retry_in(id: i32, delay_us: i64) -> Result<()> {
-    as_extension_owner(|| spi::execute(RETRY_AT, &[id.into(), (delay_us as f64).into()]))
-        .map(|_| ())
+pub fn retry_in(id: i32, delay_us: i64, seen: Seen) -> Result<()> {
+    let (any, at) = seen.args();
+    let args = [id.into(), (delay_us as f64).into(), any.into(), at.into()];
+    as_extension_owner(|| spi::execute(RETRY_AT, &args)).map(|_| ())
 }
 
 pub fn switch_off(id: i32) -> Result<()> {
     as_extension_owner(|| spi::execute(SWITCH_OFF, &[id.into()])).map(|_| ())
+}
+
+/// False for a role that was dropped.
+pub fn role_exists(role: pg_sys::Oid) -> Result<bool> {
+    let found = as_extension_owner(|| spi::read_latest(ROLE, &[role.into()], |r| r.need(1)))?;
+    Ok(found.first() == Some(&true))
 }
 
 /// The search_path that a session of the role would have.
@@ -233,9 +304,21 @@ pub fn search_path_of(role: pg_sys::Oid) -> Result<String> {
     Ok(found.unwrap_or_else(|| "\"$user\", public".into()))
 }
 
-/// Deletes old runs.
-pub fn forget_old_runs() -> Result<()> {
-    as_extension_owner(|| spi::execute(FORGET, &[])).map(|_| ())
+/// What is to be done now and then: states for jobs that a restore left without, old runs, names of roles,
+/// jobs that wait for a time that the clock will not see for long.
+pub fn sweep() -> Result<()> {
+    complete_states()?;
+    as_extension_owner(|| {
+        spi::execute(FORGET, &[])?;
+        spi::execute(FORGET_MANY, &[])?;
+        spi::execute(RENAMED, &[here().into()])
+    })?;
+    let ahead = as_extension_owner(|| {
+        spi::read_latest(AHEAD_OF_CLOCK, &[here().into()], |r| r.need::<i32>(1))
+    })?;
+    ahead
+        .into_iter()
+        .try_for_each(|id| to_next_tick(id, Seen::Any))
 }
 
 /// A job that is to be made.

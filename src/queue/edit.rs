@@ -3,12 +3,14 @@
 use super::catalog::{self, Job};
 use super::resolve::{self, Named};
 use crate::error::{Error, Kind, Result};
-use crate::pg::owner::as_extension_owner;
+use crate::pg::catalog::current_user;
+use crate::pg::owner::{UserScope, as_extension_owner};
 use crate::pg::session;
 use crate::pg::spi;
 use crate::worker;
 use pgrx::JsonB;
 use pgrx::datum::{Interval, TimestampWithTimeZone};
+use pgrx::pg_sys::Oid;
 
 const DELETE: &str = "DELETE FROM strata.job WHERE id = $1 RETURNING id";
 const ALTER: &str = "UPDATE strata.job SET schedule_interval = coalesce($2, schedule_interval), \
@@ -21,9 +23,12 @@ const SET_NEXT: &str = "UPDATE strata.job_state SET next_start = $2 WHERE job_id
 const CHECK_OF: &str = "SELECT check_schema::text, check_name::text FROM strata.job WHERE id = $1 AND check_name IS NOT NULL";
 const IS_TIMED: &str =
     "SELECT EXISTS (SELECT FROM strata.job_state WHERE job_id = $1 AND next_start IS NOT NULL)";
-// who runs a job is known by name in a copy, and by number only where it was made
-const TAKE_OVER: &str = "UPDATE strata.job j SET home = $1, owner_oid = r.oid FROM pg_roles r \
-    WHERE r.rolname = j.owner AND j.home <> $1 RETURNING j.id";
+// who runs a job is known by name in a copy, and by number only where it was made; a policy belongs to whoever
+// owns its table
+const TAKE_OVER: &str = "UPDATE strata.job j SET home = $1, owner_oid = n.oid, owner = n.rolname FROM ( \
+    SELECT k.id, r.oid, r.rolname FROM strata.job k LEFT JOIN pg_class c ON c.oid = k.hypertable \
+    JOIN pg_roles r ON CASE WHEN c.oid IS NULL THEN r.rolname = k.owner ELSE r.oid = c.relowner END) n \
+    WHERE n.id = j.id AND j.home <> $1 RETURNING j.id";
 const LEFT: &str = "SELECT count(*) FROM strata.job WHERE home <> $1";
 const KEEP_ONE_STATE: &str = "DELETE FROM strata.job_state WHERE job_id = ANY ($1)";
 
@@ -67,7 +72,8 @@ fn length_us(i: &Interval) -> i64 {
 
 /// 22023 unless the interval can be the time between two runs.
 pub fn check_schedule(i: &Interval) -> Result<()> {
-    if (SHORTEST_US..=LONGEST_US).contains(&length_us(i)) && i.months() >= 0 && i.days() >= 0 {
+    let parts = i.months() >= 0 && i.days() >= 0 && i.micros() >= 0;
+    if (SHORTEST_US..=LONGEST_US).contains(&length_us(i)) && parts {
         return Ok(());
     }
     Err(Error::new(
@@ -116,12 +122,15 @@ pub fn check_zone(zone: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Runs the function that checks a config, as the current user; its error is the caller's.
-pub fn check_config(check: Option<&Named>, config: Option<&str>) -> Result<()> {
-    if let Some(name) = check {
-        spi::execute(&resolve::check_call(name, config)?, &[])?;
-    }
-    Ok(())
+/// Runs the function that checks a config, as the job's owner; its error is the caller's. Whoever changes the
+/// job of another role must not run that role's code with rights of his own.
+pub fn check_config(owner: Oid, check: Option<&Named>, config: Option<&str>) -> Result<()> {
+    let Some(name) = check else {
+        return Ok(());
+    };
+    let call = resolve::check_call(name, config)?;
+    let _owner = (owner != current_user()).then(|| UserScope::restricted(owner));
+    spi::execute(&call, &[]).map(|_| ())
 }
 
 /// What `alter_job` may change; `None` leaves it as it is.
@@ -171,7 +180,8 @@ pub fn alter(id: i32, c: Changes) -> Result<bool> {
         None => current_check(id)?,
     };
     if c.check.is_some() || text.is_some() {
-        check_config(check.as_ref(), text.as_deref().or(job.config.as_deref()))?;
+        let config = text.as_deref().or(job.config.as_deref());
+        check_config(job.owner, check.as_ref(), config)?;
     }
     let moves = c.schedule_interval.is_some()
         || c.fixed_schedule.is_some()
@@ -199,7 +209,7 @@ pub fn alter(id: i32, c: Changes) -> Result<bool> {
     if let Some(next) = next_start {
         as_extension_owner(|| spi::execute(SET_NEXT, &[id.into(), next.into()]))?;
     } else if moves && timed == Some(true) {
-        catalog::to_next_tick(id)?;
+        catalog::to_next_tick(id, catalog::Seen::Any)?;
     }
     worker::wake_at_commit();
     Ok(true)

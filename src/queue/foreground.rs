@@ -4,9 +4,9 @@ use super::catalog::{self, Job, Outcome};
 use super::scheduler::{Scheduler, Tx, start_run};
 use super::{edit, policy, resolve};
 use crate::error::{Error, Kind, Result};
-use crate::pg::catalog::current_user;
+use crate::pg::catalog::{current_user, extension};
 use crate::pg::owner::as_extension_owner;
-use crate::pg::subxact::Caught;
+use crate::pg::subxact::{Caught, attempt};
 use crate::pg::{bgworker, nonatomic, object_lock, session, spi};
 use crate::worker;
 use pgrx::pg_sys;
@@ -54,7 +54,7 @@ pub fn run_job(id: i32) -> Outcome {
         return in_a_process(&job);
     }
     let class = catalog::class()?;
-    if !object_lock::try_hold(class, id as u32) {
+    if catalog::is_running(id)? || !object_lock::try_hold(class, id as u32) {
         return Err(busy(id).into());
     }
     let _held = Held(class, id);
@@ -71,7 +71,7 @@ pub fn run_job(id: i32) -> Outcome {
 
 fn in_a_process(job: &Job) -> Outcome {
     let class = catalog::class()?;
-    if !object_lock::try_hold(class, job.id as u32) {
+    if catalog::is_running(job.id)? || !object_lock::try_hold(class, job.id as u32) {
         return Err(busy(job.id).into());
     }
     object_lock::release(class, job.id as u32);
@@ -138,13 +138,38 @@ fn vanished(id: i32) -> Error {
     .hint("it may have been deleted, run by somebody else or killed: see the server log")
 }
 
+/// 55000 while the loaded library and the catalog are of different versions.
+fn same_version() -> Result<()> {
+    match extension() {
+        Some(e) if e.version != env!("CARGO_PKG_VERSION") => Err(Error::new(
+            Kind::NotInState,
+            format!(
+                "pg_strata is at version {} in this database, and the loaded library at {}",
+                e.version,
+                env!("CARGO_PKG_VERSION")
+            ),
+        )
+        .hint("ALTER EXTENSION pg_strata UPDATE, or restart the server if that was done")),
+        _ => Ok(()),
+    }
+}
+
 /// What the background worker does in a round, and all jobs that are due and belong to the current user
 /// or a role that it is a member of, each once.
 pub fn run_maintenance() -> Outcome {
-    for (_, step) in worker::steps() {
-        Tx::Session.run(step)?;
+    nonatomic::with_snapshot(same_version)?;
+    for (name, step) in worker::steps() {
+        // as in the background worker: a step that fails does not keep the others back
+        let failed = Tx::Session.run(|| match attempt(step) {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(e)) => Ok(Some(e.into())),
+            Err(caught) => Ok(Some(caught)),
+        })?;
+        if let Some(error) = failed {
+            worker::log_failure(&format!("step \"{name}\""), error);
+        }
     }
-    Tx::Session.run(catalog::complete_states)?;
+    Tx::Session.run(catalog::sweep)?;
     let mut scheduler = Scheduler::new(Tx::Session);
     let mut seen = Instant::now();
     loop {

@@ -10,6 +10,7 @@ mod backoff;
 mod catalog;
 mod edit;
 mod foreground;
+mod health;
 mod policy;
 mod resolve;
 mod run;
@@ -18,6 +19,7 @@ mod scheduler;
 pub use catalog::{Job, Outcome, interval_text};
 pub use policy::{
     NewPolicy, add_policy, is_switched_off, note_run, policy_of, register_policy, remove_policy,
+    run_soon,
 };
 
 pub use crate::worker::{Task, register_step, register_task, start_task, wake_at_commit};

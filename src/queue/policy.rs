@@ -47,6 +47,8 @@ const OF: &str = "SELECT id, config::text FROM strata.job WHERE hypertable = $1:
     AND proc_name = $2 ORDER BY id LIMIT 1";
 const OFF: &str = "SELECT NOT bool_or(scheduled) FROM strata.job WHERE hypertable = $1::oid::regclass \
     AND proc_schema = 'strata' AND proc_name = $2 HAVING count(*) > 0";
+const SOON: &str = "UPDATE strata.job_state s SET next_start = now() FROM strata.job j WHERE j.id = s.job_id \
+    AND j.hypertable = $1::oid::regclass AND j.proc_schema = 'strata' AND j.proc_name = $2";
 const DELETE: &str = "DELETE FROM strata.job WHERE hypertable = $1::oid::regclass AND proc_schema = 'strata' \
     AND proc_name = $2 RETURNING id";
 
@@ -65,6 +67,13 @@ pub fn is_switched_off(hypertable: pg_sys::Oid, name: &str) -> Result<bool> {
         spi::read_one(OFF, &[hypertable.into(), name.into()], |r| r.need(1))
     })?;
     Ok(off.unwrap_or(false))
+}
+
+/// Makes a policy of a hypertable due after this transaction.
+pub fn run_soon(hypertable: pg_sys::Oid, name: &str) -> Result<()> {
+    as_extension_owner(|| spi::execute(SOON, &[hypertable.into(), name.into()]))?;
+    crate::worker::wake_at_commit();
+    Ok(())
 }
 
 /// A policy that is to be made.

@@ -1,6 +1,6 @@
 //! The process of one run: claims the job, runs it, notes what came of it.
 
-use super::catalog::{self, Job, Outcome};
+use super::catalog::{self, Job, Outcome, Seen};
 use super::scheduler::Tx;
 use super::{backoff, policy, resolve};
 use crate::error::{Error, Kind, Result};
@@ -32,7 +32,7 @@ pub(super) fn task(argument: &str) -> Result<()> {
     if !object_lock::try_hold(class, id as u32) {
         return Ok(());
     }
-    let Some(job) = bgworker::transaction(|| claim(id, role, now))? else {
+    let Some((job, seen)) = bgworker::transaction(|| claim(id, role, now))? else {
         return Ok(());
     };
     inject::point("queue.claimed");
@@ -53,11 +53,11 @@ pub(super) fn task(argument: &str) -> Result<()> {
     // a cancel that came too late is for nobody; code of users may have left a role, a path
     bgworker::forget_cancel();
     bgworker::reset_settings();
-    note(&job, &outcome)
+    note(&job, &outcome, seen)
 }
 
 /// Takes the job for this process.
-fn claim(id: i32, role: u32, now: bool) -> Result<Option<Job>> {
+fn claim(id: i32, role: u32, now: bool) -> Result<Option<(Job, Seen)>> {
     let Some(job) = catalog::find(id)? else {
         return Ok(None);
     };
@@ -68,8 +68,12 @@ fn claim(id: i32, role: u32, now: bool) -> Result<Option<Job>> {
     if role != 0 && job.owner.to_u32() != role {
         return Ok(None);
     }
-    catalog::begin(id)?;
-    Ok(Some(job))
+    // a procedure may let go of all locks of its session, and run on
+    if catalog::is_running(id)? {
+        return Ok(None);
+    }
+    let seen = catalog::begin(id)?;
+    Ok(Some((job, seen)))
 }
 
 fn execute(job: &Job, role: u32) -> Outcome {
@@ -77,7 +81,10 @@ fn execute(job: &Job, role: u32) -> Outcome {
     if let Some(run) = policy::runner(job) {
         return bgworker::contain(|| Ok(run(job))).and_then(|out| out);
     }
-    let call = bgworker::transaction(|| resolve::call(job))?;
+    let call = bgworker::transaction(|| {
+        owner_exists(job)?;
+        resolve::call(job)
+    })?;
     if role != 0 {
         // connected as the owner: nothing to be protected from
         return toplevel::run(&call, None, || Ok(()));
@@ -94,13 +101,25 @@ fn execute(job: &Job, role: u32) -> Outcome {
     })
 }
 
+/// 42704 for a job whose owner was dropped: its procedure must not run as somebody else.
+fn owner_exists(job: &Job) -> Result<()> {
+    if catalog::role_exists(job.owner)? {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::UndefinedObject,
+        format!("the owner of job {} does not exist any more", job.id),
+    )
+    .hint(format!("SELECT strata.delete_job({})", job.id)))
+}
+
 /// Notes the end of a run, and when the next one is.
-fn note(job: &Job, outcome: &Outcome) -> Result<()> {
+fn note(job: &Job, outcome: &Outcome, seen: Seen) -> Result<()> {
     let failures = bgworker::transaction(|| catalog::finish(job.id, outcome))?;
     let Some(failures) = failures else {
         return Ok(()); // deleted meanwhile
     };
-    schedule(Tx::Worker, job, outcome, failures)?;
+    schedule(Tx::Worker, job, outcome, failures, seen)?;
     if let Err(e) = outcome {
         say_failed(job, &e.message);
     }
@@ -113,9 +132,15 @@ pub(super) fn say_failed(job: &Job, message: &str) {
 }
 
 /// Sets the next time of a job that has ended.
-pub(super) fn schedule(tx: Tx, job: &Job, outcome: &Outcome, failures: i32) -> Result<()> {
+pub(super) fn schedule(
+    tx: Tx,
+    job: &Job,
+    outcome: &Outcome,
+    failures: i32,
+    seen: Seen,
+) -> Result<()> {
     if outcome.is_ok() {
-        return next_tick(tx, job);
+        return next_tick(tx, job, seen);
     }
     if backoff::gives_up(job.max_retries, failures) {
         tx.run(|| catalog::switch_off(job.id))?;
@@ -125,15 +150,15 @@ pub(super) fn schedule(tx: Tx, job: &Job, outcome: &Outcome, failures: i32) -> R
             job.name,
             job.id
         );
-        return next_tick(tx, job);
+        return next_tick(tx, job, seen);
     }
     let delay = backoff::delay_us(job.retry_us, job.interval_us, failures);
-    tx.run(|| catalog::retry_in(job.id, delay))
+    tx.run(|| catalog::retry_in(job.id, delay, seen))
 }
 
-pub(super) fn next_tick(tx: Tx, job: &Job) -> Result<()> {
+pub(super) fn next_tick(tx: Tx, job: &Job, seen: Seen) -> Result<()> {
     let out = tx.run(|| {
-        let tried = attempt(|| catalog::to_next_tick(job.id));
+        let tried = attempt(|| catalog::to_next_tick(job.id, seen));
         Ok(tried.and_then(|out| out.map_err(Into::into)))
     })?;
     if let Err(e) = out {
@@ -144,9 +169,17 @@ pub(super) fn next_tick(tx: Tx, job: &Job) -> Result<()> {
             job.name,
             e.message
         );
-        tx.run(|| catalog::retry_in(job.id, job.interval_us))?;
+        tx.run(|| catalog::retry_in(job.id, job.interval_us, seen))?;
     }
     Ok(())
+}
+
+/// The error of a run whose process ended before it had begun.
+pub(super) fn stillborn() -> Error {
+    Error::new(
+        Kind::NotInState,
+        "the process of the job could not start; the server log says why",
+    )
 }
 
 /// The error of a run whose process vanished.

@@ -1,10 +1,11 @@
 //! Who is run next, and who did not come back. One pass is cheap; the background worker makes one whenever
 //! it wakes, `run_maintenance` makes them until nothing is due.
 
-use super::catalog::{self, Job};
+use super::catalog::{self, Job, Seen};
 use super::{policy, run};
 use crate::error::Result;
 use crate::pg::bgworker::{self, Handle};
+use crate::pg::subxact::attempt;
 use crate::pg::{compat, guc, nonatomic, spi};
 use crate::worker::{self, Task};
 use pgrx::pg_sys::Oid;
@@ -18,6 +19,8 @@ const FULL: Duration = Duration::from_secs(1);
 const SAY_AGAIN: Duration = Duration::from_secs(600);
 const SWEEP: Duration = Duration::from_secs(3600);
 const LONGEST_NAP: Duration = Duration::from_secs(60);
+/// How soon to look again at a job that is due and that some session runs by hand.
+const BY_HAND: Duration = Duration::from_secs(2);
 
 /// How a pass opens its transactions.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +47,8 @@ impl Tx {
 /// A process that this one has started.
 struct Running {
     job: i32,
+    /// its runs before this one, and who it was to run as
+    before: (i64, Oid),
     handle: Handle,
     kill_at: Option<Instant>,
 }
@@ -51,8 +56,10 @@ struct Running {
 pub(super) struct Scheduler {
     tx: Tx,
     running: Vec<Running>,
-    /// jobs that this scheduler leaves alone
-    pub(super) except: Vec<i32>,
+    /// jobs that this scheduler leaves alone: a session runs each once
+    except: Vec<i32>,
+    /// jobs that are left alone for a while
+    held_back: Vec<(i32, Instant)>,
     said_full: Option<Instant>,
     swept: Option<Instant>,
 }
@@ -85,6 +92,7 @@ impl Scheduler {
             tx,
             running: Vec::new(),
             except: Vec::new(),
+            held_back: Vec::new(),
             said_full: None,
             swept: None,
         }
@@ -96,7 +104,7 @@ impl Scheduler {
 
     /// Looks after the running jobs and starts those that are due and that `allowed` lets through.
     pub(super) fn pass(&mut self, allowed: &dyn Fn(&Job) -> bool) -> Result<Pass> {
-        self.reap();
+        self.reap()?;
         self.bury_orphans()?;
         let mut pass = Pass {
             nap: LONGEST_NAP,
@@ -118,7 +126,8 @@ impl Scheduler {
                 continue;
             }
             if !self.needed(&job)? {
-                run::next_tick(self.tx, &job)?;
+                // who has set another time meanwhile, with another config perhaps, is not overruled
+                run::next_tick(self.tx, &job, Seen::Time(job.next_start))?;
                 passed_over.push(job.id);
                 continue;
             }
@@ -136,6 +145,7 @@ impl Scheduler {
     fn busy(&self) -> Vec<i32> {
         let mut busy: Vec<i32> = self.running.iter().map(|r| r.job).collect();
         busy.extend(&self.except);
+        busy.extend(self.held_back.iter().map(|(job, _)| job));
         busy
     }
 
@@ -143,7 +153,11 @@ impl Scheduler {
     fn needed(&self, job: &Job) -> Result<bool> {
         let asked = match self.tx {
             Tx::Worker => bgworker::transaction(|| policy::needed(job)).ok(),
-            Tx::Session => Some(self.tx.run(|| policy::needed(job))?),
+            // one that fails must not keep the others from running
+            Tx::Session => self.tx.run(|| match attempt(|| policy::needed(job)) {
+                Ok(Ok(needed)) => Ok(Some(needed)),
+                _ => Ok(None),
+            })?,
         };
         Ok(asked.unwrap_or(true))
     }
@@ -157,17 +171,62 @@ impl Scheduler {
         let kill_at = (limit > 0).then(|| Instant::now() + Duration::from_millis(limit) + GRACE);
         self.running.push(Running {
             job: job.id,
+            before: (job.runs, job.owner),
             handle,
             kill_at,
         });
         Ok(true)
     }
 
-    fn reap(&mut self) {
-        self.running.retain(|r| !r.handle.ended());
+    fn reap(&mut self) -> Result<()> {
+        self.held_back.retain(|(_, until)| *until > Instant::now());
+        let (ended, running) = std::mem::take(&mut self.running)
+            .into_iter()
+            .partition::<Vec<_>, _>(|r| r.handle.ended());
+        self.running = running;
         for r in &self.running {
             if r.kill_at.is_some_and(|at| at <= Instant::now()) {
                 r.handle.terminate();
+            }
+        }
+        for r in ended {
+            if matches!(self.tx, Tx::Session) {
+                self.except.push(r.job);
+            }
+            self.see_off(&r)?;
+        }
+        Ok(())
+    }
+
+    /// A process may end before it has begun the job: its role may not connect, or has too many connections.
+    /// Without a failure on record the job would be started again at once, for ever.
+    fn see_off(&mut self, r: &Running) -> Result<()> {
+        let found = self.tx.run(|| {
+            let job = catalog::find(r.job)?.filter(|job| (job.runs, job.owner) == r.before);
+            match job {
+                Some(job) if catalog::still_due(r.job)? => {
+                    Ok(Some((job, catalog::is_running(r.job)?)))
+                }
+                _ => Ok(None),
+            }
+        })?;
+        match found {
+            None => Ok(()),
+            Some((_, true)) => {
+                self.held_back.push((r.job, Instant::now() + BY_HAND));
+                Ok(())
+            }
+            Some((job, false)) => {
+                let outcome = Err(run::stillborn().into());
+                let ended = self.tx.run(|| {
+                    let seen = catalog::begin(job.id)?;
+                    Ok(catalog::finish(job.id, &outcome)?.map(|failures| (seen, failures)))
+                })?;
+                if let Some((seen, failures)) = ended {
+                    run::schedule(self.tx, &job, &outcome, failures, seen)?;
+                    run::say_failed(&job, "its process could not start");
+                }
+                Ok(())
             }
         }
     }
@@ -184,7 +243,7 @@ impl Scheduler {
                 Ok(catalog::finish(id, &outcome)?.map(|failures| (job, failures)))
             })?;
             if let Some((job, failures)) = found {
-                run::schedule(self.tx, &job, &outcome, failures)?;
+                run::schedule(self.tx, &job, &outcome, failures, Seen::Any)?;
                 run::say_failed(&job, "the process of the job ended without a result");
             }
         }
@@ -196,7 +255,8 @@ impl Scheduler {
             return Ok(FULL);
         }
         let mut nap = LONGEST_NAP;
-        for at in self.running.iter().filter_map(|r| r.kill_at) {
+        let held = self.held_back.iter().map(|(_, until)| *until);
+        for at in self.running.iter().filter_map(|r| r.kill_at).chain(held) {
             nap = nap.min(at.saturating_duration_since(Instant::now()));
         }
         if self.running.len() < most {
@@ -218,16 +278,12 @@ impl Scheduler {
         pgrx::log!("pg_strata: no free background worker for jobs; see max_worker_processes");
     }
 
-    /// Now and then: old runs, and jobs that a restore left without a state.
     fn sweep(&mut self) -> Result<()> {
         if self.swept.is_some_and(|at| at.elapsed() < SWEEP) {
             return Ok(());
         }
         self.swept = Some(Instant::now());
-        self.tx.run(|| {
-            catalog::complete_states()?;
-            catalog::forget_old_runs()
-        })
+        self.tx.run(catalog::sweep)
     }
 }
 

@@ -131,7 +131,7 @@ fn main(database: Oid, role: &str) {
     }
 }
 
-fn before_command(command: &Command) {
+fn before_command(command: &Command) -> Result<()> {
     match command {
         Command::Extension => bgworker::at_commit(|| {
             let here = bgworker::my_database();
@@ -147,7 +147,9 @@ fn before_command(command: &Command) {
             leave::before_copy(template);
             look_again();
         }
+        Command::Retype { .. } => {}
     }
+    Ok(())
 }
 
 fn look_again() {

@@ -5,7 +5,7 @@ use super::wait::{DEADLINE, wait_until, wait_until_within};
 use super::{PgConfig, require_fresh_install};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 /// How a server is stopped.
@@ -21,6 +21,7 @@ pub enum Stop {
 
 /// What a server is started with.
 pub struct Builder {
+    postgres: &'static PgConfig,
     preload: bool,
     locale: String,
     settings: Vec<(String, String)>,
@@ -28,6 +29,12 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// Another PostgreSQL than the one that is tested.
+    pub fn of(mut self, postgres: &'static PgConfig) -> Self {
+        self.postgres = postgres;
+        self
+    }
+
     /// `shared_preload_libraries = 'pg_strata'`; off unless asked for.
     pub fn preload(mut self, preload: bool) -> Self {
         self.preload = preload;
@@ -54,16 +61,22 @@ impl Builder {
 
     /// Makes and starts the server.
     pub fn start(self) -> Cluster {
-        require_fresh_install();
-        let mut cluster = Cluster::create(self);
+        let mut cluster = self.create();
         cluster.start();
         cluster
+    }
+
+    /// Makes the server and leaves it stopped.
+    pub fn create(self) -> Cluster {
+        require_fresh_install(self.postgres);
+        Cluster::create(self)
     }
 }
 
 /// A running server in its own [`Sandbox`], reached by a Unix socket only: nobody else on the machine may
 /// connect as its superuser. Its log is printed when a test fails.
 pub struct Cluster {
+    postgres: &'static PgConfig,
     server: Option<Child>,
     environment: Vec<(String, String)>,
     user: ServerUser,
@@ -75,6 +88,7 @@ pub struct Cluster {
 impl Cluster {
     pub fn builder() -> Builder {
         Builder {
+            postgres: PgConfig::get(),
             preload: false,
             locale: "C".to_string(),
             settings: Vec::new(),
@@ -83,33 +97,15 @@ impl Cluster {
     }
 
     fn create(builder: Builder) -> Cluster {
-        let sandbox = Sandbox::new();
-        let user = ServerUser::current();
-        let data = sandbox.folder("data", 0o700);
-        let socket = sandbox.folder("socket", 0o700);
-        let output = user
-            .command(&PgConfig::get().bin.join("initdb"))
+        let cluster = Cluster::empty(builder.postgres, builder.environment);
+        let mut initdb = cluster.program("initdb");
+        initdb
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
             .args(["--no-sync", "--data-checksums"])
             .arg(format!("--locale={}", builder.locale))
             .arg("--pgdata")
-            .arg(&data)
-            .output()
-            .expect("initdb");
-        assert!(
-            output.status.success(),
-            "initdb: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let cluster = Cluster {
-            server: None,
-            environment: builder.environment,
-            user,
-            data,
-            socket,
-            sandbox,
-        };
+            .arg(&cluster.data);
+        succeeds(&mut initdb);
         cluster.configure(&[
             ("listen_addresses", ""),
             ("unix_socket_directories", &cluster.socket.to_string_lossy()),
@@ -125,6 +121,46 @@ impl Cluster {
             cluster.configure(&[(name, value)]);
         }
         cluster
+    }
+
+    /// Folders for a server, without one in them.
+    fn empty(postgres: &'static PgConfig, environment: Vec<(String, String)>) -> Cluster {
+        let sandbox = Sandbox::new();
+        Cluster {
+            postgres,
+            server: None,
+            environment,
+            user: ServerUser::current(),
+            data: sandbox.folder("data", 0o700),
+            socket: sandbox.folder("socket", 0o700),
+            sandbox,
+        }
+    }
+
+    /// A hot standby that follows this server, running and in sync with what is written now.
+    pub fn standby(&self) -> Cluster {
+        let mut standby = Cluster::empty(self.postgres, self.environment.clone());
+        let mut copy = self.program("pg_basebackup");
+        copy.args(["--username=postgres", "--checkpoint=fast", "--no-sync"])
+            .args(["--write-recovery-conf", "--wal-method=stream", "--host"])
+            .arg(&self.socket)
+            .arg("--pgdata")
+            .arg(&standby.data);
+        succeeds(&mut copy);
+        standby.configure(&[("unix_socket_directories", &standby.socket.to_string_lossy())]);
+        standby.start();
+        standby.catch_up(self);
+        standby
+    }
+
+    /// Waits until this standby has replayed everything that `primary` has written.
+    pub fn catch_up(&self, primary: &Cluster) {
+        let written = primary.psql("postgres", "SELECT pg_current_wal_insert_lsn()");
+        let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+        wait_until("the standby has caught up", || {
+            // commits that did not wait for the disk are written in the background
+            self.psql("postgres", &replayed) == "t"
+        });
     }
 
     /// Appends to postgresql.conf; takes effect by [`Cluster::reload`] or [`Cluster::restart`].
@@ -160,8 +196,7 @@ impl Cluster {
             .open(self.log_file())
             .expect("log file");
         let child = self
-            .user
-            .command(&PgConfig::get().bin.join("postgres"))
+            .program("postgres")
             .arg("-D")
             .arg(&self.data)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -270,6 +305,16 @@ impl Cluster {
         self.psql("postgres", &format!("CREATE DATABASE \"{name}\""));
     }
 
+    /// The PostgreSQL that this is a server of.
+    pub fn postgres(&self) -> &'static PgConfig {
+        self.postgres
+    }
+
+    /// A program of this PostgreSQL, run as the server's user.
+    pub fn program(&self, name: &str) -> Command {
+        self.user.command(&self.postgres.bin.join(name))
+    }
+
     pub fn data(&self) -> &Path {
         &self.data
     }
@@ -296,6 +341,30 @@ impl Cluster {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
+    /// Fails the test when the server has lost something or has crashed, though every statement came out right.
+    /// SIGKILL is what tests do themselves.
+    pub fn check_log(&self) {
+        const TROUBLE: [&str; 10] = [
+            "reference leak",
+            "refcount leak",
+            "file leak",
+            "snapshot reference",
+            "still active",
+            "problem in alloc",
+            "TRAP:",
+            "terminated by signal 6",
+            "terminated by signal 11",
+            "PANIC:",
+        ];
+        let log = self.log();
+        let found = log
+            .lines()
+            .find(|line| TROUBLE.iter().any(|word| line.contains(word)));
+        if let Some(line) = found {
+            panic!("the server's log has:\n{line}\n{}", self.log_tail());
+        }
+    }
+
     fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
@@ -309,6 +378,19 @@ impl Cluster {
     }
 }
 
+/// Runs a program; the test fails with what it says if it does not succeed.
+#[track_caller]
+pub fn succeeds(command: &mut Command) -> String {
+    let output = command.output().expect("a program of the server");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}:\n{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -320,6 +402,9 @@ impl Drop for Cluster {
         if let Some(mut server) = self.server.take() {
             signal(server.id(), "QUIT");
             let _ = server.wait();
+        }
+        if !std::thread::panicking() {
+            self.check_log();
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Which PostgreSQL is tested, and whether the library in it is the one of these sources.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 /// The server's folders, from `pg_config` (environment PG_CONFIG, else the one in PATH).
@@ -20,11 +21,22 @@ pub struct PgConfig {
 impl PgConfig {
     pub fn get() -> &'static PgConfig {
         static CONFIG: OnceLock<PgConfig> = OnceLock::new();
-        CONFIG.get_or_init(PgConfig::ask)
+        CONFIG.get_or_init(|| {
+            PgConfig::ask(std::env::var("PG_CONFIG").unwrap_or_else(|_| "pg_config".to_string()))
+        })
     }
 
-    fn ask() -> PgConfig {
-        let program = std::env::var("PG_CONFIG").unwrap_or_else(|_| "pg_config".to_string());
+    /// An older PostgreSQL that has the extension as well, from environment PG_OLD_CONFIG.
+    pub fn older() -> Option<&'static PgConfig> {
+        static CONFIG: OnceLock<Option<PgConfig>> = OnceLock::new();
+        let found = CONFIG.get_or_init(|| std::env::var("PG_OLD_CONFIG").ok().map(PgConfig::ask));
+        if found.is_none() {
+            println!("PG_OLD_CONFIG names no older server: what needs one is left out");
+        }
+        found.as_ref()
+    }
+
+    fn ask(program: String) -> PgConfig {
         let ask = |what: &str| {
             let output = Command::new(&program)
                 .arg(what)
@@ -67,17 +79,23 @@ impl PgConfig {
     }
 }
 
-/// Panics, once per process, if the installed library is older than the sources: a test must not pass
+/// Panics if the installed library is older than the sources: a test must not pass
 /// or fail because of old code.
-pub fn require_fresh_install() {
-    static CHECK: OnceLock<Result<(), String>> = OnceLock::new();
-    if let Err(message) = CHECK.get_or_init(check_install) {
+pub fn require_fresh_install(postgres: &'static PgConfig) {
+    static CHECKED: Mutex<BTreeMap<PathBuf, Result<(), String>>> = Mutex::new(BTreeMap::new());
+    let mut checked = CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = checked
+        .entry(postgres.library())
+        .or_insert_with(|| check_install(postgres))
+        .clone();
+    drop(checked);
+    if let Err(message) = found {
         panic!("{message}\nrun .ci/install (or cargo pgrx install) first");
     }
 }
 
-fn check_install() -> Result<(), String> {
-    let library = PgConfig::get().library();
+fn check_install(postgres: &PgConfig) -> Result<(), String> {
+    let library = postgres.library();
     let installed = fs::metadata(&library)
         .and_then(|data| data.modified())
         .map_err(|error| format!("{}: {error}", library.display()))?;
@@ -98,19 +116,18 @@ fn check_install() -> Result<(), String> {
             ));
         }
     }
-    check_stamp(&library)
+    check_stamp(postgres, &library)
 }
 
 /// .ci/install leaves `FOLDER_OF_LIBRARY HASH` beside the build: another clone may have installed since.
-fn check_stamp(library: &Path) -> Result<(), String> {
+fn check_stamp(postgres: &PgConfig, library: &Path) -> Result<(), String> {
     let Some(stamp) = std::env::current_exe().ok().and_then(|program| {
         let target = program
             .ancestors()
             .find(|path| path.join("CACHEDIR.TAG").exists())?;
-        let major = PgConfig::get().major;
-        let stamp = match major {
+        let stamp = match postgres.major {
             15 => "install/installed".to_string(),
-            _ => format!("pg{major}/install/installed"),
+            major => format!("pg{major}/install/installed"),
         };
         fs::read_to_string(target.join(stamp)).ok()
     }) else {

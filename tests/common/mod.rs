@@ -16,7 +16,7 @@ mod sandbox;
 mod suite;
 mod wait;
 
-pub use cluster::{Builder, Cluster, Stop};
+pub use cluster::{Builder, Cluster, Stop, succeeds};
 pub use db::{Armed, Db, arm, exec, fails, force_parallel, has_icu, has_xml, one, rows, try_one};
 pub use install::{PgConfig, require_fresh_install};
 pub use proxy::{Counts, Fault, FaultProxy};

@@ -1,6 +1,6 @@
 //! psql, pg_dump and restore.
 
-use super::{Cluster, PgConfig};
+use super::Cluster;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
@@ -58,7 +58,7 @@ impl Cluster {
 
     /// A client program of the server's own version, with the connection given by the environment.
     pub fn tool(&self, name: &str) -> Command {
-        let mut command = Command::new(PgConfig::get().bin.join(name));
+        let mut command = Command::new(self.postgres().bin.join(name));
         command
             .env("PGHOST", self.socket())
             .env("PGUSER", "postgres")

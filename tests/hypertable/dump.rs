@@ -2,7 +2,7 @@
 
 use crate::common::{Cluster, Db, exec, one, rows};
 
-const MAKE: &str = "
+pub const MAKE: &str = "
     CREATE FUNCTION now_b() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT 100::bigint';
     CREATE TABLE t (s timestamptz NOT NULL, e timestamptz, id int, dev int, note text);
     INSERT INTO t SELECT '2024-01-01 00:00+00'::timestamptz + g * INTERVAL '1 day', NULL, g, g % 3, g FROM generate_series(1, 30) g;
@@ -23,17 +23,17 @@ const MAKE: &str = "
     SELECT FROM strata.create_hypertable('\"K\"', strata.by_range('ts'), on_conflicting_unique => 'leaf')";
 
 /// Rows and bounds, as any server shows them.
-const PLAIN: &str = "
+pub const PLAIN: &str = "
     SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (
       SELECT t::text AS x FROM t UNION ALL SELECT b::text FROM b UNION ALL SELECT u::text FROM u
       UNION ALL SELECT relname::text || relkind::text || pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')
-      UNION ALL SELECT conname::text || pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('c', 'p') AND conrelid <> 0 AND conrelid::regclass::text !~ 'strata\\.'
+      UNION ALL SELECT conname::text || pg_get_constraintdef(oid) FROM pg_constraint WHERE contype IN ('c', 'p') AND conrelid >= 16384 AND conrelid::regclass::text !~ 'strata\\.'
       UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'strata_chunks')) y";
 
 /// What the extension knows.
-const KNOWN: &str = "
+pub const KNOWN: &str = "
     SELECT h.relation::text, strata.alter_hypertable(h.relation) FROM strata.hypertables h ORDER BY 1";
-const ALSO_KNOWN: &str = "
+pub const ALSO_KNOWN: &str = "
     SELECT * FROM (SELECT hypertable_name, chunk_name, range_start, range_end, range_start_integer, range_end_integer, origin FROM strata.chunks) c
     ORDER BY 1, 2";
 

@@ -225,7 +225,7 @@ fn a_job_runs_once_at_a_time_and_delete_does_not_wait() {
     wait_for(
         &db,
         "it runs",
-        "SELECT job_status = 'Running' FROM strata.job_stats",
+        "SELECT job_status = 'Running' AND EXISTS (SELECT FROM ran) FROM strata.job_stats",
     );
     let error = try_one(&mut alice, "CALL strata.run_job(1000)").expect_err("it runs already");
     assert_eq!(error.code().map(|c| c.code()), Some("55006"), "{error:?}");
@@ -314,8 +314,9 @@ fn a_killed_run_is_noted_and_tried_again_after_the_restart() {
         "SELECT total_runs = 1 FROM strata.job_stats",
     );
     let victim: u32 = one(&mut db.session(), pid).parse().expect("a pid");
-    arm(&cluster, "");
     cluster.kill_backend(victim);
+    // not before: it would let the run go on. The next one may be stopped there already.
+    arm(&cluster, "");
     wait_for(
         &db,
         "it has run after all",

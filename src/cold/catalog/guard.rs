@@ -39,7 +39,8 @@ fn count(sql: &str, args: &[pgrx::datum::DatumWithOid<'_>]) -> Result<Vec<(i64, 
     as_extension_owner(|| spi::read_latest(sql, args, |row| Ok((row.need(1)?, row.get(2)?))))
 }
 
-/// 55000 when a chunk is cold: it would be dropped with the extension's access method.
+/// 55000 when a chunk is cold: it would be dropped with the extension's access method. Otherwise takes from
+/// the users' tables what only the extension can undo.
 pub fn drop_extension() -> Result<()> {
     if pg_catalog::extension().is_none() {
         return Ok(());
@@ -56,7 +57,7 @@ pub fn drop_extension() -> Result<()> {
             "They would be dropped with it; the first is {first}."
         ))
         .hint(format!("ALTER TABLE {first} SET ACCESS METHOD heap;"))),
-        _ => Ok(()),
+        _ => crate::hypertable::open_closed_chunks(),
     }
 }
 

@@ -192,8 +192,8 @@ fn enable_chunk_skipping(
     Ok(TableIterator::once((id, true)))
 }
 
-/// Ends chunk skipping by a column. CHECKs of chunks that are closed already go when the job that closes
-/// chunks comes by.
+/// Ends chunk skipping by a column. CHECKs of chunks that are closed already go with the job that closes chunks,
+/// which is due at once; until then late rows open them.
 #[pg_extern(sql = false)]
 fn disable_chunk_skipping(
     hypertable: Option<pg_sys::Oid>,
@@ -212,6 +212,7 @@ fn disable_chunk_skipping(
         return Ok(TableIterator::once((h.id, false)));
     };
     columns::drop_skipping(id)?;
+    crate::queue::run_soon(h.table.oid, super::super::zone::POLICY)?;
     invalidate(h.table.oid);
     Ok(TableIterator::once((h.id, true)))
 }

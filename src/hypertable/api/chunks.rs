@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 use crate::pg::anyvalue::any_value;
 use crate::pg::catalog::{check_owner, lock_held_on, lock_relation};
 use crate::pg::session::{in_transaction_block, notice};
-use crate::pg::subxact::Caught;
+use crate::pg::subxact::{Caught, peek};
 use crate::pg::toplevel;
 use pgrx::AnyElement;
 use pgrx::datum::TimestampWithTimeZone;
@@ -40,9 +40,8 @@ fn premake_chunks(
         return Err(chunks::too_many(&h, i64::try_from(n).unwrap_or(i64::MAX), limit).into());
     }
     let wanted: Vec<i64> = (first..=last).collect();
-    Ok(SetOfIterator::new(chunks::make_missing(
-        &h, &wanted, "user",
-    )?))
+    let made = chunks::make_missing(&h, &wanted, "user")?;
+    Ok(SetOfIterator::new(made.chunks))
 }
 
 fn bounds(
@@ -105,9 +104,10 @@ fn drop_chunks(
         .hint("drop_chunks('table', older_than => INTERVAL '1 year')")
         .into());
     }
-    // a look without a lock first: nothing to drop must not lock anybody out
+    // a look without a lock first: nothing to drop must not lock anybody out. Rows are looked at behind locks,
+    // which a process that drops would wait for
     let points = select::points(&h, &bounds)?;
-    if select::within(&h, points, false)?.is_empty() {
+    if peek(|| select::within(&h, points, false))?.is_empty() {
         return Ok(SetOfIterator::new(Vec::new()));
     }
     let alone = toplevel::is_lone_call(call) && !lock_held_on(h.table.oid);

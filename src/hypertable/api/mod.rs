@@ -4,6 +4,7 @@ mod alter;
 mod chunks;
 mod clients;
 mod create;
+mod foreign;
 mod life;
 mod ops;
 mod policies;
