@@ -307,7 +307,7 @@ fn uuids_and_leaves_of_hash_dimensions_lie_where_insert_puts_them() {
         let n = copy_in(
             &mut session,
             "COPY copied FROM STDIN",
-            rows[..whole].as_bytes(),
+            &rows.as_bytes()[..whole],
         )
         .unwrap();
         assert_eq!(n == 400, half == 1);
