@@ -15,7 +15,7 @@ use crate::pg::anyvalue::any_value;
 use crate::pg::catalog::{check_owner, lock_held_on, lock_relation};
 use crate::pg::session::{in_transaction_block, notice};
 use crate::pg::spi;
-use crate::pg::subxact::{Caught, peek};
+use crate::pg::subxact::Caught;
 use crate::pg::toplevel;
 use pgrx::AnyElement;
 use pgrx::datum::TimestampWithTimeZone;
@@ -118,10 +118,9 @@ fn drop_chunks(
         .hint("drop_chunks('table', older_than => INTERVAL '1 year')")
         .into());
     }
-    // a look without a lock first: nothing to drop must not lock anybody out. Rows are looked at behind locks,
-    // which a process that drops would wait for
+    // a look without a lock first: nothing to drop must not lock anybody out
     let points = select::points(&h, &bounds)?;
-    if peek(|| select::within(&h, points, false))?.is_empty() {
+    if select::within(&h, points, false)?.is_empty() {
         return Ok(SetOfIterator::new(Vec::new()));
     }
     let alone = toplevel::is_lone_call(call) && !lock_held_on(h.table.oid);
