@@ -66,6 +66,7 @@ mod upkeep;
 pub mod uuid7;
 pub mod window;
 mod zone;
+mod zone_open;
 
 pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
 pub use policy::policies;

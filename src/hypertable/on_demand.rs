@@ -4,7 +4,7 @@ use super::calendar::DAY_US;
 use super::catalog::{self, Hypertable};
 use super::chunks::{self, Made};
 use super::settings::{self, Settings};
-use super::{bounds::KeyType, zone};
+use super::{bounds::KeyType, zone, zone_open};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{attribute_number, extension, quote_literal, relation_oid};
 use crate::pg::demand::{Found, Noun, Rules, register};
@@ -49,7 +49,7 @@ impl Noun for OnDemand {
     fn make(&self, relation: Oid, indexes: &[i64]) -> Result<u32> {
         let h = chunks::hypertable(relation)?;
         // what was asked for because it is closed is there: only the rest is made
-        let indexes = zone::open_for(&h, indexes)?;
+        let indexes = zone_open::open_for(&h, indexes)?;
         let mut made = 0;
         let limit = settings::need(relation)?.max_chunks_per_statement;
         for indexes in indexes.chunks(usize::try_from(limit).unwrap_or(1)) {

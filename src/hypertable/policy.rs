@@ -1,7 +1,7 @@
 //! The policies of hypertables: what the queue runs for them, and who may ask for it.
 
 use super::catalog::{self, Hypertable};
-use super::{chunks, drop_task, reopen, retention, upkeep, zone};
+use super::{chunks, drop_task, reopen, retention, upkeep, zone, zone_open};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::bgworker;
@@ -35,7 +35,7 @@ pub fn policies() {
 /// CHECKs of closed chunks would refuse a new type, or what USING makes of the values.
 fn before_command(command: &Command) -> Result<()> {
     match command {
-        Command::Retype { relation } if is_registered(*relation)? => zone::open_all(*relation),
+        Command::Retype { relation } if is_registered(*relation)? => zone_open::open_all(*relation),
         _ => Ok(()),
     }
 }

@@ -1,32 +1,39 @@
 //! Zone maps: a closed chunk has a CHECK with the least and greatest values of some columns, by which core
-//! excludes it when it plans. Closing is a job; a late row opens the chunk again, see `on_demand.rs`.
+//! excludes it when it plans. Closing is a job; a late row opens the chunk again, see `zone_open.rs`.
 
 use super::bounds::{Edge, Width};
 use super::catalog::{self, Chunk, Hypertable};
 use super::leave_sql::{self, Place};
 use super::settings::{self, Settings};
 use super::{chunks, reopen, retention, target};
-use crate::error::{Error, Kind, Result};
-use crate::pg::catalog::{
-    check_owner, invalidate, lock_relation, qualified_name, quote_ident, quote_literal,
-    relation_name, try_lock_relation,
-};
-use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
-use crate::pg::subxact::{Caught, attempt};
+use crate::error::Result;
+use crate::pg::catalog::{invalidate, qualified_name, quote_ident, quote_literal};
+use crate::pg::owner::{UserScope, as_extension_owner};
+use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, inject, session, spi};
 use crate::queue::{Job, Outcome};
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::{Map, Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Name of the policy.
 pub const POLICY: &str = "policy_close";
 /// Name of the CHECK.
 pub const CHECK: &str = "strata_zone";
 /// Readers of a chunk wait for its closing this long at most.
-const LOCK_MS: u32 = 100;
+pub(super) const LOCK_MS: u32 = 100;
+/// Types of the columns.
+const ORDERED: [&str; 7] = [
+    "smallint",
+    "integer",
+    "bigint",
+    "numeric",
+    "date",
+    "timestamp without time zone",
+    "timestamp with time zone",
+];
 /// Between two tries for the lock of a chunk others get through.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 const TRIES: u32 = 50;
 
 const ZONE: &str = "SELECT k.zone::text FROM strata.chunk k WHERE k.chunk = $1::oid::regclass AND k.closed_at IS NOT NULL";
@@ -82,22 +89,6 @@ pub fn has_closed(h: &Hypertable, settings: &Settings) -> Result<bool> {
     Ok(found.first() == Some(&true))
 }
 
-/// Opens all chunks of a hypertable in this transaction, which is about to change what the CHECKs are about.
-/// AccessExclusiveLock on the hypertable and on closed chunks.
-pub fn open_all(relation: pg_sys::Oid) -> Result<()> {
-    let Some(h) = catalog::hypertable(relation)? else {
-        return Ok(());
-    };
-    let closed = with_check(relation)?;
-    if closed.is_empty() {
-        return Ok(());
-    }
-    check_owner(relation)?;
-    // first the hypertable, as the command locks them
-    lock_relation(relation, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE);
-    closed.into_iter().try_for_each(|c| open(&h, c).map(|_| ()))
-}
-
 /// Whether the chunk has the CHECK, and whether it is known to hold.
 fn check_of(chunk: pg_sys::Oid) -> Result<Option<bool>> {
     let found = as_extension_owner(|| spi::read_latest(HAS_CHECK, &[chunk.into()], |r| r.need(1)))?;
@@ -108,12 +99,18 @@ fn check_of(chunk: pg_sys::Oid) -> Result<Option<bool>> {
 fn closed_with(chunk: pg_sys::Oid) -> Result<Option<Vec<String>>> {
     let found =
         as_extension_owner(|| spi::read_latest(ZONE, &[chunk.into()], |r| r.get::<String>(1)))?;
-    Ok(found.into_iter().next().map(|zone| {
-        let zone = zone.and_then(|z| serde_json::from_str::<Map<String, Value>>(&z).ok());
-        let mut names: Vec<String> = zone.unwrap_or_default().keys().cloned().collect();
-        names.sort();
-        names
-    }))
+    let Some(zone) = found.into_iter().next() else {
+        return Ok(None);
+    };
+    let zone = zone.and_then(|z| serde_json::from_str::<Map<String, Value>>(&z).ok());
+    let zone = zone.unwrap_or_default();
+    // a CHECK goes with a column of it
+    if zone.values().any(|v| !v.is_null()) && check_of(chunk)? != Some(true) {
+        return Ok(None);
+    }
+    let mut names: Vec<String> = zone.keys().cloned().collect();
+    names.sort();
+    Ok(Some(names))
 }
 
 /// A value from which on chunks are too young to be closed: an interval before now, or before the newest
@@ -295,7 +292,11 @@ fn measure(
                 r.need::<String>(1)
             })
         })?;
-        let Some(of) = of else { continue };
+        // the column may have got another type since: one whose order may change proves nothing
+        let Some(of) = of.filter(|of| ORDERED.contains(&of.as_str())) else {
+            zone.insert(column.clone(), Value::Null);
+            continue;
+        };
         let quoted = quote_ident(column);
         let end = |order: &str| -> Result<Option<String>> {
             // the column's own output function and order: without `c.` it would be the order of the text
@@ -329,6 +330,7 @@ pub fn open(h: &Hypertable, chunk: pg_sys::Oid) -> Result<bool> {
     let had = check_of(chunk)?.is_some();
     if had {
         let name = qualified_name(chunk)?;
+        reopen::let_in(h.table.owner, chunk)?;
         let _owner = UserScope::restricted(h.table.owner);
         spi::execute(
             &format!("ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {CHECK}"),
@@ -337,61 +339,4 @@ pub fn open(h: &Hypertable, chunk: pg_sys::Oid) -> Result<bool> {
     }
     as_extension_owner(|| spi::execute(OPENED, &[chunk.into()]))?;
     Ok(had)
-}
-
-/// Opens the closed chunks that these chunk numbers touch: rows are about to come. Returns the numbers that
-/// touched none.
-pub fn open_for(h: &Hypertable, indexes: &[i64]) -> Result<Vec<i64>> {
-    let closed = with_check(h.table.oid)?;
-    let mut rest = indexes.to_vec();
-    if closed.is_empty() {
-        return Ok(rest);
-    }
-    let patience = settings::need(h.table.oid)?.lock_wait_ms;
-    for c in catalog::chunks(h.table.oid, true)? {
-        if !closed.contains(&c.oid) {
-            continue;
-        }
-        let touches = |i: &i64| {
-            h.grid
-                .range(*i)
-                .is_ok_and(|(lo, hi)| c.range.0 < hi && lo < c.range.1)
-        };
-        if indexes.iter().any(touches) {
-            lock_briefly(c.oid, patience)?;
-            open(h, c.oid)?;
-            rest.retain(|i| !touches(i));
-        }
-    }
-    Ok(rest)
-}
-
-/// AccessExclusiveLock on a chunk, in short tries: behind a long reader of the chunk nobody else shall queue.
-fn lock_briefly(chunk: pg_sys::Oid, patience_ms: i64) -> Result<()> {
-    let patience = Duration::from_millis(u64::try_from(patience_ms).unwrap_or(0));
-    let begun = Instant::now();
-    let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
-    loop {
-        if try_lock_relation(chunk, mode) {
-            return Ok(());
-        }
-        let tried = attempt(|| {
-            let settings = SettingScope::new();
-            settings.set("lock_timeout", &LOCK_MS.to_string());
-            lock_relation(chunk, mode);
-            Ok(())
-        });
-        let Err(e) = tried else {
-            return Ok(());
-        };
-        if !is_passing(&e) || begun.elapsed() > patience {
-            return Err(Error::new(
-                Kind::InUse,
-                format!("chunk \"{}\" is closed, and in use", relation_name(chunk)?),
-            )
-            .detail("A late row opens it, for which no other session may be reading it.")
-            .hint("try again, or raise lock_wait with strata.alter_hypertable"));
-        }
-        bgworker::pause(PAUSE);
-    }
 }

@@ -17,7 +17,7 @@ macro_rules! job_columns {
          j.config::text, (extract(epoch FROM j.max_runtime) * 1000)::int8, j.max_retries, \
          (extract(epoch FROM j.retry_period) * 1000000)::int8, \
          (extract(epoch FROM j.schedule_interval) * 1000000)::int8, j.scheduled, j.name, \
-         j.home = $1 AS here, coalesce(s.total_runs, 0) FROM strata.job j LEFT JOIN strata.job_state s ON s.job_id = j.id "
+         j.home = $1 AS here, coalesce(s.total_runs, 0), s.next_start FROM strata.job j LEFT JOIN strata.job_state s ON s.job_id = j.id "
     };
 }
 
@@ -78,9 +78,9 @@ const SEARCH_PATH: &str = "SELECT substr(c, 13) FROM pg_db_role_setting s, unnes
 const FORGET: &str = "DELETE FROM strata.job_run WHERE finish_time < now() - CASE WHEN succeeded \
     THEN interval '7 days' ELSE interval '30 days' END";
 // a job of every second makes a million rows in that time
-const FORGET_MANY: &str = "DELETE FROM strata.job_run r USING (SELECT j.job_id, (SELECT k.id FROM strata.job_run k \
-    WHERE k.job_id = j.job_id ORDER BY k.id DESC OFFSET 10000 LIMIT 1) AS last \
-    FROM (SELECT DISTINCT job_id FROM strata.job_run) j) m WHERE r.job_id = m.job_id AND r.id <= m.last";
+const FORGET_MANY: &str = "WITH many AS MATERIALIZED (SELECT n.id FROM (SELECT r.id, row_number() \
+    OVER (PARTITION BY r.job_id ORDER BY r.id DESC) AS place FROM strata.job_run r) n WHERE n.place > 10000) \
+    DELETE FROM strata.job_run r USING many m WHERE r.id = m.id";
 // by name a job finds its role in a copy: it must be the present one
 const RENAMED: &str = "UPDATE strata.job j SET owner = r.rolname FROM pg_roles r \
     WHERE r.oid = j.owner_oid AND r.rolname <> j.owner AND j.home = $1";
@@ -132,6 +132,8 @@ pub struct Job {
     pub here: bool,
     /// how often it has run so far
     pub runs: i64,
+    /// when it is due
+    pub next_start: Option<TimestampWithTimeZone>,
 }
 
 /// What `next_start` was when a run began: who changes it meanwhile is not overruled by the run's end.
@@ -186,6 +188,7 @@ fn job(row: LatestRow) -> Result<Job> {
         name: row.need(12)?,
         here: row.need(13)?,
         runs: row.need(14)?,
+        next_start: row.get(15)?,
     })
 }
 

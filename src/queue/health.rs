@@ -49,7 +49,7 @@ const JOBS: &str = "
 WITH jobs AS (
   SELECT j.id, j.scheduled, j.home, s.failures, s.last_ok, s.next_start FROM strata.job j
   LEFT JOIN strata.job_state s ON s.job_id = j.id LEFT JOIN pg_class c ON c.oid = j.hypertable
-  WHERE pg_has_role($1, coalesce(c.relowner, j.owner_oid), 'USAGE') OR pg_has_role($1, 'pg_monitor', 'USAGE')),
+  WHERE pg_has_role($1, coalesce(c.relowner, strata._job_owner(j.home, j.owner, j.owner_oid)), 'USAGE') OR pg_has_role($1, 'pg_monitor', 'USAGE')),
 error AS (SELECT r.finish_time, r.job_id, r.sqlerrcode, r.err_message FROM strata.job_run r
   WHERE NOT r.succeeded AND r.job_id IN (SELECT id FROM jobs) ORDER BY r.id DESC LIMIT 1),
 leaving AS (SELECT count(*) AS n, min(d.noted_at) AS since FROM strata.detaching d WHERE d.action <> 'failed')

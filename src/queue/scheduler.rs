@@ -126,7 +126,8 @@ impl Scheduler {
                 continue;
             }
             if !self.needed(&job)? {
-                run::next_tick(self.tx, &job, Seen::Any)?;
+                // who has set another time meanwhile, with another config perhaps, is not overruled
+                run::next_tick(self.tx, &job, Seen::Time(job.next_start))?;
                 passed_over.push(job.id);
                 continue;
             }
