@@ -119,33 +119,38 @@ pub enum Number {
 /// A known value at a time.
 pub type Point = (i64, Number);
 
-/// The known values of a series, in the order of time.
+/// The known values next to a time that goes on. They are handed in one by one as far as they are needed:
+/// a series of any length takes no more memory.
 #[derive(Debug, Clone, Default)]
 pub struct Line {
-    points: Vec<Point>,
-    /// points before this one lie before the time asked for last
-    passed: usize,
+    before: Option<Point>,
+    after: Option<Point>,
+    over: bool,
 }
 
 impl Line {
-    /// Forgets the points and keeps the memory.
     pub fn clear(&mut self) {
-        self.points.clear();
-        self.passed = 0;
+        *self = Line::default();
     }
 
-    /// Times must not fall.
-    pub fn push(&mut self, point: Point) {
-        self.points.push(point);
-    }
-
-    /// The points next to a time on both sides. Times asked for must not fall.
-    pub fn around(&mut self, time: i64) -> (Option<Point>, Option<Point>) {
-        while self.points.get(self.passed).is_some_and(|p| p.0 < time) {
-            self.passed += 1;
+    /// True while a later value may lie next to this time. Times asked for must not fall.
+    pub fn wants_more(&mut self, time: i64) -> bool {
+        if self.after.is_some_and(|p| p.0 < time) {
+            self.before = self.after.take();
         }
-        let before = self.passed.checked_sub(1).and_then(|i| self.points.get(i));
-        (before.copied(), self.points.get(self.passed).copied())
+        self.after.is_none() && !self.over
+    }
+
+    /// The next value, when [`Self::wants_more`] has said so; `None` behind the last one.
+    pub fn push(&mut self, point: Option<Point>) {
+        self.after = point;
+        self.over = point.is_none();
+    }
+
+    /// The points next to the time that was asked for last, on both sides.
+    #[must_use]
+    pub fn around(&self) -> (Option<Point>, Option<Point>) {
+        (self.before, self.after)
     }
 }
 

@@ -221,9 +221,12 @@ proptest! {
         times.dedup();
         asked.sort_unstable();
         let mut line = Line::default();
-        times.iter().for_each(|t| line.push((*t, Number::Int(*t))));
+        let mut points = times.iter().map(|t| (*t, Number::Int(*t)));
         for t in asked {
-            let (before, after) = line.around(t);
+            while line.wants_more(t) {
+                line.push(points.next());
+            }
+            let (before, after) = line.around();
             prop_assert_eq!(before.map(|p| p.0), times.iter().rev().find(|p| **p < t).copied());
             prop_assert_eq!(after.map(|p| p.0), times.iter().find(|p| **p >= t).copied());
         }

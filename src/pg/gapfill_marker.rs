@@ -112,7 +112,15 @@ impl Marker {
         }
     }
 
-    /// Sees a row of the series before any of its values is asked for.
+    /// True while it has to see more rows of the series before it can tell the value at `at`.
+    pub fn wants_more(&mut self, at: Option<i64>) -> bool {
+        match (self, at) {
+            (Marker::Interpolate(line), Some(at)) => line.is_place(at) && line.line.wants_more(at),
+            _ => false,
+        }
+    }
+
+    /// Sees the next row of the series.
     ///
     /// # Safety
     /// The scan slot shows the row.
@@ -122,8 +130,15 @@ impl Marker {
         {
             // SAFETY: promised by the caller
             if let Some(value) = unsafe { eval(line.value, row) } {
-                line.line.push((at, number(line.value_type, value)));
+                line.line.push(Some((at, number(line.value_type, value))));
             }
+        }
+    }
+
+    /// The series has no more rows.
+    pub fn learn_end(&mut self) {
+        if let Marker::Interpolate(line) = self {
+            line.line.push(None);
         }
     }
 
@@ -205,7 +220,8 @@ impl Interpolate {
             let Some(at) = row.at.filter(|at| self.is_place(*at)) else {
                 return Ok(None);
             };
-            let (before, after) = self.line.around(at);
+            // the rows needed have been seen
+            let (before, after) = self.line.around();
             let before = match before {
                 None => self.edge(row, true)?,
                 known => known,

@@ -55,6 +55,7 @@ impl Run {
     pub(super) unsafe fn give_row(&mut self, at: Option<i64>) -> Result<()> {
         // SAFETY: the current row stays valid until the next one is asked for
         unsafe {
+            self.look_ahead(at);
             self.show(self.current);
             self.current = std::ptr::null_mut();
             self.set_markers(at, true)
@@ -66,6 +67,7 @@ impl Run {
         self.filled += 1;
         // SAFETY: the series slot holds the group columns as long as the series lasts
         unsafe {
+            self.look_ahead(Some(at));
             let group = self.series_slot;
             pg_sys::slot_getallattrs(group);
             let scan = self.clear_scan();

@@ -2,6 +2,7 @@
 //! and in inner joins, all of which every row must meet.
 
 use super::gapfill_keep::is_never;
+use super::planner_clause::is_derived;
 use super::{compat, list};
 use crate::hypertable::gapfill::Side;
 use pgrx::pg_sys;
@@ -105,6 +106,10 @@ impl Search<'_> {
     unsafe fn comparison(&mut self, op: *mut pg_sys::OpExpr) {
         // SAFETY: an operator of the query
         unsafe {
+            // what the planner hook adds on hypertables prunes chunks and is not what was asked
+            if is_derived(op) {
+                return;
+            }
             let args: Vec<*mut pg_sys::Expr> = list::pointers((*op).args).collect();
             let &[left, right] = args.as_slice() else {
                 return;

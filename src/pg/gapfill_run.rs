@@ -32,6 +32,10 @@ pub struct Run {
     /// rows of the series, read ahead where interpolation needs the next known value
     store: *mut pg_sys::Tuplestorestate,
     store_slot: Slot,
+    /// a row that a marker looks at before its turn
+    ahead_slot: Slot,
+    /// of the store, for each marker
+    readers: Vec<i32>,
     ahead: bool,
     /// of the current series
     pub(super) memory: pg_sys::MemoryContext,
@@ -89,6 +93,8 @@ impl Run {
                 series_slot: slot(),
                 store: std::ptr::null_mut(),
                 store_slot: slot(),
+                ahead_slot: slot(),
+                readers: vec![],
                 ahead: markers.iter().any(Marker::looks_ahead),
                 markers,
                 memory: pg_sys::AllocSetContextCreateInternal(
@@ -228,34 +234,66 @@ impl Run {
         for marker in &mut self.markers {
             marker.reset();
         }
-        // SAFETY: nothing of the series before is used any more
-        unsafe { pg_sys::MemoryContextReset(self.memory) };
+        // SAFETY: nothing of the series before is used any more, or of the run before
+        unsafe {
+            pg_sys::MemoryContextReset(self.memory);
+            if !self.store.is_null() {
+                pg_sys::tuplestore_clear(self.store);
+            }
+        }
         self.buckets = self.first_buckets.clone();
         self.advance()
     }
 
-    /// Keeps the rows of a series and the known values among them.
+    /// Keeps the rows of a series, for markers to look at before their turn.
     unsafe fn read_ahead(&mut self) -> Result<()> {
         // SAFETY: slots, store and child belong to this run
         unsafe {
             if self.store.is_null() {
                 let old = pg_sys::MemoryContextSwitchTo((*(*self.node).ss.ps.state).es_query_cxt);
                 self.store = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
+                self.readers = self
+                    .markers
+                    .iter()
+                    .map(|m| match m.looks_ahead() {
+                        true => pg_sys::tuplestore_alloc_read_pointer(self.store, 0),
+                        false => 0,
+                    })
+                    .collect();
                 pg_sys::MemoryContextSwitchTo(old);
             }
-            pg_sys::tuplestore_clear(self.store);
             while !self.pending.is_null() && self.in_series(self.pending) {
                 pg_sys::tuplestore_puttupleslot(self.store, self.pending);
-                let at = self.bucket_of(self.pending);
-                self.show(self.pending);
-                let row = self.row(at);
-                for marker in &mut self.markers {
-                    marker.learn(row);
-                }
-                pg_sys::MemoryContextReset((*row.context).ecxt_per_tuple_memory);
+                let context = (*self.node).ss.ps.ps_ExprContext;
+                pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
                 self.pull();
             }
             Ok(())
+        }
+    }
+
+    /// Shows markers the rows that they need for the value at `at`. The scan slot shows another row then.
+    pub(super) unsafe fn look_ahead(&mut self, at: Option<i64>) {
+        // SAFETY: slots and store belong to this run
+        unsafe {
+            for i in 0..self.readers.len() {
+                while self.markers[i].wants_more(at) {
+                    pg_sys::tuplestore_select_read_pointer(self.store, self.readers[i]);
+                    let slot = self.ahead_slot;
+                    if !pg_sys::tuplestore_gettupleslot(self.store, true, false, slot) {
+                        self.markers[i].learn_end();
+                        break;
+                    }
+                    let row = self.row(self.bucket_of(slot));
+                    self.show(slot);
+                    self.markers[i].learn(row);
+                    pg_sys::MemoryContextReset((*row.context).ecxt_per_tuple_memory);
+                    super::catalog::check_for_interrupts();
+                }
+            }
+            if self.ahead && !self.store.is_null() {
+                pg_sys::tuplestore_select_read_pointer(self.store, 0);
+            }
         }
     }
 

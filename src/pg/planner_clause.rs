@@ -105,6 +105,19 @@ pub(super) unsafe fn compare_expr(
         )
         .cast::<pg_sys::OpExpr>();
         (*clause).opfuncid = pg_sys::get_opcode(operator);
+        (*clause).location = DERIVED;
         Some(clause.cast())
     }
+}
+
+/// Where a clause of ours stands in the text of the query: nowhere. Nothing compares or prints negative places.
+const DERIVED: i32 = -1501;
+
+/// True for a clause that follows from the query's own and is not one of them.
+///
+/// # Safety
+/// A valid operator expression.
+pub(super) unsafe fn is_derived(clause: *const pg_sys::OpExpr) -> bool {
+    // SAFETY: promised by the caller
+    unsafe { (*clause).location == DERIVED }
 }

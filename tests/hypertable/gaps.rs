@@ -110,7 +110,7 @@ const KEYS: [Key; 6] = [
         widths: &["7::int2", "10::int2", "250::int2"],
         ranges: &[("(-73)::int2", "411::int2")],
         zone: "",
-        series: "(SELECT s::int2 AS s FROM generate_series($first, ($end - 1)::int2, $width) s)",
+        series: "(SELECT s::int2 AS s FROM generate_series($first::int, $end - 1, ($width)::int) s)",
         number: "$at::numeric",
     },
 ];
@@ -377,4 +377,78 @@ fn a_long_series_is_cancelled_and_takes_no_memory() {
     );
     let held: u64 = held.parse().unwrap();
     assert!(held < before + 8_000_000, "{before} {held}");
+}
+
+#[test]
+fn a_series_of_any_length_is_interpolated_in_work_mem_and_again_after_a_rescan() {
+    let cluster = Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "rescan");
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "SET search_path = public, strata; SET work_mem = '64kB'; SET enable_hashagg = off; SET jit = off;
+         CREATE TABLE s AS SELECT g, g % 3 AS k, CASE WHEN g % 100 IN (0, 1, 2) THEN g END AS v, CASE WHEN g % 1000 = 7 THEN g * 2 END AS w
+         FROM generate_series(1, 30000) g WHERE g % 7 > 0; ANALYZE s",
+    );
+    // both lines are straight: every value is known, those at the ends too
+    let wrong = "SELECT count(*), count(*) FILTER (WHERE v <> x), count(*) FILTER (WHERE w <> 2 * x), count(v), count(w) FROM
+        (SELECT time_bucket_gapfill(1, g) AS x, k, interpolate(max(v)) AS v, interpolate(max(w), (SELECT (0, 0)), (SELECT (40000, 80000))) AS w
+         FROM s WHERE g >= 1 AND g <= 30000 GROUP BY x, k) y";
+    let answer = rows(&mut session, wrong);
+    assert!(
+        answer.starts_with("90000|0|0|") && answer.ends_with("|90000"),
+        "{answer}"
+    );
+    // the store of one run has nothing of the run before: the second and the fourth have no rows
+    let again = "SELECT string_agg(c || ' ' || (i > 0), ', ' ORDER BY n) FROM (SELECT o.n, count(*) AS c, count(i) AS i
+        FROM (VALUES (1, 1), (2, 50000), (3, 1), (4, 50000)) o(n, since), LATERAL
+          (SELECT time_bucket_gapfill(1, g, start => 1, finish => 400) AS x, interpolate(max(v)) AS i FROM s
+           WHERE g >= since AND g <= 400 AND k = 0 GROUP BY x OFFSET 0) y GROUP BY 1) z";
+    assert_eq!(
+        one(&mut session, again),
+        "399 true, 399 false, 399 true, 399 false"
+    );
+}
+
+#[test]
+fn a_hypertable_has_the_range_of_any_other_table() {
+    let cluster = Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "same");
+    db.run(
+        "CREATE TABLE h (ts timestamptz NOT NULL, till timestamptz, v int);
+         SELECT FROM strata.create_hypertable('h', strata.by_range('ts', interval '1 day'), end_column => 'till');
+         INSERT INTO h SELECT t, t, 1 FROM generate_series(timestamptz '2024-01-01 01:00+00', '2024-01-05 00:00+00', '3 hours') t;
+         CREATE TABLE plain AS TABLE h",
+    );
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "SET search_path = public, strata; SET timezone = 'UTC'",
+    );
+    let range = "ts >= '2024-01-02 00:00+00' AND ts < '2024-01-07 00:00+00'";
+    // conditions that prune chunks of a hypertable, and choose rows only
+    for more in [
+        "time_bucket('3 days', ts) < '2024-01-03 00:00+00'",
+        "time_bucket('1 day', ts, 'Europe/Berlin') >= '2024-01-04 00:00+00'",
+        "till <= '2024-01-04 00:00+00'",
+        "ts > now() - interval '100 years'",
+    ] {
+        let ask = |session: &mut _, table: &str| {
+            rows(
+                session,
+                &format!(
+                    "SELECT time_bucket_gapfill('12 hours', ts), count(*), locf(sum(v)) FROM {table} WHERE {range} AND {more} GROUP BY 1"
+                ),
+            )
+        };
+        let wanted = ask(&mut session, "plain");
+        assert_eq!(wanted.lines().count(), 10, "{wanted}");
+        assert_eq!(ask(&mut session, "h"), wanted, "{more}");
+    }
+    for table in ["h", "plain"] {
+        let half = format!(
+            "SELECT time_bucket_gapfill('1 day', ts) FROM {table} WHERE ts >= '2024-01-02' AND till < '2024-01-04' GROUP BY 1"
+        );
+        fails(&mut session, &half, "22023", &["finish"]);
+    }
 }

@@ -42,6 +42,7 @@ fn tools_that_name_the_catalog_see_the_truth_and_dumps_keep_the_lens() {
         );
         (dump(db), described, plan)
     };
+    db.run("SELECT strata.install_timescale_names()");
     let before = look(&db);
     db.run("SELECT strata.expose_to_client('postgres'), strata.expose_to_client('app', ARRAY['wide', '\"Odd one\"']::regclass[])");
     assert_eq!(rows(&mut db.session(), SEEN), "r|1|1");
@@ -63,6 +64,8 @@ fn tools_that_name_the_catalog_see_the_truth_and_dumps_keep_the_lens() {
         rows(&mut copy.session(), exposed),
         rows(&mut db.session(), exposed)
     );
+    let names = "SELECT hypertable_name FROM timescaledb_information.hypertables ORDER BY 1";
+    assert_eq!(rows(&mut copy.session(), names), "Odd one\nwide");
     let mut session = copy.session_as("app");
     assert_eq!(rows(&mut session, SEEN), "p|2|0");
     exec(

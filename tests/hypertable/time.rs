@@ -73,6 +73,8 @@ fn time_bucket_equals_a_reference_in_plain_sql() {
         ("time_bucket(k, n::int8)", "(n::int8::numeric - mod(mod(n::int8::numeric, k) + k, k))::int8".into()),
         ("time_bucket(k, n::int8, m::int8)", "(n::int8::numeric - mod(mod(n::int8::numeric - m, k) + k, k))::int8".into()),
         ("time_bucket(m, (n / 5e9)::int)", "(floor((n / 5e9)::int::numeric / m) * m)::int".into()),
+        ("time_bucket(m, (n / 5e9)::int, 3)", "(floor(((n / 5e9)::int::numeric - 3) / m) * m + 3)::int".into()),
+        ("time_bucket(m::int2, (n / 4e14)::int2)", "(floor((n / 4e14)::int2::numeric / m) * m)::int2".into()),
         ("time_bucket(m::int2, (n / 4e14)::int2, 3::int2)", "(floor(((n / 4e14)::int2::numeric - 3) / m) * m + 3)::int2".into()),
     ] {
         all_equal(&db, got, &wanted);
@@ -113,6 +115,10 @@ fn ids_of_version_7_are_bucketed_by_their_time() {
         (
             "time_bucket(w, to_uuidv7(t), z)",
             format!("time_bucket(w, {ms}, z)"),
+        ),
+        (
+            "time_bucket(w, to_uuidv7(t), z, o::timestamptz, shift)",
+            format!("time_bucket(w, {ms}, z, o::timestamptz, shift)"),
         ),
     ] {
         all_equal(&db, got, &wanted);

@@ -25,7 +25,7 @@ SELECT time_bucket_gapfill('1 hour', ts, '2024-01-01 03:00') AS b, count(*) FROM
 SELECT time_bucket_gapfill('1 day', ts, 'yesterday', 'now') IS NOT NULL AS b, count(*) FROM m GROUP BY time_bucket_gapfill('1 day', ts, 'yesterday', 'now') ORDER BY 2 LIMIT 1;
 SELECT time_bucket_gapfill('1 day', ts, '+03', '2024-01-01', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
 SELECT time_bucket_gapfill('1 day', ts, 'Asia/Tokyo', '2024-01-01', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
-SELECT time_bucket_gapfill('1 day', ts, '2024-13-01', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
+SELECT time_bucket_gapfill('1 day', ts, '2024-01-x1', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
 SELECT time_bucket_gapfill('1 day', ts, 'Nowhere', '2024-01-01', '2024-01-02') AS b, count(*) FROM m GROUP BY 1;
 SELECT time_bucket('1 day', ts, '2024-01-01') FROM m;
 SELECT time_bucket_gapfill('1 hour', ts) AS b FROM m WHERE ts >= '-infinity' AND ts < '2024-01-01 06:00' GROUP BY 1;

@@ -43,7 +43,14 @@ RESET ROLE;
 SELECT hypertable_name, num_dimensions, primary_dimension, primary_dimension_type, relation, compression_enabled, tablespaces FROM strata.hypertables ORDER BY 1;
 SELECT hypertable_name, dimension_number, column_name, column_type, dimension_type, time_interval, integer_interval, num_partitions FROM strata.dimensions ORDER BY 1, 2;
 
--- the names of TimescaleDB
+-- the names of TimescaleDB: not beside it
+BEGIN;
+SET LOCAL allow_system_table_mods = on;
+INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+SELECT 99999, 'timescaledb', extowner, extnamespace, false, '2.0' FROM pg_extension WHERE extname = 'plpgsql';
+\set VERBOSITY default
+SELECT strata.install_timescale_names();
+ROLLBACK;
 SELECT strata.install_timescale_names();
 SELECT v.name, count(*) AS columns, count(*) FILTER (WHERE a.attname = o.attname AND a.atttypid = o.atttypid) AS same
 FROM unnest(ARRAY['hypertables', 'chunks', 'dimensions', 'jobs', 'job_stats', 'job_errors', 'job_history']) v(name)
