@@ -330,6 +330,7 @@ pub fn open(h: &Hypertable, chunk: pg_sys::Oid) -> Result<bool> {
     let had = check_of(chunk)?.is_some();
     if had {
         let name = qualified_name(chunk)?;
+        reopen::let_in(h.table.owner, chunk)?;
         let _owner = UserScope::restricted(h.table.owner);
         spi::execute(
             &format!("ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {CHECK}"),

@@ -1,7 +1,7 @@
 //! Every form of dump and restore brings back the same hypertables; from PostgreSQL 15 to 18 where both are.
 
 use crate::common::{Cluster, Db, fails, one, rows, succeeds};
-use crate::life::{answers, grows, same, source};
+use crate::life::{answers, grows, same, same_rows, source};
 use std::path::Path;
 use std::process::Command;
 
@@ -78,9 +78,11 @@ fn every_form_of_dump_and_restore_brings_back_the_same_hypertables() {
             );
         }
         psql(&target, name, &folder.join("root"));
-        check(name);
     }
-    grows(&copy("root_loaded"), false);
+    check("root");
+    grows(&copy("root"), false);
+    // the rows have opened closed chunks on their way
+    same_rows(&answers(&copy("root_loaded")), &wanted, "root_loaded");
 
     pg_dump(
         &source,
@@ -177,8 +179,8 @@ fn a_dump_of_one_hypertable_needs_no_extension() {
         let late = "INSERT INTO z (ts, n) VALUES ('2024-02-02 00:00+00', 120) RETURNING n";
         assert_eq!(one(&mut there, &late.replace("120", "63")), "63");
         fails(&mut there, late, "23514", &["strata_zone"]);
-        let leaves = "DELETE FROM z WHERE n = 29 RETURNING n";
-        assert_eq!(one(&mut there, leaves), "29");
+        let leaves = "DELETE FROM z WHERE n = 60 RETURNING n";
+        assert_eq!(one(&mut there, leaves), "60");
         // taken up by an extension that comes later
         let db = Db {
             cluster: &target,

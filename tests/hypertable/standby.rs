@@ -283,6 +283,7 @@ fn every_function_works_or_says_that_it_is_read_only_and_every_view_works() {
         match code.as_str() {
             "" => {}
             READ_ONLY if volatility == "v" => refused.push(signature),
+            "0A000" if message.contains("is not supported") => {}
             _ => wrong.push(format!("{code} {message}: {statement}")),
         }
     }
@@ -386,8 +387,12 @@ fn a_standby_reads_refuses_to_write_and_goes_on_when_promoted() {
     let mut session = pair.on_standby();
     exec(
         &mut session,
-        "INSERT INTO m VALUES (1, '2035-01-01 00:00+00', 1); INSERT INTO live VALUES (now(), 1), (now() + interval '2 days', 2);
-         COPY m FROM PROGRAM 'echo 2,2036-01-01 00:00+00,1,' (FORMAT csv)",
+        "INSERT INTO m VALUES (1, '2035-01-01 00:00+00', 1); COPY m FROM PROGRAM 'echo 2,2036-01-01 00:00+00,1,' (FORMAT csv)",
+    );
+    // in a transaction of its own: the hint to make more comes with the row
+    exec(
+        &mut session,
+        "INSERT INTO live VALUES (now(), 1), (now() + interval '2 days', 2)",
     );
     exec(
         &mut session,

@@ -78,7 +78,7 @@ fn pg_upgrade_keeps_hypertables_and_cold_chunks() {
     grows(&db, true);
     // no job of a copy runs before somebody says so
     assert_eq!(
-        db.one("SELECT bool_or(active) FROM strata.jobs WHERE proc_name = 'tick'"),
+        db.one("SELECT active FROM strata.jobs WHERE application_name = 'Tick'"),
         "f"
     );
     db.run("SELECT strata.start_workers()");
@@ -116,10 +116,7 @@ fn pg_upgrade_keeps_hypertables_and_cold_chunks() {
         ),
         "2"
     );
-    exec(
-        &mut session,
-        "INSERT INTO m VALUES (9000, '2026-01-01 00:00+00', 1); DELETE FROM m WHERE id = 9000; VACUUM ANALYZE; VACUUM (FREEZE) m",
-    );
+    cold.run("INSERT INTO m VALUES (9000, '2026-01-01 00:00+00', 1); DELETE FROM m WHERE id = 9000; VACUUM ANALYZE; VACUUM (FREEZE) m");
     assert_eq!(
         one(
             &mut session,
