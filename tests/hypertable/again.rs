@@ -204,7 +204,7 @@ fn long_and_odd_names_go_through_every_operation() {
         let t = format!("{schema}.{quoted}");
         exec(&mut session, &format!(
             "CREATE SCHEMA {schema}; CREATE TABLE {t} ({key} bigint NOT NULL, {a} int, {b} int, UNIQUE ({key}, {a}));
-             CREATE INDEX ON {t} ({a}); CREATE INDEX ON {t} ({b}); CREATE INDEX ON {t} ({a}, {b}); CREATE STATISTICS ON {a}, {b} FROM {t};
+             CREATE INDEX ON {t} ({a}); CREATE INDEX ON {t} ({b}); CREATE INDEX ON {t} ({a}, {b}); CREATE STATISTICS {schema}.{quoted} ON {a}, {b} FROM {t};
              INSERT INTO {t} SELECT i * 1000000000000000, i, i FROM generate_series(-900, 900) i"
         ));
         let literal = t.replace('\'', "''");
