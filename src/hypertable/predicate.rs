@@ -62,26 +62,56 @@ impl Op {
 /// Time goes on, so that it would not be at all, but for three reasons: the clock may be set back; the
 /// session's time zone may be another one; and cutting to a unit or taking off months turns a small step
 /// back into a larger one.
+///
+/// Zones are real ones: no offset from UTC above 16 hours (no bound is made in others, and cached plans go
+/// when the session turns to one, see `pg::time_zone`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Slack {
-    /// the session's zone takes part: at most 26 hours, cut to days 48
-    pub zone: bool,
+    /// how many times the session's offset from UTC is in the value; taken off where negative
+    pub offsets: i32,
+    /// conversions that put it there: pairs of opposite ones differ by a change of the zone's clocks only
+    pub conversions: i32,
+    /// conversions with a zone that the expression names
+    pub fixed: i64,
+    /// times that were cut to dates
+    pub dates: i64,
     /// an interval has months: 28 to 31 days
-    pub months: u32,
+    pub months: i64,
     /// longest units that the expression is cut to, in days
     pub cut_days: i64,
 }
 
 impl Slack {
+    /// A conversion in the session's zone, from UTC (1) or to it (-1).
+    pub fn convert(&mut self, offsets: i32) {
+        self.offsets += offsets;
+        self.conversions += 1;
+    }
+
+    /// There and back again: days are added in local time.
+    pub fn round_trip(&mut self) {
+        self.conversions += 2;
+    }
+
+    #[must_use]
+    pub fn uses_session_zone(self) -> bool {
+        self.conversions > 0
+    }
+
     #[must_use]
     pub fn us(self) -> i64 {
-        let zone = if self.zone { 2 * DAY_US } else { 0 };
-        let months = i64::from(self.months).saturating_mul(8 * DAY_US);
-        let cut = self.cut_days.saturating_mul(DAY_US);
-        CLOCK_US
-            .saturating_add(zone)
-            .saturating_add(months)
-            .saturating_add(cut)
+        // two offsets differ by 32 hours at most, cut to days 48; two changes of clocks by a day each
+        let pairs = (self.conversions - self.offsets.abs() + 1) / 2;
+        let zones = i64::from(self.offsets.abs() + pairs);
+        let days = [
+            zones.saturating_mul(2),
+            self.dates.saturating_sub(zones).max(0),
+            self.fixed,
+            self.months.saturating_mul(8),
+            self.cut_days,
+        ];
+        let days = days.into_iter().fold(0, i64::saturating_add);
+        CLOCK_US.saturating_add(days.saturating_mul(DAY_US))
     }
 }
 
@@ -101,12 +131,21 @@ pub fn longest_unit_days(unit: &str) -> Option<i64> {
     })
 }
 
-/// The least key that `key >= value` can still be true for in a later run of the plan; `value` as planned,
-/// of type `kind` (a date in days).
+/// What comparing a key with a value of another type adds: it converts in the session's zone.
 #[must_use]
-pub fn lower_bound(kind: Kind, value: i64, key: Kind, mut slack: Slack) -> Option<i64> {
-    // comparing different types converts in the session's zone
-    slack.zone |= kind != key;
+pub fn compared(kind: Kind, key: Kind, mut slack: Slack) -> Slack {
+    match (kind, key) {
+        (Kind::TimestampTz, Kind::Timestamp | Kind::Date) => slack.convert(1),
+        (Kind::Timestamp | Kind::Date, Kind::TimestampTz) => slack.convert(-1),
+        _ => {}
+    }
+    slack
+}
+
+/// The least key that `key >= value` can still be true for in a later run of the plan; `value` as planned,
+/// of type `kind` (a date in days); `slack` with the comparison's part.
+#[must_use]
+pub fn lower_bound(kind: Kind, value: i64, key: Kind, slack: Slack) -> Option<i64> {
     let us = match kind {
         Kind::Date => value.checked_mul(DAY_US)?,
         Kind::Timestamp | Kind::TimestampTz => value,
@@ -232,7 +271,9 @@ fn time_range(bucket: Bucket, op: Op, value: i64, key: Kind) -> Option<KeyRange>
         after_us = after_us.checked_add(DAY_US)?;
     }
     let mut last = value_us;
-    if !zone && key != Kind::Date {
+    // with months in the offset the bucket of a bucket's start may be another one
+    let snaps = !zone && offset.months == 0;
+    if snaps && key != Kind::Date {
         let at = if op == Op::Lt {
             value_us.checked_sub(1)?
         } else {
@@ -240,7 +281,7 @@ fn time_range(bucket: Bucket, op: Op, value: i64, key: Kind) -> Option<KeyRange>
         };
         // buckets begin on a grid: the last one that OP lets through
         last = bucket::bucket(width, at, origin_us, offset).unwrap_or(value_us);
-    } else if !zone && whole_days {
+    } else if snaps && whole_days {
         let day = if op == Op::Lt { value - 1 } else { value };
         let day = i32::try_from(day).ok();
         let origin = origin_us.and_then(|o| i32::try_from(o / DAY_US).ok());

@@ -68,6 +68,28 @@ fn the_grid_gives_exact_ranges_at_its_own_points() {
 }
 
 #[test]
+fn an_offset_of_months_and_days_leaves_its_own_bucket_in_the_range() {
+    let width = Width::Micros(6_302_676_723_325);
+    let offset = Span {
+        months: -3,
+        days: -10,
+        us: -16_262_134_001,
+    };
+    let key = -507_958_885_848_300;
+    let start = bucket::bucket(width, key, None, offset).unwrap();
+    let args = Bucket::Time {
+        width,
+        origin_us: None,
+        offset,
+        zone: false,
+    };
+    assert!(inside(
+        bucket_range(args, Op::Le, start, Kind::Timestamp),
+        key
+    ));
+}
+
+#[test]
 fn overflow_gives_no_condition() {
     let small = Kind::Integer(i64::from(i16::MIN), i64::from(i16::MAX));
     let wide = Bucket::Integer {
@@ -96,16 +118,28 @@ fn overflow_gives_no_condition() {
 #[test]
 fn margins_are_those_of_the_design() {
     let none = Slack::default();
-    let zone = Slack { zone: true, ..none };
+    let days = |slack: Slack| (slack.us() - CLOCK_US) as f64 / DAY_US as f64;
     assert_eq!(none.us(), 600_000_000);
-    assert_eq!(zone.us(), 600_000_000 + 2 * DAY_US);
     let months = Slack { months: 1, ..none };
-    assert_eq!(months.us(), 600_000_000 + 8 * DAY_US);
-    let tz = Kind::TimestampTz;
+    assert_eq!(days(months), 8.0);
+    let (tz, date) = (Kind::TimestampTz, Kind::Date);
     assert_eq!(lower_bound(tz, 0, tz, none), Some(-600_000_000));
-    // another type: the zone takes part; a date is rounded down
-    assert_eq!(lower_bound(tz, 0, Kind::Date, none), Some(-3));
-    assert_eq!(lower_bound(Kind::Date, 10, Kind::Date, none), Some(9));
+    // a date is rounded down
+    assert_eq!(lower_bound(date, 10, date, none), Some(9));
+    // current_date, compared with a date and with a time in the session's zone
+    let mut today = Slack { dates: 1, ..none };
+    today.convert(1);
+    assert_eq!(days(compared(date, date, today)), 2.0);
+    assert_eq!(days(compared(date, tz, today)), 2.0);
+    // now(), as a date and as a local time
+    assert_eq!(lower_bound(tz, 0, date, compared(tz, date, none)), Some(-3));
+    // each further offset counts
+    let mut twice = compared(date, tz, none);
+    twice.convert(-1);
+    assert_eq!(days(twice), 4.0);
+    let mut back = none;
+    back.round_trip();
+    assert_eq!(days(back), 2.0);
 }
 
 proptest! {
@@ -165,5 +199,40 @@ proptest! {
         if holds(op, start, value.into()) {
             prop_assert!(inside(range, key.into()));
         }
+    }
+
+    /// Any chain of conversions, at planning in one zone and later in another.
+    #[test]
+    fn no_zone_makes_a_value_fall_behind_its_margin(
+        at in 0i64..30_000 * DAY_US, later in 0i64..40 * DAY_US,
+        planned in -16i64..=16, run in -16i64..=16, steps in prop::collection::vec(0u8..5, 1..8),
+        to_key in any::<bool>(), local in any::<bool>(),
+    ) {
+        let hour = DAY_US / 24;
+        let mut slack = Slack::default();
+        let value = |from: i64, offset: i64, slack: &mut Slack| {
+            *slack = Slack::default();
+            let (mut us, offset) = (from, offset * hour);
+            for step in &steps {
+                match step {
+                    0 => { us += offset; slack.convert(1); }
+                    1 => { us -= offset; slack.convert(-1); }
+                    2 => { us -= us.rem_euclid(DAY_US); slack.dates += 1; }
+                    3 => { us -= us.rem_euclid(7 * DAY_US); slack.cut_days += 7; }
+                    _ => { us = (us + offset - DAY_US) - offset; slack.round_trip(); }
+                }
+            }
+            us
+        };
+        let before = value(at, planned, &mut slack);
+        let now = value(at + later, run, &mut slack);
+        // a key is compared as it stands, or after a conversion of either side
+        let (kind, key, shift) = match (to_key, local) {
+            (false, _) => (Kind::TimestampTz, Kind::TimestampTz, 0),
+            (true, false) => (Kind::TimestampTz, Kind::Timestamp, run * hour),
+            (true, true) => (Kind::Timestamp, Kind::TimestampTz, -run * hour),
+        };
+        let bound = lower_bound(kind, before, key, compared(kind, key, slack));
+        prop_assert!(bound.is_none_or(|bound| bound <= now + shift), "{bound:?} {} {slack:?}", now + shift);
     }
 }

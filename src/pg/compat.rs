@@ -17,6 +17,32 @@ pub unsafe fn relation_ownercheck(relation: pg_sys::Oid, role: pg_sys::Oid) -> b
     }
 }
 
+/// The record of a string setting of the server; NULL if there is none of this name.
+///
+/// # Safety
+/// Must be called in the main thread.
+pub unsafe fn string_setting(name: &core::ffi::CStr) -> *mut pg_sys::config_string {
+    #[cfg(feature = "pg15")]
+    // SAFETY: the server's own array of settings
+    let found = unsafe {
+        let all = pg_sys::get_guc_variables();
+        (0..pg_sys::GetNumConfigOptions() as usize)
+            .map(|i| *all.add(i))
+            .find(|known| core::ffi::CStr::from_ptr((**known).name) == name)
+            .unwrap_or(core::ptr::null_mut())
+    };
+    #[cfg(not(feature = "pg15"))]
+    // SAFETY: a NUL terminated name; an unknown one gives NULL
+    let found = unsafe { pg_sys::find_option(name.as_ptr(), false, true, 0) };
+    // SAFETY: NULL or a record of the server
+    unsafe {
+        if found.is_null() || (*found).vartype != pg_sys::config_type::PGC_STRING {
+            return core::ptr::null_mut();
+        }
+    }
+    found.cast()
+}
+
 /// Last argument of the access method callback tuple_update.
 #[cfg(feature = "pg15")]
 pub type UpdateIndexes = bool;

@@ -54,6 +54,8 @@ pub(super) struct Bounds {
     last: *mut Leaf,
     lo: i64,
     hi: i64,
+    /// number of the partition that rows were last told to go to, and one; 0: none yet
+    told: c_int,
 }
 
 impl Bounds {
@@ -68,6 +70,7 @@ impl Bounds {
         last: std::ptr::null_mut(),
         lo: 0,
         hi: 0,
+        told: 0,
     };
 }
 
@@ -281,10 +284,16 @@ pub(super) unsafe fn find(c: *mut Copy, part: c_int) -> *mut Leaf {
         if leaf.is_null() {
             leaf = copy_leaf::open(c, info);
         }
-        if part >= 0 && *(*(*c).bounds.desc).is_leaf.add(part as usize) {
-            *(*c).bounds.leaves.add(part as usize) = leaf;
+        let b = &raw mut (*c).bounds;
+        if part >= 0 {
+            if *(*(*b).desc).is_leaf.add(part as usize) {
+                *(*b).leaves.add(part as usize) = leaf;
+            }
             // once for each chunk: it may be the newest, and the next ones should be made ahead
-            let _ = copy_demand::locate(c.cast());
+            if (*b).told != part.wrapping_add(1) {
+                (*b).told = part.wrapping_add(1);
+                let _ = copy_demand::locate(c.cast());
+            }
         }
         leaf
     }

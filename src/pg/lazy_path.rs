@@ -6,6 +6,7 @@
 //! everything that the node cannot do is found out first.
 
 use super::lazy_edges::Edges;
+use super::lazy_limit;
 use super::list;
 use super::planner::Key;
 use super::planner_clause::{plain_var, strategy};
@@ -17,6 +18,8 @@ use std::cell::Cell;
 
 /// With fewer chunks left, planning all of them costs less than windows do.
 const CHUNKS: usize = 32;
+/// Planner units, above those of any plan.
+const NEVER: f64 = 1e15;
 const MAGIC: u64 = 0x6c61_7a79_2d73_6361;
 
 thread_local! {
@@ -44,6 +47,8 @@ pub(super) struct Lazy {
     magic: u64,
     pub attnum: i16,
     pub descending: bool,
+    /// false for a relation that is read by nobody: its aggregates were found in windows
+    pub ordered: bool,
     pub type_oid: pg_sys::Oid,
     pub family: pg_sys::Oid,
     pub relation: pg_sys::Oid,
@@ -80,17 +85,20 @@ pub(super) unsafe fn consider(
 ) {
     // SAFETY: promised by the caller
     unsafe {
-        if IN_WINDOW.get() || !(*rel).fdw_private.is_null() {
+        // without pruning each window would be planned as large as the table
+        if IN_WINDOW.get() || !pg_sys::enable_partition_pruning || !(*rel).fdw_private.is_null() {
             return;
         }
-        let Some(descending) = fit(key, rel, rte) else {
+        let descending = fit(key, relation, rel, rte);
+        if descending.is_none() && !ends_are_found(key) {
             return;
-        };
+        }
         let lazy = pg_sys::palloc0(size_of::<Lazy>()).cast::<Lazy>();
         *lazy = Lazy {
             magic: MAGIC,
             attnum: key.attnum,
-            descending,
+            descending: descending == Some(true),
+            ordered: descending.is_some(),
             type_oid: key.type_oid,
             family: key.family,
             relation,
@@ -103,9 +111,35 @@ pub(super) unsafe fn consider(
     }
 }
 
+/// `SELECT max(key), min(key) FROM ...`: core has planned the aggregates by now, each as an ordered query
+/// with LIMIT 1. With windows in all of them nobody wants the table itself.
+unsafe fn ends_are_found(key: &Key) -> bool {
+    // SAFETY: the planner's own, valid structs
+    unsafe {
+        let parse = (*key.root).parse;
+        if !(*parse).hasAggs || !(*parse).groupClause.is_null() {
+            return false;
+        }
+        let stage = pg_sys::UpperRelationKind::UPPERREL_GROUP_AGG;
+        let grouped = pg_sys::fetch_upper_rel(key.root, stage, std::ptr::null_mut());
+        let found = list::pointers::<pg_sys::Path>((*grouped).pathlist)
+            .find(|path| (**path).type_ == Tag::T_MinMaxAggPath);
+        let Some(path) = found else {
+            return false;
+        };
+        let path = path.cast::<pg_sys::MinMaxAggPath>();
+        list::pointers::<pg_sys::MinMaxAggInfo>((*path).mmaggregates).all(|aggregate| {
+            let tables = (*(*aggregate).subroot).simple_rel_array;
+            let rel = *tables.add(key.relid as usize);
+            !rel.is_null() && decided(rel).is_some()
+        })
+    }
+}
+
 /// Is this the only table of an ordered, limited query that the node can run? Then: is it descending?
 unsafe fn fit(
     key: &Key,
+    relation: pg_sys::Oid,
     rel: *mut pg_sys::RelOptInfo,
     rte: *mut pg_sys::RangeTblEntry,
 ) -> Option<bool> {
@@ -151,7 +185,8 @@ unsafe fn fit(
         }
         let edges = Edges::of((*rel).boundinfo)?;
         let (start, end) = edges.within(key.type_oid, &constant_bounds(key, (*from).quals.cast()));
-        (end - start > CHUNKS).then_some(descending)
+        let many = end - start > CHUNKS;
+        (many && lazy_limit::is_small(parse, relation, &edges)).then_some(descending)
     }
 }
 
@@ -286,9 +321,9 @@ pub(super) unsafe fn comparison(
 pub unsafe fn rel_pathlist(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) {
     // SAFETY: promised by the caller
     unsafe {
-        if decided(rel).is_none() {
+        let Some(lazy) = decided(rel) else {
             return;
-        }
+        };
         let never = list::pointers::<pg_sys::RestrictInfo>((*rel).baserestrictinfo)
             .any(|info| (*(*info).clause).type_ == Tag::T_Const);
         if never {
@@ -299,17 +334,21 @@ pub unsafe fn rel_pathlist(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Rel
         (*path).path.pathtype = Tag::T_CustomScan;
         (*path).path.parent = rel;
         (*path).path.pathtarget = (*rel).reltarget;
-        (*path).path.pathkeys = (*root).query_pathkeys;
-        let rows = if (*root).limit_tuples > 0.0 {
-            (*root).limit_tuples
+        let mut rows = 1000.0;
+        if !(*lazy).ordered {
+            // dearer than anything
+            (*path).path.startup_cost = NEVER;
         } else {
-            1000.0
-        };
+            (*path).path.pathkeys = (*root).query_pathkeys;
+            if (*root).limit_tuples > 0.0 {
+                rows = (*root).limit_tuples;
+            }
+            // planning and opening one window; then rows of an index
+            (*path).path.startup_cost = 10.0;
+        }
         (*rel).rows = rows;
         (*path).path.rows = rows;
-        // planning and opening one window; then rows of an index
-        (*path).path.startup_cost = 10.0;
-        (*path).path.total_cost = 10.0 + rows * pg_sys::cpu_tuple_cost * 4.0;
+        (*path).path.total_cost = (*path).path.startup_cost + rows * pg_sys::cpu_tuple_cost * 4.0;
         (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
         (*path).methods = &PATH_METHODS.0;
         (*rel).pathlist = std::ptr::null_mut();

@@ -15,9 +15,10 @@ pub(super) struct Facts {
     pub type_oid: u32,
     pub attnum: i16,
     pub descending: bool,
-    /// the first expressions are the parameters of the query, then the limit and perhaps the offset,
+    /// the first expressions are the parameters of the query, then perhaps the limit and the offset,
     /// then one value for each of `bounds`
     pub params: usize,
+    pub has_limit: bool,
     pub has_offset: bool,
     /// strategies of comparisons of the key
     pub bounds: Vec<i32>,
@@ -33,6 +34,7 @@ impl Facts {
             i32::from(self.attnum),
             i32::from(self.descending),
             self.params as i32,
+            i32::from(self.has_limit),
             i32::from(self.has_offset),
         ]);
         ints.extend(&self.bounds);
@@ -48,10 +50,11 @@ impl Facts {
                 attnum,
                 descending,
                 params,
+                has_limit,
                 has_offset,
             ],
             bounds,
-        ) = ints.split_first_chunk::<7>()?;
+        ) = ints.split_first_chunk::<8>()?;
         Some(Facts {
             relation: relation as u32,
             family: family as u32,
@@ -59,6 +62,7 @@ impl Facts {
             attnum: attnum as i16,
             descending: descending != 0,
             params: params as usize,
+            has_limit: has_limit != 0,
             has_offset: has_offset != 0,
             bounds: bounds.to_vec(),
         })
@@ -86,14 +90,18 @@ pub(super) unsafe extern "C-unwind" fn plan_path(
         };
         let mut params = Params { found: Vec::new() };
         let columns = needed_columns(rel, tlist);
-        let query = window_query(root, rel, &columns, &mut params);
+        let query = window_query(root, rel, &columns, (*lazy).ordered, &mut params);
         let mut exprs = std::ptr::null_mut();
         for param in &params.found {
             exprs = pg_sys::lappend(exprs, (*param).cast());
         }
         let parse = (*root).parse;
-        exprs = pg_sys::lappend(exprs, copy((*parse).limitCount).cast());
-        if !(*parse).limitOffset.is_null() {
+        let has_limit = (*lazy).ordered;
+        if has_limit {
+            exprs = pg_sys::lappend(exprs, copy((*parse).limitCount).cast());
+        }
+        let has_offset = has_limit && !(*parse).limitOffset.is_null();
+        if has_offset {
             exprs = pg_sys::lappend(exprs, copy((*parse).limitOffset).cast());
         }
         let mut facts = Facts {
@@ -103,7 +111,8 @@ pub(super) unsafe extern "C-unwind" fn plan_path(
             attnum: (*lazy).attnum,
             descending: (*lazy).descending,
             params: params.found.len(),
-            has_offset: !(*parse).limitOffset.is_null(),
+            has_limit,
+            has_offset,
             bounds: Vec::new(),
         };
         for (strategy, value) in key_bounds(&*lazy, rel) {
@@ -177,6 +186,7 @@ unsafe fn window_query(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     columns: &[*mut pg_sys::Var],
+    ordered: bool,
     params: &mut Params,
 ) -> *mut pg_sys::Query {
     // SAFETY: the planner's own, valid structs; fresh nodes
@@ -204,7 +214,9 @@ unsafe fn window_query(
             (*var).varnosyn = 1;
             var
         });
-        add_order(query, (*root).parse, relid, params);
+        if ordered {
+            add_order(query, (*root).parse, relid, params);
+        }
         query
     }
 }
@@ -303,7 +315,7 @@ unsafe fn add_order(
                 (**entry).ressortgroupref == 0 && pg_sys::equal((**entry).expr.cast(), expr.cast())
             });
             let entry = same.unwrap_or_else(|| {
-                let number = (*(*query).targetList).length as i16 + 1;
+                let number = list::pointers::<()>((*query).targetList).count() as i16 + 1;
                 let entry =
                     pg_sys::makeTargetEntry(expr.cast(), number, std::ptr::null_mut(), true);
                 (*query).targetList = pg_sys::lappend((*query).targetList, entry.cast());

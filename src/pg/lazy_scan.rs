@@ -116,27 +116,27 @@ unsafe extern "C-unwind" fn begin(
     }
 }
 
-#[pg_guard]
-unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::TupleTableSlot {
-    // SAFETY: the executor's own node, which begins our struct
-    unsafe { (*(*node.cast::<LazyState>()).run).next((*node).ss_ScanTupleSlot) }
-}
-
-/// All conditions were checked in the window.
-#[pg_guard]
-unsafe extern "C-unwind" fn recheck(
-    _node: *mut pg_sys::ScanState,
-    _slot: *mut pg_sys::TupleTableSlot,
-) -> bool {
-    true
-}
-
+/// Not ExecScan: when a row is looked at again after a concurrent update, minor versions before 15.14 take
+/// each node without a table of its own for a join of which the row is known, and would get none here.
 #[pg_guard]
 unsafe extern "C-unwind" fn exec(
     node: *mut pg_sys::CustomScanState,
 ) -> *mut pg_sys::TupleTableSlot {
-    // SAFETY: the executor's own node
-    unsafe { pg_sys::ExecScan(&mut (*node).ss, Some(next), Some(recheck)) }
+    // SAFETY: the executor's own node, which begins our struct
+    unsafe {
+        let context = (*node).ss.ps.ps_ExprContext;
+        pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
+        let slot = (*(*node.cast::<LazyState>()).run).next((*node).ss.ss_ScanTupleSlot);
+        let projection = (*node).ss.ps.ps_ProjInfo;
+        if projection.is_null() {
+            return slot;
+        }
+        if ((*slot).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16) != 0 {
+            return pg_sys::ExecClearTuple((*projection).pi_state.resultslot);
+        }
+        (*context).ecxt_scantuple = slot;
+        pg_sys::ExecProject(projection)
+    }
 }
 
 #[pg_guard]

@@ -9,6 +9,9 @@ use crate::hypertable::window::{Window, Windows};
 use pgrx::pg_sys;
 use std::collections::HashMap;
 
+/// Plans kept for the next rescan. Conditions that change with each outer row make other windows each time.
+const PLANS: usize = 64;
+
 /// What decides the plan of a window: its chunks, and the chunks of the whole scan.
 type PlanKey = (Window, (usize, usize));
 
@@ -149,6 +152,9 @@ impl Run {
             let plan = match self.plans.get(&(window, all)) {
                 Some(plan) => *plan,
                 None => {
+                    if self.plans.len() >= PLANS {
+                        self.forget_plans();
+                    }
                     let plan = self.plan(window, all);
                     self.plans.insert((window, all), plan);
                     self.windows_planned += 1;
@@ -187,8 +193,7 @@ impl Run {
             }
             let limit = self.row_limit();
             if limit != self.limit {
-                self.plans.clear();
-                pg_sys::MemoryContextReset(self.context);
+                self.forget_plans();
                 self.limit = limit;
             }
             if self.edges.is_none() {
@@ -216,8 +221,18 @@ impl Run {
         }
     }
 
+    /// Called while no window is open.
+    fn forget_plans(&mut self) {
+        self.plans.clear();
+        // SAFETY: the context is this struct's own, and holds nothing but the plans
+        unsafe { pg_sys::MemoryContextReset(self.context) }
+    }
+
     /// Rows that the outer query can take, if that is known.
     unsafe fn row_limit(&self) -> Option<i64> {
+        if !self.facts.has_limit {
+            return None;
+        }
         let place = self.facts.params;
         // SAFETY: called while the node is executed
         unsafe {

@@ -53,7 +53,9 @@ pub unsafe fn relation_info(
             add_to_parent(&key, rel);
             return;
         }
-        add_to_node(&key, (*(*root).parse).jointree.cast());
+        let from = (*(*root).parse).jointree.cast();
+        super::planner_join::add(&key, from);
+        add_to_node(&key, from);
         let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
         add_to_security(&key, rte);
         lazy_path::consider(&key, relation, rel, rte);
@@ -163,11 +165,17 @@ unsafe fn extended(key: &Key, quals: *mut pg_sys::List) -> *mut pg_sys::List {
         if quals.is_null() || (*quals).type_ != pg_sys::NodeTag::T_List {
             return quals;
         }
-        let more: Vec<_> = list::pointers(quals)
-            .flat_map(|c| implied(key, c))
-            .collect();
-        more.into_iter()
-            .fold(quals, |list, c| pg_sys::lappend(list, c.cast()))
+        let own: Vec<*mut pg_sys::Node> = list::pointers(quals).collect();
+        let more = own.iter().flat_map(|c| implied(key, *c));
+        more.fold(quals, |list, made| {
+            let known = list::pointers::<pg_sys::Node>(list)
+                .any(|other| pg_sys::equal(other.cast(), made.cast()));
+            if known {
+                list
+            } else {
+                pg_sys::lappend(list, made.cast())
+            }
+        })
     }
 }
 
@@ -294,7 +302,7 @@ pub(super) unsafe fn now_bound(
 ) -> Option<*mut pg_sys::Node> {
     // SAFETY: nodes of the planner are valid and tagged
     unsafe {
-        let (kind, planned, slack) = planner_now::planned_value(key.root, value)?;
+        let (kind, planned, slack) = planner_now::planned_value(key.root, value, key.kind)?;
         let bound = predicate::lower_bound(kind, planned, key.kind, slack)?;
         compare(key, var, Op::Ge, bound)
     }

@@ -34,7 +34,7 @@ pub(super) unsafe fn implied(
         if constant(value).is_some() && pg_sys::exprType(value) == result {
             return constant_range(key, op, var, &args, value);
         }
-        if !op.bounds_below() || zone {
+        if !op.bounds_below() || zone || !args.iter().skip(2).all(|a| keeps_order(*a)) {
             return Vec::new();
         }
         // a bucket never begins after its values
@@ -47,6 +47,16 @@ pub(super) unsafe fn implied(
             return compare_expr(key, var, op, copy).into_iter().collect();
         }
         Vec::new()
+    }
+}
+
+/// False for an offset that may have months: those that are taken off and put on again are not always of
+/// the same length, and a bucket may begin after its values.
+unsafe fn keeps_order(arg: *mut pg_sys::Node) -> bool {
+    // SAFETY: nodes of the planner are valid and tagged; the type is checked before the value is read
+    unsafe {
+        pg_sys::exprType(arg) != pg_sys::INTERVALOID
+            || constant(arg).is_some_and(|value| span(value).months == 0)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::list;
 use super::planner::kind_of;
-use crate::hypertable::predicate::{Kind, Slack, longest_unit_days};
+use super::time_zone;
+use crate::hypertable::predicate::{self, Kind, Slack, longest_unit_days};
 use pgrx::pg_sys::NodeTag as Tag;
 use pgrx::pg_sys::SQLValueFunctionOp as Word;
 use pgrx::{FromDatum, pg_sys};
@@ -12,20 +13,26 @@ const NOW: [u32; 3] = [1299, 2647, 2648]; // now, transaction_timestamp, stateme
 const TZ_AND_INTERVAL: [u32; 2] = [1189, 1190]; // timestamptz + and - interval
 const LOCAL_AND_INTERVAL: [u32; 4] = [2032, 2033, 2071, 2072]; // timestamp and date + and - interval
 const DATE_AND_DAYS: [u32; 2] = [1141, 1142]; // date + and - integer
-const LOCAL_CASTS: [u32; 2] = [2024, 2029]; // date to timestamp and back
-const ZONE_CASTS: [u32; 4] = [1174, 1178, 2027, 2028]; // timestamptz to and from date, timestamp
+const DATE_TO_LOCAL: [u32; 1] = [2024]; // timestamp(date)
+const LOCAL_TO_DATE: [u32; 1] = [2029]; // date(timestamp)
+const TO_LOCAL: [u32; 1] = [2027]; // timestamp(timestamptz)
+const TO_DATE: [u32; 1] = [1178]; // date(timestamptz)
+const TO_TZ: [u32; 2] = [1174, 2028]; // timestamptz(date | timestamp)
 const ROUNDINGS: [u32; 2] = [1961, 1967]; // timestamp(timestamp, precision) and with time zone
 const AT_TIME_ZONE: [u32; 2] = [1159, 2069]; // timezone(text, timestamptz | timestamp)
-const TRUNCATIONS: [u32; 3] = [1217, 2020, 1284]; // date_trunc
+const TRUNCATE_TZ: [u32; 1] = [1217]; // date_trunc(text, timestamptz)
+const TRUNCATE_LOCAL: [u32; 1] = [2020]; // date_trunc(text, timestamp)
+const TRUNCATE_IN: [u32; 1] = [1284]; // date_trunc(text, timestamptz, text)
 
 /// Nesting beyond which nobody writes such expressions.
 const DEPTH: u32 = 12;
 
-/// Type and value of an expression over the current time, and how far it may fall behind that value
-/// later; `None` for everything else.
+/// Type and value of an expression over the current time that a key of type `key` is compared with, and
+/// how far it may fall behind that value later; `None` for everything else.
 pub(super) unsafe fn planned_value(
     root: *mut pg_sys::PlannerInfo,
     node: *mut pg_sys::Node,
+    key: Kind,
 ) -> Option<(Kind, i64, Slack)> {
     // SAFETY: nodes of the planner are valid and tagged
     unsafe {
@@ -35,6 +42,10 @@ pub(super) unsafe fn planned_value(
         }
         let mut slack = Slack::default();
         if !follows_time(node, &mut slack, DEPTH) {
+            return None;
+        }
+        let slack = predicate::compared(kind, key, slack);
+        if slack.uses_session_zone() && !time_zone::session_is_real() {
             return None;
         }
         // as core's own selectivity estimates do
@@ -81,10 +92,13 @@ unsafe fn follows_time(node: *mut pg_sys::Node, slack: &mut Slack, depth: u32) -
         match (*node).type_ {
             Tag::T_SQLValueFunction => match (*node.cast::<pg_sys::SQLValueFunction>()).op {
                 Word::SVFOP_CURRENT_TIMESTAMP | Word::SVFOP_CURRENT_TIMESTAMP_N => true,
-                Word::SVFOP_CURRENT_DATE
-                | Word::SVFOP_LOCALTIMESTAMP
-                | Word::SVFOP_LOCALTIMESTAMP_N => {
-                    slack.zone = true;
+                Word::SVFOP_CURRENT_DATE => {
+                    slack.dates += 1;
+                    slack.convert(1);
+                    true
+                }
+                Word::SVFOP_LOCALTIMESTAMP | Word::SVFOP_LOCALTIMESTAMP_N => {
+                    slack.convert(1);
                     true
                 }
                 _ => false,
@@ -114,32 +128,59 @@ unsafe fn call_follows_time(
     // SAFETY: the functions' argument types are known from their OIDs
     unsafe {
         let is = |set: &[u32]| set.contains(&function);
-        let mut inner = |node| follows_time(node, slack, depth - 1);
-        match args {
-            [] => is(&NOW),
-            [time] if is(&LOCAL_CASTS) => inner(*time),
-            [time] if is(&ZONE_CASTS) => inner(*time) && zone(slack),
-            [time, by] if is(&TZ_AND_INTERVAL) || is(&LOCAL_AND_INTERVAL) => {
-                inner(*time) && interval(*by, is(&TZ_AND_INTERVAL), slack)
+        let time = match args {
+            [] => return is(&NOW),
+            [name, time] if is(&AT_TIME_ZONE) && real_zone(*name) => {
+                slack.fixed += 1;
+                *time
             }
-            [time, by] if is(&DATE_AND_DAYS) || is(&ROUNDINGS) => {
-                inner(*time) && constant(*by).is_some()
+            [unit, time] if is(&TRUNCATE_TZ) && cut(*unit, slack) => {
+                slack.round_trip();
+                *time
             }
-            [name, time] if is(&AT_TIME_ZONE) => {
-                inner(*time) && constant(*name).is_some() && zone(slack)
+            [unit, time] if is(&TRUNCATE_LOCAL) && cut(*unit, slack) => *time,
+            [unit, time, name] if is(&TRUNCATE_IN) && real_zone(*name) && cut(*unit, slack) => {
+                slack.fixed += 2;
+                *time
             }
-            [unit, time] if is(&TRUNCATIONS) => inner(*time) && cut(*unit, slack),
-            [unit, time, name] if is(&TRUNCATIONS) => {
-                inner(*time) && constant(*name).is_some() && cut(*unit, slack)
+            [time, by] if is(&TZ_AND_INTERVAL) && interval(*by, true, slack) => *time,
+            [time, by] if is(&LOCAL_AND_INTERVAL) && interval(*by, false, slack) => *time,
+            [time, by] if (is(&DATE_AND_DAYS) || is(&ROUNDINGS)) && constant(*by).is_some() => {
+                *time
             }
-            _ => false,
-        }
+            [time] if is(&DATE_TO_LOCAL) => *time,
+            [time] if is(&LOCAL_TO_DATE) => {
+                slack.dates += 1;
+                *time
+            }
+            [time] if is(&TO_LOCAL) => {
+                slack.convert(1);
+                *time
+            }
+            [time] if is(&TO_DATE) => {
+                slack.dates += 1;
+                slack.convert(1);
+                *time
+            }
+            [time] if is(&TO_TZ) => {
+                slack.convert(-1);
+                *time
+            }
+            _ => return false,
+        };
+        follows_time(time, slack, depth - 1)
     }
 }
 
-fn zone(slack: &mut Slack) -> bool {
-    slack.zone = true;
-    true
+/// The constant name of a zone whose offsets are those of a place on Earth. Abbreviations are none: what
+/// they stand for is a setting.
+unsafe fn real_zone(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: the functions' zone is a text
+    unsafe {
+        constant(node)
+            .and_then(|datum| String::from_datum(datum, false))
+            .is_some_and(|name| time_zone::named_is_real(&name))
+    }
 }
 
 /// A constant interval. Days and months are counted in the session's zone where the time has one.
@@ -153,7 +194,9 @@ unsafe fn interval(node: *mut pg_sys::Node, with_zone: bool, slack: &mut Slack) 
         if (*interval).month != 0 {
             slack.months += 1;
         }
-        slack.zone |= with_zone && ((*interval).month != 0 || (*interval).day != 0);
+        if with_zone && ((*interval).month != 0 || (*interval).day != 0) {
+            slack.round_trip();
+        }
         true
     }
 }
@@ -167,6 +210,6 @@ unsafe fn cut(node: *mut pg_sys::Node, slack: &mut Slack) -> bool {
             return false;
         };
         slack.cut_days += days;
-        zone(slack)
+        true
     }
 }

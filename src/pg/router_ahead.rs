@@ -43,14 +43,18 @@ pub(super) unsafe fn allowed(node: *mut pg_sys::ModifyTableState) -> bool {
             return false;
         }
         let statement = (*(*node).ps.state).es_plannedstmt;
-        functions_are_harmless((*statement).planTree.cast())
+        // rows that another part of the statement writes must be written in turn with ours: both may count
+        let own_source = !(*statement).hasModifyingCTE
+            || super::spool::stands_alone((*(*node).ps.plan).lefttree);
+        functions_are_harmless((*statement).planTree.cast(), own_source)
             && list::pointers::<pg_sys::Node>((*statement).subplans)
-                .all(|plan| plan.is_null() || functions_are_harmless(plan))
+                .all(|plan| plan.is_null() || functions_are_harmless(plan, own_source))
     }
 }
 
-/// Looks at all functions that a plan names, by its text: there is no walker over plans.
-unsafe fn functions_are_harmless(plan: *const pg_sys::Node) -> bool {
+/// Looks at all functions that a plan names, by its text: there is no walker over plans. `may_count`: so
+/// may they, and be random.
+unsafe fn functions_are_harmless(plan: *const pg_sys::Node, may_count: bool) -> bool {
     // SAFETY: nodeToString writes any plan, as parallel workers need it; NUL terminated and palloc'd
     unsafe {
         let text = pg_sys::nodeToString(plan.cast());
@@ -58,18 +62,18 @@ unsafe fn functions_are_harmless(plan: *const pg_sys::Node) -> bool {
         pg_sys::pfree(text.cast());
         found
             .into_iter()
-            .all(|number| is_harmless(pg_sys::Oid::from(number)))
+            .all(|number| is_harmless(pg_sys::Oid::from(number), may_count))
     }
 }
 
-unsafe fn is_harmless(function: pg_sys::Oid) -> bool {
+unsafe fn is_harmless(function: pg_sys::Oid, may_count: bool) -> bool {
     // SAFETY: look-ups of a function that a plan names; the name is palloc'd
     unsafe {
         if pg_sys::func_volatile(function) as u8 != pg_sys::PROVOLATILE_VOLATILE {
             return true;
         }
         let name = pg_sys::get_func_name(function);
-        if name.is_null() {
+        if name.is_null() || !may_count {
             return false;
         }
         let name = CStr::from_ptr(name).to_bytes();

@@ -135,7 +135,7 @@ unsafe extern "C-unwind" fn stays(
             return pg_sys::Datum::from(1_usize);
         };
         let stays = evaluate(real, econtext, is_null);
-        if !*is_null && stays.value() & 1 == 0 && (*bounds).column > 0 {
+        if !*is_null && stays.value() == 0 && (*bounds).column > 0 {
             leave(bounds, (*econtext).ecxt_scantuple);
         }
         stays
@@ -222,6 +222,7 @@ impl Router {
         // SAFETY: promised by the callers: a value of the key, not NULL; the hypertable is open
         unsafe {
             loop {
+                self.follow_directory();
                 match self.demand.look(self.estate(), self.root(), value) {
                     Ok(Located::Cached | Located::Found) => return,
                     Ok(Located::Stale) => {}

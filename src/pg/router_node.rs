@@ -36,11 +36,13 @@ pub(super) struct Router {
     pub(super) ahead: Option<bool>,
     /// all rows were taken before the statement started
     pub(super) spooled: bool,
+    /// what the routing was made of; another part of the statement that writes may replace the estate's
+    pub(super) directory: pg_sys::PartitionDirectory,
     /// kept to the end: AFTER triggers find their tables through them, and run-time pruning of the
     /// source points into the old descriptors
-    old_routings: *mut pg_sys::List,
-    old_directories: *mut pg_sys::List,
-    refreshes: u32,
+    pub(super) old_routings: *mut pg_sys::List,
+    pub(super) old_directories: *mut pg_sys::List,
+    pub(super) refreshes: u32,
 }
 
 struct ScanMethods(pg_sys::CustomScanMethods);
@@ -120,6 +122,7 @@ pub(super) unsafe fn put_under(
         (*router).child = child;
         (*router).node = node;
         (*router).demand = demand;
+        (*router).directory = (*estate).es_partition_directory;
         // zero bytes would be an answer
         (&raw mut (*router).ahead).write(None);
         match keys {
@@ -264,6 +267,8 @@ impl Router {
         slot: *mut pg_sys::TupleTableSlot,
         missing: &mut BTreeSet<i64>,
     ) -> Result<bool> {
+        // SAFETY: between two rows
+        unsafe { self.follow_directory() }
         let (estate, root) = (self.estate(), self.root());
         let mut unknown = false;
         let demand = &mut self.demand;
@@ -300,33 +305,6 @@ impl Router {
         }
         Ok(unknown)
     }
-
-    /// Makes the statement look at the list of partitions again.
-    ///
-    /// # Safety
-    /// Between two rows only.
-    pub(super) unsafe fn refresh(&mut self) {
-        // SAFETY: the executor's own structures. What is replaced lives on until the end
-        unsafe {
-            let estate = self.estate();
-            self.demand.routing_is_new();
-            let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
-            let directory = (*estate).es_partition_directory;
-            if !directory.is_null() {
-                self.old_directories = pg_sys::lappend(self.old_directories, directory.cast());
-                (*estate).es_partition_directory = std::ptr::null_mut();
-            }
-            let routing = (*self.node).mt_partition_tuple_routing;
-            // an UPDATE that has moved no row yet has none
-            if !routing.is_null() {
-                self.old_routings = pg_sys::lappend(self.old_routings, routing.cast());
-                (*self.node).mt_partition_tuple_routing =
-                    ffi::ExecSetupPartitionTupleRouting(estate, self.root());
-            }
-            self.refreshes += 1;
-            pg_sys::MemoryContextSwitchTo(old);
-        }
-    }
 }
 
 /// No destructor may live in this frame.
@@ -339,7 +317,11 @@ unsafe extern "C-unwind" fn end(state: *mut pg_sys::CustomScanState) {
     unsafe {
         let router = state.cast::<Router>();
         ffi::raw::ExecEndNode((*router).child);
-        if (*router).refreshes > 0 || !(*router).store.is_null() || (*router).demand.made() > 0 {
+        if !(*router).old_routings.is_null()
+            || !(*router).old_directories.is_null()
+            || !(*router).store.is_null()
+            || (*router).demand.made() > 0
+        {
             clean_up(router);
         }
     }

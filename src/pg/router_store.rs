@@ -1,6 +1,7 @@
 //! Rows that a router takes before their turn: the rest of the way when a chunk is missing.
 
 use super::demand::{Demand, raise};
+use super::ffi;
 use super::router_ahead;
 use super::router_node::{Router, is_empty};
 use crate::error::Result;
@@ -95,6 +96,59 @@ impl Router {
                     break;
                 }
             }
+        }
+    }
+
+    /// Makes the statement look at the list of partitions again.
+    ///
+    /// # Safety
+    /// Between two rows only.
+    pub(super) unsafe fn refresh(&mut self) {
+        // SAFETY: the executor's own structures. What is replaced lives on until the end
+        unsafe {
+            let estate = self.estate();
+            self.demand.routing_is_new();
+            let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
+            let directory = (*estate).es_partition_directory;
+            if !directory.is_null() {
+                self.old_directories = pg_sys::lappend(self.old_directories, directory.cast());
+                (*estate).es_partition_directory = std::ptr::null_mut();
+            }
+            self.renew_routing();
+            self.refreshes += 1;
+            pg_sys::MemoryContextSwitchTo(old);
+        }
+    }
+
+    /// A new routing out of the estate's directory, in the current memory context.
+    pub(super) unsafe fn renew_routing(&mut self) {
+        // SAFETY: between two rows; the old one lives on until the end
+        unsafe {
+            let estate = self.estate();
+            let routing = (*self.node).mt_partition_tuple_routing;
+            // an UPDATE that has moved no row yet has none
+            if !routing.is_null() {
+                self.old_routings = pg_sys::lappend(self.old_routings, routing.cast());
+                (*self.node).mt_partition_tuple_routing =
+                    ffi::ExecSetupPartitionTupleRouting(estate, self.root());
+            }
+            self.directory = (*estate).es_partition_directory;
+        }
+    }
+
+    /// Another part of this statement that writes to the same table has made chunks: the estate's list of
+    /// partitions is another one now, and the routing must not know less than it.
+    pub(super) unsafe fn follow_directory(&mut self) {
+        // SAFETY: between two rows; the executor's own structures
+        unsafe {
+            let estate = self.estate();
+            if self.directory == (*estate).es_partition_directory {
+                return;
+            }
+            self.demand.routing_is_new();
+            let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
+            self.renew_routing();
+            pg_sys::MemoryContextSwitchTo(old);
         }
     }
 

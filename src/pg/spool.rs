@@ -105,7 +105,10 @@ unsafe fn collect(
 }
 
 /// True when a source needs no other part of its statement: neither a CTE nor a value of a subquery.
-unsafe fn stands_alone(source: *const pg_sys::Plan) -> bool {
+///
+/// # Safety
+/// `source` must be a plan.
+pub(super) unsafe fn stands_alone(source: *const pg_sys::Plan) -> bool {
     // SAFETY: nodeToString writes any plan, NUL terminated
     unsafe {
         let text = pg_sys::nodeToString(source.cast());

@@ -287,7 +287,7 @@ fn what_a_transaction_made_itself_is_copied_into() {
     );
     let error = error.unwrap_err();
     assert!(
-        error.contains("violates check") && error.contains("COPY t, line 2"),
+        error.contains("violates check") && error.contains("COPY t, line 2: \"2024-02-02\t-1\tx\""),
         "{error}"
     );
     exec(&mut session, "ROLLBACK TO s");

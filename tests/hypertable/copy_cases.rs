@@ -9,7 +9,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 pub static SERVER: LazyLock<Cluster> = LazyLock::new(|| {
     Cluster::builder()
         .preload(true)
-        .set("max_worker_processes", "40")
+        .set("max_worker_processes", "100")
         .start()
 });
 

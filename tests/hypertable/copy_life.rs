@@ -272,3 +272,71 @@ fn a_million_rows_shuffled_over_a_hundred_missing_chunks_take_little_memory() {
         "1000100|101"
     );
 }
+
+#[test]
+fn uuids_and_leaves_of_hash_dimensions_lie_where_insert_puts_them() {
+    crate::common::Db::new(&SERVER, "copy_uuid");
+    let mut session = SERVER.client("copy_uuid");
+    for name in ["copied", "inserted"] {
+        exec(
+            &mut session,
+            &format!(
+                "CREATE TABLE {name} (a int, id uuid NOT NULL);
+                 SELECT FROM strata.create_hypertable('{name}', strata.by_range('id', interval '1 day'));
+                 SELECT FROM strata.add_dimension('{name}', strata.by_hash('a', 3))"
+            ),
+        );
+    }
+    exec(
+        &mut session,
+        "CREATE TABLE source AS SELECT i AS a, overlay(strata.to_uuidv7_boundary('2024-01-01 00:00+00'::timestamptz
+             + i * interval '37 minutes')::text placing lpad(to_hex(i), 4, '0') from 33)::uuid AS id
+           FROM generate_series(1, 400) i;
+         INSERT INTO inserted SELECT * FROM source",
+    );
+    let data = rows(
+        &mut session,
+        "SELECT a || E'\t' || id FROM source ORDER BY md5(a::text)",
+    ) + "\n";
+    // at first all chunks are missing, then all are there
+    for (half, rows) in [data.split_at(data.len() / 80 * 40).0, &data]
+        .iter()
+        .enumerate()
+    {
+        let whole = rows.rfind('\n').unwrap() + 1;
+        let n = copy_in(
+            &mut session,
+            "COPY copied FROM STDIN",
+            &rows.as_bytes()[..whole],
+        )
+        .unwrap();
+        assert_eq!(n == 400, half == 1);
+        if half == 0 {
+            exec(&mut session, "DELETE FROM copied");
+        }
+    }
+    let places = |table: &str| {
+        format!(
+            "SELECT t.a, t.id, pg_get_expr(p.relpartbound, p.oid), pg_get_expr(c.relpartbound, c.oid)
+             FROM {table} t JOIN pg_class c ON c.oid = t.tableoid JOIN pg_inherits i ON i.inhrelid = c.oid
+             JOIN pg_class p ON p.oid = i.inhparent ORDER BY 1"
+        )
+    };
+    let copied = rows(&mut session, &places("copied"));
+    assert_eq!(copied, rows(&mut session, &places("inserted")));
+    assert!(copied.contains("remainder 2"), "{copied}");
+    // no other uuid, whether there are rows before it or not
+    for data in [
+        "7\t018cc251-f400-4000-8000-000000000001\n",
+        "7\t018cc251-f400-7abc-8000-000000000001\n7\t018cc251-f400-4000-8000-000000000001\n",
+    ] {
+        let error = copy_in(&mut session, "COPY copied FROM STDIN", data.as_bytes()).unwrap_err();
+        let last = format!("COPY copied, line {}", data.lines().count());
+        assert!(
+            error.starts_with("23514") && error.contains("version 7"),
+            "{error}"
+        );
+        assert!(error.contains(&last), "{error}");
+    }
+    assert_eq!(rows(&mut session, "SELECT count(*) FROM copied"), "400");
+}

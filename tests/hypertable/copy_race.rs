@@ -66,7 +66,42 @@ fn drop_again_and_again(db: &Db, over: &AtomicBool, options: &str) -> u32 {
     dropped
 }
 
-fn race(name: &str, options: &str) {
+/// Cuts chunks in two, puts halves together, takes chunks out and back in.
+fn reshape_again_and_again(db: &Db, over: &AtomicBool) -> u32 {
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "SET lock_timeout = '1s'; SET timezone = 'UTC'",
+    );
+    let mut done = 0;
+    let mut turn = 0;
+    while !over.load(Ordering::Relaxed) {
+        turn += 1;
+        let find = [
+            "SELECT format('CALL strata.split_chunk(%L, %L::timestamptz)', chunk, range_start + interval '12 hours') FROM strata.chunks
+             WHERE range_end - range_start = interval '1 day' ORDER BY random() LIMIT 1",
+            "SELECT format('CALL strata.merge_chunks(%L, %L)', a.chunk, b.chunk) FROM strata.chunks a JOIN strata.chunks b
+             ON a.range_end = b.range_start WHERE b.range_end - a.range_start = interval '1 day' ORDER BY random() LIMIT 1",
+        ][turn % 2];
+        let call = one(&mut session, find);
+        if call.is_empty() {
+            continue;
+        }
+        match session.batch_execute(&call) {
+            Ok(()) => done += 1,
+            Err(error) => {
+                let code = error
+                    .code()
+                    .map(|c| c.code().to_owned())
+                    .unwrap_or_default();
+                assert!(RETRY.contains(&&*code), "{call}: {error:?}");
+            }
+        }
+    }
+    done
+}
+
+fn race(name: &str, disturb: impl Fn(&Db, &AtomicBool) -> u32 + Sync, first_kept: u32) {
     let db = Db::new(&SERVER, name);
     db.run(
         "CREATE TABLE t (ts timestamptz NOT NULL, id int);
@@ -75,7 +110,7 @@ fn race(name: &str, options: &str) {
     );
     let over = AtomicBool::new(false);
     let dropped = thread::scope(|scope| {
-        let dropper = scope.spawn(|| drop_again_and_again(&db, &over, options));
+        let dropper = scope.spawn(|| disturb(&db, &over));
         let writers: Vec<_> = (0..WRITERS)
             .map(|n| {
                 let db = &db;
@@ -90,22 +125,21 @@ fn race(name: &str, options: &str) {
         }
         dropped
     });
-    assert!(dropped > 0, "nothing was dropped");
+    assert!(dropped > 0, "nothing was changed meanwhile");
     let mut session = db.session();
     let mut expected: Vec<u32> = (0..WRITERS)
         .flat_map(|w| (0..COPIES).map(move |c| (w, c)))
         .flat_map(|(w, c)| lines(w, c).lines().map(str::to_owned).collect::<Vec<_>>())
-        .filter(|line| line[8..10].parse::<u32>().unwrap() >= 10)
+        .filter(|line| line[8..10].parse::<u32>().unwrap() >= first_kept)
         .map(|line| line.split('\t').nth(1).unwrap().parse().unwrap())
         .collect();
     expected.sort_unstable();
-    let kept: Vec<u32> = rows(
-        &mut session,
-        "SELECT id FROM t WHERE ts >= '2024-01-10 00:00+00' ORDER BY id",
-    )
-    .lines()
-    .map(|l| l.parse().unwrap())
-    .collect();
+    let kept =
+        format!("SELECT id FROM t WHERE ts >= '2024-01-{first_kept:02} 00:00+00' ORDER BY id");
+    let kept: Vec<u32> = rows(&mut session, &kept)
+        .lines()
+        .map(|l| l.parse().unwrap())
+        .collect();
     assert_eq!(kept, expected, "rows that nobody dropped are there once");
     let doubled = "SELECT count(*) - count(DISTINCT id) FROM t";
     assert_eq!(one(&mut session, doubled), "0");
@@ -114,10 +148,18 @@ fn race(name: &str, options: &str) {
 
 #[test]
 fn copy_races_with_drop_chunks() {
-    race("copy_race", "");
+    let drop = |db: &Db, over: &AtomicBool| drop_again_and_again(db, over, "");
+    race("copy_race", drop, 10);
 }
 
 #[test]
 fn copy_races_with_drop_chunks_concurrently() {
-    race("copy_race_c", ", concurrently => true");
+    let drop =
+        |db: &Db, over: &AtomicBool| drop_again_and_again(db, over, ", concurrently => true");
+    race("copy_race_c", drop, 10);
+}
+
+#[test]
+fn copy_races_with_chunks_that_are_cut_and_put_together() {
+    race("copy_race_reshape", reshape_again_and_again, 1);
 }

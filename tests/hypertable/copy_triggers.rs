@@ -156,3 +156,43 @@ fn a_failing_trigger_names_the_line() {
         "{said}"
     );
 }
+
+#[test]
+fn a_volatile_check_is_asked_once_for_each_row() {
+    let case = Case {
+        name: "volatile_check",
+        columns: "ts timestamptz NOT NULL, a int, b text",
+        setup: "CREATE SEQUENCE asked;
+                CREATE FUNCTION ask(int) RETURNS bool LANGUAGE plpgsql VOLATILE AS
+                  'BEGIN PERFORM nextval(''asked''); RETURN $1 > 0; END';
+                ALTER TABLE t ADD CONSTRAINT asking CHECK (ask(a))",
+        data: ROWS,
+        also: "SELECT last_value FROM asked",
+        ..Case::default()
+    };
+    assert!(same(case).ends_with("\n5"));
+}
+
+#[test]
+fn transition_tables_hold_generated_columns_of_converted_rows() {
+    // not compared with the server's own COPY, which leaves them NULL where columns lie elsewhere
+    let case = Case {
+        columns: "gone int, ts timestamptz NOT NULL, a int, b text, g int GENERATED ALWAYS AS (a * 2) STORED",
+        setup: "ALTER TABLE t DROP COLUMN gone;
+                CREATE TABLE seen (g int);
+                CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS
+                  'BEGIN INSERT INTO seen SELECT g FROM n; RETURN NULL; END';
+                CREATE TRIGGER look AFTER INSERT ON t REFERENCING NEW TABLE AS n EXECUTE FUNCTION look()",
+        ..Case::default()
+    };
+    let mut session = super::copy_cases::alone("copy_transition", &case);
+    assert_eq!(
+        super::copy_cases::copy_in(&mut session, "COPY t FROM STDIN", ROWS),
+        Ok(5)
+    );
+    let seen = crate::common::one(
+        &mut session,
+        "SELECT string_agg(g::text, ' ' ORDER BY g) FROM seen",
+    );
+    assert_eq!(seen, "2 4 6 8 10");
+}

@@ -288,26 +288,27 @@ impl Shape {
     pub fn steps(&self, random: &mut Random) -> Vec<Step> {
         let sql = |text: &str| Step::Sql(text.into());
         if !random.chance(5) {
-            return self.filled(random);
+            return self.filled(random, false);
         }
         let mut out = vec![sql("BEGIN")];
         // then chunks are made in this transaction; where a trigger moves rows, nobody knows which
-        if random.chance(2) && !self.before_update {
+        let own = random.chance(2) && !self.before_update;
+        if own {
             out.push(sql("LOCK TABLE t IN SHARE ROW EXCLUSIVE MODE"));
         }
-        out.extend(self.filled(random));
+        out.extend(self.filled(random, own));
         if random.chance(2) {
             out.push(sql("SAVEPOINT s"));
-            out.extend(self.filled(random));
+            out.extend(self.filled(random, own));
             out.push(sql("ROLLBACK TO s"));
-            out.extend(self.filled(random));
+            out.extend(self.filled(random, own));
         }
         out.push(sql(random.of(&["COMMIT", "COMMIT", "ROLLBACK"])));
         out
     }
 
     /// A statement, with the source that it may read.
-    fn filled(&self, random: &mut Random) -> Vec<Step> {
+    fn filled(&self, random: &mut Random, own: bool) -> Vec<Step> {
         let values: Vec<String> = (0..1 + random.below(12))
             .map(|_| {
                 let key = self.key(random.below(CHUNKS), random.below(50));
@@ -318,10 +319,10 @@ impl Shape {
             "TRUNCATE source; INSERT INTO source VALUES {}",
             values.join(", ")
         );
-        vec![Step::Sql(source), self.write(random)]
+        vec![Step::Sql(source), self.write(random, own)]
     }
 
-    fn write(&self, random: &mut Random) -> Step {
+    fn write(&self, random: &mut Random, own: bool) -> Step {
         let key = self.key(random.below(CHUNKS), random.below(50));
         let bad = if random.chance(8) {
             -60
@@ -334,7 +335,7 @@ impl Shape {
             " RETURNING id, late",
         ]);
         let moved = self.moved("t.k", random);
-        Step::Sql(match random.below(12) {
+        Step::Sql(match random.below(13) {
             0 => format!("INSERT INTO t (k, a) VALUES ('{key}', {bad}){returning}"),
             1 => format!("INSERT INTO t (k, a, b) SELECT k, a, 'x' FROM source{returning}"),
             2 => format!(
@@ -365,6 +366,12 @@ impl Shape {
                  WHEN NOT MATCHED BY SOURCE AND t.a % 4 = 2 THEN DELETE
                  WHEN NOT MATCHED BY TARGET THEN INSERT (k, id, a) VALUES (s.k, s.id, s.a)
                  RETURNING merge_action(), t.*"
+            ),
+            // such a part's rows are not known before the statement, which an own transaction needs
+            9 if !own => format!(
+                "WITH i AS (INSERT INTO t (k, a) SELECT k, a FROM source RETURNING id, k, a),
+                      u AS (UPDATE t SET k = {moved} WHERE a % 4 = 1 RETURNING id, k, a)
+                 INSERT INTO t (k, a, b) SELECT k, a, 'copy' FROM i UNION ALL SELECT k, a, 'copy' FROM u RETURNING b"
             ),
             _ => return self.copy(random),
         })

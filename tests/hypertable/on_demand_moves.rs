@@ -255,3 +255,46 @@ fn returning_and_explain_of_rows_that_moved_late() {
         assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "3");
     }
 }
+
+#[test]
+fn parts_of_a_statement_share_the_chunks_that_one_of_them_made() {
+    let db = Db::new(&SERVER, "parts");
+    let mut session = db.session();
+    numbers(&mut session, "int");
+    exec(&mut session, "INSERT INTO m VALUES (1, 101), (2, 201)");
+    // the last part sees the rows of the first ones, and writes to their new chunks and to others
+    exec(
+        &mut session,
+        "WITH a AS (INSERT INTO m SELECT g, 1000 + g * 10 FROM generate_series(1, 5) g RETURNING id, k),
+              b AS (UPDATE m SET k = k + 2000 WHERE id <= 2 AND k < 1000 RETURNING id, k)
+         INSERT INTO m SELECT id + 100, k + 1 FROM a UNION ALL SELECT id + 200, k + 1 FROM b UNION ALL SELECT 300, 5000",
+    );
+    let found = "SELECT string_agg(k::text, ' ' ORDER BY k) FROM m";
+    assert_eq!(
+        one(&mut session, found),
+        "1010 1011 1020 1021 1030 1031 1040 1041 1050 1051 2101 2102 2201 2202 5000"
+    );
+    assert_eq!(one(&mut session, MADE), "10");
+    // a sequence counts in the order of a table whose chunks are there
+    exec(
+        &mut session,
+        "CREATE SEQUENCE s; ALTER TABLE m ALTER COLUMN v SET DEFAULT nextval('s');
+         WITH a AS (INSERT INTO m (k) SELECT 9000 + g * 10 FROM generate_series(1, 5) g RETURNING k)
+         INSERT INTO m (k) SELECT k + 1000 FROM a",
+    );
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT string_agg(v::text, ' ' ORDER BY k) FROM m WHERE k > 9000"
+        ),
+        "1 3 5 7 9 2 4 6 8 10"
+    );
+    // one part moves rows into chunks that another one made
+    exec(
+        &mut session,
+        "WITH a AS (INSERT INTO m SELECT g, 7000 + g * 10 FROM generate_series(1, 3) g RETURNING k)
+         UPDATE m SET k = a.k + 1 FROM a WHERE m.id = 300 AND a.k = 7030",
+    );
+    assert_eq!(one(&mut session, "SELECT k FROM m WHERE id = 300"), "7031");
+    no_leaks(&SERVER);
+}

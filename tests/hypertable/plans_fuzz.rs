@@ -9,34 +9,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// xorshift64*: enough for choosing, and the same everywhere.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// From the environment, or by the clock; printed, so that a failure can be repeated.
-    fn seeded() -> (Random, u64) {
+    pub fn seeded() -> (Random, u64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let seed = number("STRATA_FUZZ_SEED").unwrap_or(now.as_nanos() as u64 | 1);
         eprintln!("STRATA_FUZZ_SEED={seed}");
         (Random(seed), seed)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n as u64) as usize
     }
 
-    fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
+    pub fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
         list[self.below(list.len())]
     }
 
-    fn chance(&mut self, one_in: usize) -> bool {
+    pub fn chance(&mut self, one_in: usize) -> bool {
         self.below(one_in) == 0
     }
 }
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
