@@ -368,8 +368,12 @@ BEGIN
         EXECUTE pg_catalog.format('GRANT CREATE ON SCHEMA strata_chunks TO %I', pg_catalog.pg_get_userbyid(h.relowner));
       END IF;
       FOR c IN
-        SELECT o.oid FROM pg_catalog.pg_partition_tree(h.relation) p JOIN pg_catalog.pg_class o ON o.oid = p.relid
-        WHERE o.relowner <> h.relowner
+        -- not pg_partition_tree: it takes a weak lock on each, and two who make it a strong one are a deadlock
+        WITH RECURSIVE tree AS (
+          SELECT h.relation::oid AS relid
+          UNION ALL SELECT i.inhrelid FROM tree t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.relid)
+        SELECT o.oid FROM tree JOIN pg_catalog.pg_class o ON o.oid = tree.relid
+        WHERE o.relowner <> h.relowner ORDER BY o.oid
       LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_catalog.pg_get_userbyid(h.relowner));
       END LOOP;

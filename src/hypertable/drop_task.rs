@@ -5,7 +5,7 @@ use super::leave_sql::{self as sql, After, Place};
 use super::select::{self, Points};
 use super::{chunks, leave, retention, target};
 use crate::error::{Error, Kind, Result};
-use crate::pg::subxact::{Caught, peek};
+use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, session};
 use crate::queue::{self, Task};
 use pgrx::pg_sys::Oid;
@@ -149,7 +149,7 @@ pub fn drop_concurrently(
     points: Points,
 ) -> std::result::Result<Vec<String>, Caught> {
     let mut waiting = Vec::new();
-    for c in peek(|| chosen(h, points))? {
+    for c in chosen(h, points)? {
         target::refuse_frozen(c.oid, "drop")?;
         waiting.push((c.oid, crate::pg::catalog::qualified_name(c.oid)?));
     }

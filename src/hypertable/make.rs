@@ -172,13 +172,14 @@ impl<'a> Maker<'a> {
         )?;
         let oid = relation_oid(SCHEMA, name)
             .ok_or_else(|| Error::internal(format!("chunk {table} vanished")))?;
+        let checks: Vec<String> = checks.iter().map(|c| format!("ADD {c}")).collect();
+        self.carried.give(oid, &table, &checks)?;
+        // once it has its owner, as whom the server builds them
         if !clauses.starts_with(" PARTITION BY") {
             for sql in self.leaf_keys(&table) {
                 spi::execute(&sql, &[])?;
             }
         }
-        let checks: Vec<String> = checks.iter().map(|c| format!("ADD {c}")).collect();
-        self.carried.give(oid, &table, &checks)?;
         if self.copy_grants {
             carry::copy_grants(self.h.table.oid, &table)?;
         }

@@ -6,6 +6,7 @@ use super::catalog::{self, Chunk, Hypertable};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::spi;
+use crate::pg::subxact::peek;
 use pgrx::pg_sys;
 
 /// The four bounds as the user gave them.
@@ -248,7 +249,8 @@ pub fn within(h: &Hypertable, points: Points, fresh: bool) -> Result<Vec<Chunk>>
 
 /// By the times in the rows. Of a chunk without any, only the time in a uuid tells the age.
 fn fits_by_rows(h: &Hypertable, c: &Chunk, time: &TimeColumn, points: Points) -> Result<bool> {
-    if let Some(holds) = time.holds(c, points.older, points.newer)? {
+    // without a lock left behind: a process that drops or moves the chunk would wait for it
+    if let Some(holds) = peek(|| time.holds(c, points.older, points.newer))? {
         return Ok(holds);
     }
     let at = |v: Option<i64>| v.map(|v| time.micros(v));

@@ -91,12 +91,14 @@ fn first_and_last_equal_an_ordered_query_for_every_type() {
         assert_eq!(wanted.lines().count(), 13);
         exec(&mut serial, "SET enable_hashagg = off");
         assert_eq!(rows(&mut serial, &ours), wanted, "{ours}");
-        exec(
-            &mut serial,
-            "SET enable_hashagg = on; SET enable_sort = off",
-        );
-        assert_eq!(rows(&mut serial, &ours), wanted, "{ours}");
-        exec(&mut serial, "RESET enable_sort");
+        if i == 0 {
+            exec(
+                &mut serial,
+                "SET enable_hashagg = on; SET enable_sort = off",
+            );
+            assert_eq!(rows(&mut serial, &ours), wanted, "{ours}");
+            exec(&mut serial, "RESET enable_sort");
+        }
         let plan = rows(&mut parallel, &format!("EXPLAIN (COSTS OFF) {ours}"));
         assert!(
             plan.contains("Partial") && plan.contains("Gather"),
@@ -136,10 +138,10 @@ fn first_and_last_work_wherever_an_aggregate_does() {
     ] {
         equal(
             &mut session,
-            &format!("SELECT g, md5(first(wide, i4) OVER f), last(t, i8) OVER f, last(c, i4) OVER f FROM w WHERE k < 3 WINDOW f AS (PARTITION BY k ORDER BY i4 {frame})"),
+            &format!("SELECT g, md5(first(wide, i4) OVER f), last(t, i8) OVER f, last(c, i4) OVER f FROM w WHERE k < 3 AND g < 1200 WINDOW f AS (PARTITION BY k ORDER BY i4 {frame})"),
             &format!(
                 "SELECT g, md5(wides[1]), ts[cardinality(ts)], cs[cardinality(cs)] FROM
-                 (SELECT g, array_agg(coalesce(wide, '')) OVER f wides, array_agg(t) OVER f ts, array_agg(c) OVER f cs FROM w WHERE k < 3 WINDOW f AS (PARTITION BY k ORDER BY i4 {frame})) x"
+                 (SELECT g, array_agg(coalesce(wide, '')) OVER f wides, array_agg(t) OVER f ts, array_agg(c) OVER f cs FROM w WHERE k < 3 AND g < 1200 WINDOW f AS (PARTITION BY k ORDER BY i4 {frame})) x"
             ),
         );
     }

@@ -225,7 +225,7 @@ fn gap_filling_equals_plain_sql_on_random_queries() {
     let rounds = std::env::var("STRATA_ROUNDS")
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(150);
+        .unwrap_or(100);
     let mut dice = Dice(7);
     let mut filled = 0;
     for round in 0..rounds {

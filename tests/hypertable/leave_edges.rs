@@ -130,6 +130,22 @@ fn tables_with_ids_lose_chunks_by_the_times_in_their_rows() {
         );
         one(&mut session, "DROP TABLE t");
     }
+    // who may not read the rows does not learn how old they are
+    db.run(
+        "CREATE ROLE nosy LOGIN; CREATE TABLE s (id bigint PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id);
+         SELECT strata.create_hypertable('s', strata.by_id('id', 'at', 10))",
+    );
+    let mut nosy = db.session_as("nosy");
+    one(
+        &mut nosy,
+        "SELECT strata.show_chunks('s', older_than => 100)",
+    );
+    fails(
+        &mut nosy,
+        "SELECT strata.show_chunks('s', older_than => now())",
+        "42501",
+        &["s"],
+    );
     fails(
         &mut db.session(),
         "CREATE TABLE n (id bigint PRIMARY KEY) PARTITION BY RANGE (id);

@@ -14,7 +14,8 @@ use crate::error::{Error, Kind};
 use crate::pg::anyvalue::any_value;
 use crate::pg::catalog::{check_owner, lock_held_on, lock_relation};
 use crate::pg::session::{in_transaction_block, notice};
-use crate::pg::subxact::{Caught, peek};
+use crate::pg::spi;
+use crate::pg::subxact::Caught;
 use crate::pg::toplevel;
 use pgrx::AnyElement;
 use pgrx::datum::TimestampWithTimeZone;
@@ -74,9 +75,22 @@ fn show_chunks(
 ) -> Result<SetOfIterator<'static, pg_sys::Oid>, ErrorReport> {
     let h = chunks::hypertable(need(relation, "relation")?)?;
     let bounds = bounds(older_than, newer_than, created_before, created_after);
-    Ok(SetOfIterator::new(oids(&select::chunks(
-        &h, &bounds, false,
-    )?)))
+    let points = select::points(&h, &bounds)?;
+    if points.by_time && !may_read(h.table.oid)? {
+        return Err(Error::new(
+            Kind::InsufficientPrivilege,
+            format!("permission denied for table {}", h.table.name),
+        )
+        .detail("Which chunks are that old is told by the times in their rows.")
+        .into());
+    }
+    let found = select::within(&h, points, false)?;
+    Ok(SetOfIterator::new(oids(&found)))
+}
+
+fn may_read(relation: pg_sys::Oid) -> Checked<bool> {
+    let sql = "SELECT pg_catalog.has_table_privilege($1, 'SELECT')";
+    Ok(spi::read_one(sql, &[relation.into()], |r| r.need(1))?.unwrap_or(false))
 }
 
 /// Drops chunks: in a process and without blocking, or in this transaction with AccessExclusiveLock on the
@@ -104,10 +118,9 @@ fn drop_chunks(
         .hint("drop_chunks('table', older_than => INTERVAL '1 year')")
         .into());
     }
-    // a look without a lock first: nothing to drop must not lock anybody out. Rows are looked at behind locks,
-    // which a process that drops would wait for
+    // a look without a lock first: nothing to drop must not lock anybody out
     let points = select::points(&h, &bounds)?;
-    if peek(|| select::within(&h, points, false))?.is_empty() {
+    if select::within(&h, points, false)?.is_empty() {
         return Ok(SetOfIterator::new(Vec::new()));
     }
     let alone = toplevel::is_lone_call(call) && !lock_held_on(h.table.oid);
