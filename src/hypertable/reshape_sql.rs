@@ -51,14 +51,21 @@ WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
 UNION ALL SELECT 'Grants.' FROM pg_class c WHERE c.oid = $1 AND EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner)
 ORDER BY 1";
 
-/// From the working name `$2` to the name of the chunk, `$3`: indexes and statistics, then the table.
+/// From the working name `$2` to the name of the chunk, `$3`: indexes and statistics, then the table. Where the
+/// names of columns leave no room for that of the chunk, a number tells the indexes of chunks apart.
 pub const RENAME: &str = "
 SELECT x.sql FROM (
-  SELECT 1 AS n, format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass, left($3, 63 - octet_length(substr(c.relname, length($2) + 1)) - octet_length($3) + length($3)) || substr(c.relname, length($2) + 1)) AS sql
-  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1 AND starts_with(c.relname, $2)
+  SELECT 1 AS n, format('ALTER INDEX %s RENAME TO %I', i.indexrelid::regclass,
+    CASE WHEN octet_length($3 || y.suffix) <= 63 THEN $3 || y.suffix
+         ELSE left($3, 51 - octet_length($3) + length($3)) || '_i' || i.indexrelid END) AS sql
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid CROSS JOIN LATERAL (SELECT substr(c.relname, length($2) + 1) AS suffix) y
+  WHERE i.indrelid = $1 AND starts_with(c.relname, $2)
   UNION ALL
-  SELECT 2, format('ALTER STATISTICS %I.%I RENAME TO %I', n.nspname, s.stxname, left($3, 63 - octet_length(substr(s.stxname, length($2) + 1)) - octet_length($3) + length($3)) || substr(s.stxname, length($2) + 1))
-  FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = $1 AND starts_with(s.stxname, $2)
+  SELECT 2, format('ALTER STATISTICS %I.%I RENAME TO %I', n.nspname, s.stxname,
+    CASE WHEN octet_length($3 || y.suffix) <= 63 THEN $3 || y.suffix
+         ELSE left($3, 51 - octet_length($3) + length($3)) || '_s' || s.oid END)
+  FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace CROSS JOIN LATERAL (SELECT substr(s.stxname, length($2) + 1) AS suffix) y
+  WHERE s.stxrelid = $1 AND starts_with(s.stxname, $2)
   UNION ALL
   SELECT 3, format('ALTER TABLE %s RENAME TO %I', $1::regclass, $3)) x ORDER BY x.n, x.sql";
 

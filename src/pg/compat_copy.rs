@@ -363,7 +363,7 @@ const OFFSETS: [usize; 5] = {
     }
     #[cfg(feature = "pg17")]
     {
-        [40, 288, 392, 416, 496]
+        [40, 280, 384, 408, 488]
     }
     #[cfg(feature = "pg18")]
     {

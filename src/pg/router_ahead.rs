@@ -43,12 +43,11 @@ pub(super) unsafe fn allowed(node: *mut pg_sys::ModifyTableState) -> bool {
             return false;
         }
         let statement = (*(*node).ps.state).es_plannedstmt;
-        // rows that another part of the statement writes must be written in turn with ours: both may count
-        let own_source = !(*statement).hasModifyingCTE
-            || super::spool::stands_alone((*(*node).ps.plan).lefttree);
-        functions_are_harmless((*statement).planTree.cast(), own_source)
+        // parts of a statement that write take turns, row by row, and may use the same sequence
+        let alone = !(*statement).hasModifyingCTE;
+        functions_are_harmless((*statement).planTree.cast(), alone)
             && list::pointers::<pg_sys::Node>((*statement).subplans)
-                .all(|plan| plan.is_null() || functions_are_harmless(plan, own_source))
+                .all(|plan| plan.is_null() || functions_are_harmless(plan, alone))
     }
 }
 

@@ -105,10 +105,7 @@ unsafe fn collect(
 }
 
 /// True when a source needs no other part of its statement: neither a CTE nor a value of a subquery.
-///
-/// # Safety
-/// `source` must be a plan.
-pub(super) unsafe fn stands_alone(source: *const pg_sys::Plan) -> bool {
+unsafe fn stands_alone(source: *const pg_sys::Plan) -> bool {
     // SAFETY: nodeToString writes any plan, NUL terminated
     unsafe {
         let text = pg_sys::nodeToString(source.cast());

@@ -34,8 +34,8 @@ fn what_was_left_on_chunks_is_known_when_the_extension_comes_back() {
          INSERT INTO t (ts, e, dev) SELECT timestamptz '2024-01-01 00:00+00' + i * INTERVAL '1 hour', '2025-01-01', i % 3 FROM generate_series(0, 499) i;
          SELECT FROM strata.create_hypertable('t', strata.by_range('ts', INTERVAL '7 days'), migrate_data => true, end_column => 'e', on_conflicting_unique => 'leaf');
          SELECT strata.freeze_chunk('strata_chunks.t_h1_20240101');
-         ALTER TABLE strata_chunks.t_h1_20240108 ADD CONSTRAINT strata_zone CHECK (dev >= 0 AND dev <= 2);
-         DROP EXTENSION pg_strata",
+         DROP EXTENSION pg_strata;
+         ALTER TABLE strata_chunks.t_h1_20240108 ADD CONSTRAINT strata_zone CHECK (dev >= 0 AND dev <= 2)",
     );
     let mut session = db.session();
     let late = "INSERT INTO t (ts, e, dev) VALUES ('2024-01-10 00:00+00', '2025-01-01', 9)";
@@ -204,7 +204,7 @@ fn long_and_odd_names_go_through_every_operation() {
         let t = format!("{schema}.{quoted}");
         exec(&mut session, &format!(
             "CREATE SCHEMA {schema}; CREATE TABLE {t} ({key} bigint NOT NULL, {a} int, {b} int, UNIQUE ({key}, {a}));
-             CREATE INDEX ON {t} ({a}); CREATE INDEX ON {t} ({b}); CREATE INDEX ON {t} ({a}, {b}); CREATE STATISTICS ON {a}, {b} FROM {t};
+             CREATE INDEX ON {t} ({a}); CREATE INDEX ON {t} ({b}); CREATE INDEX ON {t} ({a}, {b}); CREATE STATISTICS {schema}.{quoted} ON {a}, {b} FROM {t};
              INSERT INTO {t} SELECT i * 1000000000000000, i, i FROM generate_series(-900, 900) i"
         ));
         let literal = t.replace('\'', "''");

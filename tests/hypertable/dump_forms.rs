@@ -169,7 +169,10 @@ fn a_dump_of_one_hypertable_needs_no_extension() {
     for (name, options) in forms {
         pg_dump(&source, &target, &options, &folder.join(name));
         target.create_database(name);
-        target.psql(name, "CREATE SCHEMA strata_chunks");
+        target.psql(
+            name,
+            "CREATE SCHEMA strata_chunks; GRANT USAGE ON SCHEMA strata_chunks TO PUBLIC",
+        );
         psql(&target, name, &folder.join(name));
         let mut there = target.client(name);
         for sql in [content, bounds] {

@@ -278,8 +278,11 @@ fn parts_of_a_statement_share_the_chunks_that_one_of_them_made() {
     // a sequence counts in the order of a table whose chunks are there
     exec(
         &mut session,
-        "CREATE SEQUENCE s; ALTER TABLE m ALTER COLUMN v SET DEFAULT nextval('s');
-         WITH a AS (INSERT INTO m (k) SELECT 9000 + g * 10 FROM generate_series(1, 5) g RETURNING k)
+        "CREATE SEQUENCE s; ALTER TABLE m ALTER COLUMN v SET DEFAULT nextval('s')",
+    );
+    exec(
+        &mut session,
+        "WITH a AS (INSERT INTO m (k) SELECT 9000 + g * 10 FROM generate_series(1, 5) g RETURNING k)
          INSERT INTO m (k) SELECT k + 1000 FROM a",
     );
     assert_eq!(

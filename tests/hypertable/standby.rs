@@ -25,7 +25,7 @@ const MAKE: &str = "
     CREATE TABLE plain (ts timestamptz NOT NULL);
     CREATE TABLE ran (at timestamptz DEFAULT clock_timestamp());
     CREATE PROCEDURE tick(job_id int, config jsonb) LANGUAGE sql AS 'INSERT INTO ran DEFAULT VALUES';
-    SELECT strata.add_job('tick', '100 ms');
+    SELECT strata.alter_job(strata.add_job('tick', '100 ms'), retry_period => '100 ms');
     CREATE ROLE reader;
     SELECT strata.expose_to_client('reader');
     SELECT strata.install_timescale_names()";
@@ -381,6 +381,7 @@ fn a_standby_reads_refuses_to_write_and_goes_on_when_promoted() {
     pair.standby.psql("postgres", "SELECT pg_promote()");
     let ran = "SELECT count(*) FROM ran";
     let before: u64 = one(&mut pair.on_standby(), ran).parse().unwrap();
+    // a run that the old primary did not finish counts as failed, and is tried again
     wait_until("jobs run on the new primary", || {
         one(&mut pair.on_standby(), ran).parse::<u64>().unwrap() > before + 1
     });
