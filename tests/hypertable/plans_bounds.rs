@@ -205,7 +205,7 @@ fn a_bound_passes_over_to_the_key_that_is_joined() {
     ] {
         let sql = format!(
             "SELECT count(*), count(a.id), sum(a.id) FROM {}",
-            sql.replace('H', "(now() - interval '7 days')")
+            sql.replace("> H", "> (now() - interval '7 days')")
         );
         let ours = rows(&mut session, &sql);
         exec(&mut session, "SET strata.planner = off");
