@@ -256,7 +256,7 @@ BEGIN
     WHERE n.nspname = 'strata_chunks' AND a.privilege_type = 'CREATE' AND a.grantee <> 0 AND a.grantee <> n.nspowner
       AND NOT EXISTS (SELECT FROM strata.hypertable h JOIN pg_catalog.pg_class c ON c.oid = h.relation WHERE c.relowner = a.grantee)
   LOOP
-    EXECUTE pg_catalog.format('REVOKE CREATE ON SCHEMA strata_chunks FROM %I', pg_catalog.pg_get_userbyid(owner));
+    EXECUTE pg_catalog.format('REVOKE USAGE, CREATE ON SCHEMA strata_chunks FROM %I', pg_catalog.pg_get_userbyid(owner));
   END LOOP;
 EXCEPTION WHEN lock_not_available THEN
   NULL; -- the next time

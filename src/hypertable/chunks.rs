@@ -25,9 +25,10 @@ WHERE h.relation OPERATOR(pg_catalog.=) $1";
 
 // by itself, not as a member of another role that has it for the time being
 const MAY_CREATE: &str = "
-SELECT r.rolsuper OR n.nspowner OPERATOR(pg_catalog.=) r.oid OR EXISTS (
-  SELECT FROM pg_catalog.aclexplode(n.nspacl) a
-  WHERE a.grantee OPERATOR(pg_catalog.=) r.oid AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE')
+SELECT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')
+  AND (r.rolsuper OR n.nspowner OPERATOR(pg_catalog.=) r.oid OR EXISTS (
+    SELECT FROM pg_catalog.aclexplode(n.nspacl) a
+    WHERE a.grantee OPERATOR(pg_catalog.=) r.oid AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'))
 FROM pg_catalog.pg_roles r, pg_catalog.pg_namespace n
 WHERE r.oid OPERATOR(pg_catalog.=) $1 AND n.nspname OPERATOR(pg_catalog.=) $2";
 
@@ -111,7 +112,10 @@ pub fn admit(table: &catalog::Table) -> Result<()> {
         &[],
     )?;
     let owner = quote_ident(&table.owner_name);
-    spi::execute(&format!("GRANT CREATE ON SCHEMA {SCHEMA} TO {owner}"), &[])?;
+    spi::execute(
+        &format!("GRANT USAGE, CREATE ON SCHEMA {SCHEMA} TO {owner}"),
+        &[],
+    )?;
     Ok(())
 }
 

@@ -189,18 +189,11 @@ pub fn run(job: &Job) -> Outcome {
         Ok((h, wanted, found, Vec::new()))
     })?;
     let mut errors = Vec::new();
-    let opens = !unwanted.is_empty();
+    let mut changed = !unwanted.is_empty();
     for chunk in unwanted {
         if let Err(e) = open_patiently(&h, chunk) {
             errors.push(e);
         }
-    }
-    if opens {
-        // writers need not look for closed chunks any more
-        bgworker::transaction(|| {
-            invalidate(h.table.oid);
-            Ok(())
-        })?;
     }
     for c in found {
         match close(&h, c.oid, &wanted) {
@@ -211,8 +204,15 @@ pub fn run(job: &Job) -> Outcome {
                 e.message
             ),
             Err(e) => errors.push(e),
-            Ok(()) => {}
+            Ok(()) => changed = true,
         }
+    }
+    if changed {
+        // plans may leave out what is closed now; writers need not look for what is closed no more
+        bgworker::transaction(|| {
+            invalidate(h.table.oid);
+            Ok(())
+        })?;
     }
     retention::summary(errors)
 }

@@ -63,7 +63,10 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
         }
     };
     // SAFETY: the server passes a query that is to be started
-    unsafe { super::router::start(query, flags, start) }
+    unsafe {
+        super::planner_zone::check((*query).plannedstmt);
+        super::router::start(query, flags, start)
+    }
 }
 
 #[pg_guard]
@@ -91,17 +94,37 @@ unsafe extern "C-unwind" fn planner(
     options: i32,
     params: pg_sys::ParamListInfo,
 ) -> *mut pg_sys::PlannedStmt {
-    // SAFETY: the arguments are passed on; the planner may change its query; the closure owns nothing
+    // SAFETY: the arguments are passed on; the planner may change its query
     unsafe {
         let mut outer = Outer::new(params);
         super::gapfill_outer::prepare(&mut outer, query);
-        let plan = match PREVIOUS_PLANNER {
+        let spare = super::planner_zone::spare(query);
+        let mut plan = next_planner(query, text, options, params);
+        if !spare.is_null() {
+            if !super::planner_zone::holds(plan) {
+                let _off = super::planner_zone::Off::begin();
+                plan = next_planner(spare, text, options, params);
+            }
+            super::planner_zone::planned(plan);
+        }
+        outer.finish(plan);
+        plan
+    }
+}
+
+unsafe fn next_planner(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: i32,
+    params: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: the arguments are passed on; the closure owns nothing
+    unsafe {
+        match PREVIOUS_PLANNER {
             #[allow(ffi_unwind_calls)] // errors of the previous hook stop at the boundary
             Some(previous) => pg_guard_ffi_boundary(|| previous(query, text, options, params)),
             None => pg_sys::standard_planner(query, text, options, params),
-        };
-        outer.finish(plan);
-        plan
+        }
     }
 }
 

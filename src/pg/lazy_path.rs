@@ -26,6 +26,11 @@ thread_local! {
     static IN_WINDOW: Cell<bool> = const { Cell::new(false) };
 }
 
+/// True while a window is planned.
+pub(super) fn in_window() -> bool {
+    IN_WINDOW.get()
+}
+
 /// While alive, queries are planned without windows: those of a window itself.
 pub(super) struct InWindow(bool);
 

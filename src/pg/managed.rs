@@ -106,6 +106,7 @@ fn watch() {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn forget(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    super::planner_zone_cache::on_invalidation(relation);
     let relation = relation.to_u32();
     EPOCH.set(EPOCH.get().wrapping_add(1));
     // nobody calls PostgreSQL with the cache borrowed, so this never fails

@@ -88,6 +88,8 @@ mod planner_clause;
 mod planner_end;
 mod planner_join;
 mod planner_now;
+mod planner_zone;
+mod planner_zone_cache;
 pub mod reader;
 pub mod relation_facts;
 pub mod relation_rows;

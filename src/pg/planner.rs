@@ -20,6 +20,7 @@ use std::rc::Rc;
 /// The key of a hypertable in the query at hand.
 pub(super) struct Key {
     pub root: *mut pg_sys::PlannerInfo,
+    pub relation: pg_sys::Oid,
     pub relid: pg_sys::Index,
     pub attnum: i16,
     pub type_oid: pg_sys::Oid,
@@ -27,6 +28,8 @@ pub(super) struct Key {
     pub family: pg_sys::Oid,
     /// column that is never below the key
     pub end_attnum: Option<i16>,
+    /// column whose range is known of closed chunks
+    pub time_attnum: Option<i16>,
 }
 
 /// get_relation_info for an inheritance parent.
@@ -48,6 +51,9 @@ pub unsafe fn relation_info(
         };
         if let Some(column) = &managed.end_column {
             key.end_attnum = super::planner_end::checked_end(relation, &key, column);
+        }
+        if let (Some(column), true) = (&managed.time_column, super::planner_zone::wanted()) {
+            key.time_attnum = super::planner_zone::time_column(relation, column);
         }
         if (*rel).reloptkind == pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL {
             add_to_parent(&key, rel);
@@ -87,12 +93,14 @@ unsafe fn key_of(
         let managed = managed::of(relation).unwrap_or_else(|e| raise(e))?;
         let key = Key {
             root,
+            relation,
             relid: (*rel).relid,
             attnum: (*var).varattno,
             type_oid: (*var).vartype,
             kind,
             family,
             end_attnum: None,
+            time_attnum: None,
         };
         Some((key, managed))
     }
@@ -206,6 +214,7 @@ unsafe fn add_to_parent(key: &Key, rel: *mut pg_sys::RelOptInfo) {
             relid: (*info).parent_relid,
             attnum: place as i16 + 1,
             end_attnum: None,
+            time_attnum: None,
             ..*key
         };
         let infos: Vec<*mut pg_sys::RestrictInfo> =
@@ -230,7 +239,7 @@ unsafe fn add_to_parent(key: &Key, rel: *mut pg_sys::RelOptInfo) {
 }
 
 /// The conditions on the key that follow from one clause.
-unsafe fn implied(key: &Key, clause: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
+pub(super) unsafe fn implied(key: &Key, clause: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
     // SAFETY: nodes of the planner are valid and tagged
     unsafe {
         if clause.is_null() || (*clause).type_ != pg_sys::NodeTag::T_OpExpr {
@@ -247,6 +256,9 @@ unsafe fn implied(key: &Key, clause: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node
             if commuted != pg_sys::InvalidOid {
                 out = side(key, commuted, right, left);
             }
+        }
+        if key.time_attnum.is_some() {
+            out.extend(super::planner_zone::implied(key, clause));
         }
         out
     }

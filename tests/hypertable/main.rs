@@ -35,6 +35,7 @@ mod on_demand_table;
 mod online;
 mod plans;
 mod plans_bounds;
+mod plans_by_id;
 mod plans_fuzz;
 mod plans_random;
 mod plans_windows;
