@@ -371,7 +371,7 @@ impl Shape {
             9 if !own => format!(
                 "WITH i AS (INSERT INTO t (k, a) SELECT k, a FROM source RETURNING id, k, a),
                       u AS (UPDATE t SET k = {moved} WHERE a % 4 = 1 RETURNING id, k, a)
-                 INSERT INTO t (k, a, b) SELECT k, a, 'copy' FROM i UNION ALL SELECT k, a, 'copy' FROM u RETURNING b"
+                 INSERT INTO t (k, id, a, b) SELECT k, id + 500, a, 'copy' FROM i UNION ALL SELECT k, id + 500, a, 'copy' FROM u RETURNING b"
             ),
             _ => return self.copy(random),
         })
