@@ -282,6 +282,27 @@ fn a_cancelled_step_does_not_end_the_worker() {
     assert_eq!(pid(&server, WORKER), Some(worker));
 }
 
+/// It locks the tables of the extension in an order of its own: a worker in the middle of a step would be the
+/// other half of a deadlock.
+#[test]
+fn drop_extension_waits_for_the_step_and_neither_fails() {
+    let server = with_worker(preloaded());
+    inject(&server, "worker.step.premake:sleep");
+    wait_until("a step sleeps", || state(&server).starts_with("active"));
+    let mut session = server.client("postgres");
+    let dropping = std::thread::spawn(move || session.batch_execute("DROP EXTENSION pg_strata"));
+    wait_until("DROP EXTENSION waits for the worker", || {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'object' AND classid = 'pg_extension'::regclass";
+        run(&server, waits) == "1"
+    });
+    inject(&server, "");
+    let dropped = dropping.join().expect("no panic");
+    dropped.expect("DROP EXTENSION");
+    wait_served(&server, "");
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
+    assert!(!server.log().contains("failed"), "{}", server.log());
+}
+
 #[test]
 fn waits_for_a_free_process() {
     let server = Cluster::builder()

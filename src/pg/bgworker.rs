@@ -342,7 +342,8 @@ pub fn contain<T>(f: impl FnOnce() -> Result<T>) -> std::result::Result<T, Caugh
     out
 }
 
-/// Runs `f` in a transaction of its own, with a snapshot; rolled back when it fails. Not nested.
+/// Runs `f` in a transaction of its own, with a snapshot; rolled back when it fails. Not nested. The extension
+/// is not dropped meanwhile.
 pub fn transaction<T>(f: impl FnOnce() -> Result<T>) -> std::result::Result<T, Caught> {
     contain(|| {
         // SAFETY: no transaction is open in a worker between its steps
@@ -352,10 +353,12 @@ pub fn transaction<T>(f: impl FnOnce() -> Result<T>) -> std::result::Result<T, C
             // a process that is connected as a role has the role's defaults
             pg_sys::XactReadOnly = false;
             pg_sys::XactIsoLevel = pg_sys::XACT_READ_COMMITTED as i32;
-            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
+        super::catalog::hold_extension();
+        // SAFETY: in the transaction that has begun
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
         let out = f()?;
-        // SAFETY: pairs with the three calls above
+        // SAFETY: pairs with the calls above
         unsafe {
             pg_sys::PopActiveSnapshot();
             pg_sys::CommitTransactionCommand();

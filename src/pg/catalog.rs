@@ -59,6 +59,23 @@ pub fn extension() -> Option<Extension> {
     }
 }
 
+/// Keeps DROP EXTENSION waiting to the end of the transaction, and waits for one that is under way. For workers,
+/// before they lock anything else: it locks the extension first and then its tables one after another, in
+/// an order that nobody else follows.
+pub(super) fn hold_extension() {
+    // SAFETY: a plain global; a worker without a database has no catalogs to look into. The lock is the one that
+    // DROP takes on its object (objectaddress.c, get_object_address), in a weak mode
+    unsafe {
+        if pg_sys::MyDatabaseId == pg_sys::InvalidOid {
+            return;
+        }
+        if let Some(extension) = extension() {
+            let mode = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+            pg_sys::LockDatabaseObject(pg_sys::ExtensionRelationId, extension.oid, 0, mode);
+        }
+    }
+}
+
 /// `name` quoted as an identifier where the server would quote it.
 pub fn quote_ident(name: &str) -> String {
     let Ok(name) = CString::new(name) else {

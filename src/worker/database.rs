@@ -92,10 +92,16 @@ fn watch() -> Duration {
         bgworker::report_active(&format!("pg_strata: {name}"));
         match bgworker::contain(run) {
             Ok(wanted) => nap = nap.min(wanted),
+            Err(_) if is_gone() => break,
             Err(error) => log_failure(&format!("\"{name}\" of the background worker"), error),
         }
     }
     nap
+}
+
+/// What failed because DROP EXTENSION came first is nobody's business.
+fn is_gone() -> bool {
+    matches!(bgworker::transaction(|| Ok(installed())), Ok(Installed::No))
 }
 
 fn claim(database: Oid) -> bool {
@@ -114,6 +120,9 @@ fn round() {
     for (name, run) in list(&STEPS, |steps| steps.clone()) {
         bgworker::report_active(&format!("pg_strata: {name}"));
         if let Err(error) = bgworker::transaction(|| step(name, run)) {
+            if is_gone() {
+                return;
+            }
             log_failure(&format!("step \"{name}\" of the background worker"), error);
         }
     }
