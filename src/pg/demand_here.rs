@@ -4,7 +4,8 @@ use super::demand_rules::{self, Rules};
 use super::{bgworker, compat, list, managed, session, shmem};
 use crate::error::{Error, Kind, Result};
 use pgrx::{PgTryBuilder, pg_sys};
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -103,20 +104,26 @@ pub(super) unsafe fn still_missing(root: pg_sys::Relation, rules: &dyn Rules) ->
     ))
 }
 
-/// A session tells the worker at most this often that nothing is ahead.
+/// A session tells the worker at most this often that nothing is ahead of a table.
 const HINT_EVERY: Duration = Duration::from_secs(30);
 
-/// A row went into the newest chunk: the worker should make the next ones.
+/// A row went into the newest chunk: when it is committed, and can be seen, the worker should make the next ones.
 pub(super) fn nothing_ahead(relation: pg_sys::Oid) {
     thread_local! {
-        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+        static LAST: RefCell<HashMap<u32, Instant>> = RefCell::new(HashMap::new());
     }
-    if LAST.get().is_some_and(|at| at.elapsed() < HINT_EVERY) {
+    let key = relation.to_u32();
+    if LAST.with_borrow(|last| last.get(&key).is_some_and(|at| at.elapsed() < HINT_EVERY)) {
         return;
     }
     if !matches!(managed::rules(relation), Ok(Some(rules)) if rules.premakes()) {
         return;
     }
-    LAST.set(Some(Instant::now()));
-    shmem::wake_worker(bgworker::my_database());
+    LAST.with_borrow_mut(|last| {
+        last.retain(|_, at| at.elapsed() < HINT_EVERY);
+        last.insert(key, Instant::now());
+    });
+    bgworker::at_commit(|| {
+        shmem::wake_worker(bgworker::my_database());
+    });
 }

@@ -1,7 +1,7 @@
 //! Chunks made after the table was changed, and statements of very many rows.
 
 use super::on_demand::{MADE, cluster, no_leaks};
-use crate::common::{Db, exec, fails, one, rows};
+use crate::common::{Cluster, Db, exec, fails, one, rows, wait_until};
 
 #[test]
 fn what_the_table_gained_and_lost_holds_for_chunks_made_later() {
@@ -52,6 +52,39 @@ fn what_the_table_gained_and_lost_holds_for_chunks_made_later() {
     }
     fails(&mut s, "DELETE FROM place WHERE id = 2", "23503", &[]);
     no_leaks(&cluster);
+}
+
+/// The worker sleeps for an hour: what it makes it was told of, and it sees only what is committed.
+#[test]
+fn a_row_in_the_newest_chunk_of_any_table_calls_for_the_next_ones() {
+    let cluster = Cluster::builder()
+        .preload(true)
+        .set("max_worker_processes", "24")
+        .set("strata.worker_interval", "3600s")
+        .start();
+    let db = Db::new(&cluster, "ahead");
+    let mut s = db.session();
+    for table in ["a", "b"] {
+        exec(
+            &mut s,
+            &format!(
+                "CREATE TABLE {table} (ts timestamptz NOT NULL);
+                 SELECT FROM strata.create_hypertable('{table}', strata.by_range('ts', interval '1 day'))"
+            ),
+        );
+    }
+    exec(
+        &mut s,
+        "BEGIN; INSERT INTO a VALUES (now() + interval '10 days'); INSERT INTO b VALUES (now() + interval '10 days')",
+    );
+    exec(&mut s, "COMMIT");
+    wait_until("two chunks lie ahead of each table", || {
+        one(
+            &mut s,
+            "SELECT count(*) FILTER (WHERE n >= 2) FROM (SELECT count(*) n FROM strata.chunks
+             WHERE range_start > now() + interval '10 days' GROUP BY hypertable_name) x",
+        ) == "2"
+    });
 }
 
 /// The memory of a backend that is its own, in megabytes.
