@@ -7,7 +7,7 @@
 use super::demand::{Demand, raise};
 use super::managed;
 use super::router::target;
-use super::router_node::{is_empty, plan};
+use super::router_node::{is_empty, plan, put_above};
 use super::{ffi, maker, spi};
 use crate::error::{Error, Kind, Result};
 use pgrx::{pg_guard, pg_sys};
@@ -84,43 +84,15 @@ unsafe fn put_under(node: *mut pg_sys::ModifyTableState, demand: Demand) {
         let child = (*node).ps.lefttree;
         let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
         let opener = pg_sys::palloc0(size_of::<Opener>()).cast::<Opener>();
-        let ps = &raw mut (*opener).css.ss.ps;
         let explained = (*estate).es_instrument != 0;
-        (*ps).type_ = pg_sys::NodeTag::T_CustomScanState;
-        (*ps).state = estate;
-        (*ps).plan = plan(child, explained, &SCAN_METHODS.0, &BARE_PLAN);
-        (*ps).lefttree = child;
-        (*ps).resultops = (*child).resultops;
-        (*ps).resultopsfixed = (*child).resultopsfixed;
-        (*ps).resultopsset = (*child).resultopsset;
-        (*ps).ps_ResultTupleDesc = (*child).ps_ResultTupleDesc;
-        let mut slot = (*child).ps_ResultTupleSlot;
-        if slot.is_null() {
-            let mut fixed = false;
-            (*ps).resultops = pg_sys::ExecGetResultSlotOps(child, &mut fixed);
-            (*ps).resultopsfixed = fixed;
-            (*ps).resultopsset = true;
-            slot = pg_sys::ExecInitExtraTupleSlot(
-                estate,
-                (*child).ps_ResultTupleDesc,
-                (*ps).resultops,
-            );
-        }
-        // PostgreSQL 15 clears both at the end without looking
-        (*ps).ps_ResultTupleSlot = slot;
-        (*opener).css.ss.ss_ScanTupleSlot = slot;
+        let shown = plan(child, explained, &SCAN_METHODS.0, &BARE_PLAN);
+        put_above(&raw mut (*opener).css, child, shown, exec);
         (*opener).css.methods = &EXEC_METHODS.0;
         (*opener).child = child;
         (*opener).node = node;
         (*opener).demand = demand;
         (*opener).column = (*node).mt_resultOidAttno;
-        (*ps).ExecProcNode = Some(exec);
-        (*ps).ExecProcNodeReal = Some(exec);
-        if explained {
-            (*ps).instrument = pg_sys::InstrAlloc(1, (*estate).es_instrument, false);
-            pg_sys::ExecSetExecProcNode(ps, Some(exec));
-        }
-        (*node).ps.lefttree = ps;
+        (*node).ps.lefttree = &raw mut (*opener).css.ss.ps;
         pg_sys::MemoryContextSwitchTo(old);
     }
 }

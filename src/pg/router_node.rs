@@ -91,33 +91,9 @@ pub(super) unsafe fn put_under(
         let child = (*node).ps.lefttree;
         let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
         let router = pg_sys::palloc0(size_of::<Router>()).cast::<Router>();
-        let ps = &raw mut (*router).css.ss.ps;
-        (*ps).type_ = pg_sys::NodeTag::T_CustomScanState;
-        (*ps).state = estate;
         let explained = (*estate).es_instrument != 0;
-        (*ps).plan = plan(child, explained, &SCAN_METHODS.0, &BARE_PLAN);
-        (*ps).lefttree = child;
-        // what the node's expressions are compiled for, now and when a partition is first met
-        (*ps).resultops = (*child).resultops;
-        (*ps).resultopsfixed = (*child).resultopsfixed;
-        (*ps).resultopsset = (*child).resultopsset;
-        (*ps).ps_ResultTupleDesc = (*child).ps_ResultTupleDesc;
-        (*ps).ps_ResultTupleSlot = (*child).ps_ResultTupleSlot;
-        // PostgreSQL 15 clears two slots at the end without looking: one that is there twice will do
-        let mut slot = (*child).ps_ResultTupleSlot;
-        if slot.is_null() {
-            let mut fixed = false;
-            (*ps).resultops = pg_sys::ExecGetResultSlotOps(child, &mut fixed);
-            (*ps).resultopsfixed = fixed;
-            (*ps).resultopsset = true;
-            slot = pg_sys::ExecInitExtraTupleSlot(
-                estate,
-                (*child).ps_ResultTupleDesc,
-                (*ps).resultops,
-            );
-            (*ps).ps_ResultTupleSlot = slot;
-        }
-        (*router).css.ss.ss_ScanTupleSlot = slot;
+        let shown = plan(child, explained, &SCAN_METHODS.0, &BARE_PLAN);
+        put_above(&raw mut (*router).css, child, shown, exec);
         (*router).css.methods = &EXEC_METHODS.0;
         (*router).child = child;
         (*router).node = node;
@@ -130,15 +106,56 @@ pub(super) unsafe fn put_under(
             Keys::Merge(merge) => (*router).merge = merge,
             Keys::Unknown => (*router).column = -1,
         }
+        (*node).ps.lefttree = &raw mut (*router).css.ss.ps;
+        pg_sys::MemoryContextSwitchTo(old);
+        router
+    }
+}
+
+/// Makes of a zeroed state a node that asks `child` and hands on its rows as they are, in `exec`.
+///
+/// # Safety
+/// `css` must lie in the query's memory, which is current; `child` must be initialised and not yet run.
+pub(super) unsafe fn put_above(
+    css: *mut pg_sys::CustomScanState,
+    child: *mut pg_sys::PlanState,
+    plan_node: *mut pg_sys::Plan,
+    exec: unsafe extern "C-unwind" fn(*mut pg_sys::PlanState) -> *mut pg_sys::TupleTableSlot,
+) {
+    // SAFETY: promised by the caller
+    unsafe {
+        let estate = (*child).state;
+        let ps = &raw mut (*css).ss.ps;
+        (*ps).type_ = pg_sys::NodeTag::T_CustomScanState;
+        (*ps).state = estate;
+        (*ps).plan = plan_node;
+        (*ps).lefttree = child;
+        // what the node's expressions are compiled for, now and when a partition is first met
+        (*ps).resultops = (*child).resultops;
+        (*ps).resultopsfixed = (*child).resultopsfixed;
+        (*ps).resultopsset = (*child).resultopsset;
+        (*ps).ps_ResultTupleDesc = (*child).ps_ResultTupleDesc;
+        // PostgreSQL 15 clears two slots at the end without looking: one that is there twice will do
+        let mut slot = (*child).ps_ResultTupleSlot;
+        if slot.is_null() {
+            let mut fixed = false;
+            (*ps).resultops = pg_sys::ExecGetResultSlotOps(child, &mut fixed);
+            (*ps).resultopsfixed = fixed;
+            (*ps).resultopsset = true;
+            slot = pg_sys::ExecInitExtraTupleSlot(
+                estate,
+                (*child).ps_ResultTupleDesc,
+                (*ps).resultops,
+            );
+        }
+        (*ps).ps_ResultTupleSlot = slot;
+        (*css).ss.ss_ScanTupleSlot = slot;
         (*ps).ExecProcNode = Some(exec);
         (*ps).ExecProcNodeReal = Some(exec);
         if (*estate).es_instrument != 0 {
             (*ps).instrument = pg_sys::InstrAlloc(1, (*estate).es_instrument, false);
             pg_sys::ExecSetExecProcNode(ps, Some(exec));
         }
-        (*node).ps.lefttree = ps;
-        pg_sys::MemoryContextSwitchTo(old);
-        router
     }
 }
 
