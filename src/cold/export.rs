@@ -78,6 +78,7 @@ fn run(job: &Job) -> Result<()> {
         let (message, caught) = match outcome {
             Ok(()) => {
                 bgworker::transaction(|| jobs::finish(job.id, "done", None))?;
+                super::renew_after_export();
                 return Ok(());
             }
             Err(Stop::GiveWay(what)) if Instant::now() < deadline => {

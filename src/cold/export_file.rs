@@ -82,6 +82,7 @@ impl Attempt<'_> {
                 generation,
                 attempt: *uuid.as_bytes(),
             });
+            catalog::owner::enlist(&server, &key)?;
             jobs::intend_upload(&key, &server, chunk)?;
             Ok(Uploaded {
                 manifest: Rc::new(Manifest {

@@ -11,18 +11,26 @@ mod check;
 pub mod column_stats;
 pub mod content;
 pub mod credentials;
+pub mod event_api;
+mod event_table;
+pub mod events;
 pub mod export;
 mod export_file;
 pub mod file;
 mod file_check;
 pub mod file_schema;
+mod gc;
+mod gc_run;
 mod inspect;
 #[cfg(feature = "s3")]
 pub mod io_thread;
+mod lease;
+mod link;
 pub mod manifest;
 pub mod mapping;
 pub mod name;
 mod option_values;
+pub mod owner;
 pub mod pushdown;
 pub mod server_options;
 pub mod servers;
@@ -30,8 +38,14 @@ pub mod store;
 mod temp;
 mod tier;
 mod untier;
+pub mod upkeep_api;
+mod upkeep_stores;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
+pub use gc_run::{
+    JOB as GC_JOB, renew_after_export, run_job as collect_garbage, run_task as collect_garbage_now,
+    start_if_due as collect_garbage_if_due,
+};
 
 use crate::pg::cold_state::{Catalog, set_catalog};
 

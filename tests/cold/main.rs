@@ -10,11 +10,14 @@ mod support;
 
 mod crash;
 mod dump;
+mod events;
 mod faults;
 mod fuzz;
 mod fuzz_columns;
+mod gc;
 mod interrupts;
 mod keys;
+mod owner;
 mod plans;
 mod rules;
 mod snapshots;

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Names of files that a put has not finished; never listed.
-const TEMPORARY: &str = ".strata-put-";
+pub(super) const TEMPORARY: &str = ".strata-put-";
 
 /// Bytes at each end that the identity covers.
 const IDENTITY_BYTES: u64 = 32 * 1024;
@@ -31,8 +31,8 @@ const COPY_BYTES: usize = 1024 * 1024;
 /// A store below one directory, made on the first put.
 #[derive(Debug)]
 pub struct LocalDir {
-    root: PathBuf,
-    host: Host,
+    pub(super) root: PathBuf,
+    pub(super) host: Host,
 }
 
 impl LocalDir {
@@ -43,7 +43,7 @@ impl LocalDir {
         }
     }
 
-    fn path(&self, key: &str) -> StoreResult<PathBuf> {
+    pub(super) fn path(&self, key: &str) -> StoreResult<PathBuf> {
         check_key(key)?;
         Ok(self.root.join(key))
     }
@@ -141,22 +141,6 @@ impl ObjectStore for LocalDir {
         }
     }
 
-    fn list(&self, prefix: &str) -> StoreResult<Vec<String>> {
-        if !prefix.is_empty() {
-            check_key(prefix.strip_suffix('/').unwrap_or(prefix))?;
-        }
-        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let mut keys = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(folder) = folders.pop() {
-            (self.host.check_interrupts)();
-            list_folder(&self.root, &folder, prefix, &mut keys, &mut folders)
-                .map_err(|e| failed("list", &folder, &e))?;
-        }
-        keys.sort_unstable();
-        Ok(keys)
-    }
-
     fn open(self: Rc<Self>, key: &str, etag: &str, size: u64) -> StoreResult<Box<dyn RangeRead>> {
         let path = self.path(key)?;
         let file = open_regular(&path).map_err(|e| failed("read", key, &e))?;
@@ -245,7 +229,7 @@ impl RangeRead for LocalFile {
 }
 
 /// Removes the temporary file when a put ends, also by a panic.
-struct Temporary(PathBuf);
+pub(super) struct Temporary(pub(super) PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
@@ -255,7 +239,7 @@ impl Drop for Temporary {
 }
 
 /// Opens a plain file; anything else (a pipe would block for ever) counts as missing.
-fn open_regular(path: &Path) -> io::Result<File> {
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let file = fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
@@ -266,7 +250,7 @@ fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn identity(file: &File) -> io::Result<Meta> {
+pub(super) fn identity(file: &File) -> io::Result<Meta> {
     let size = file.metadata()?.len();
     let edge = size.min(IDENTITY_BYTES);
     let mut bytes = vec![0u8; usize::try_from(edge).unwrap_or(0)];
@@ -311,42 +295,8 @@ fn read_exact_at(file: &File, offset: u64, buf: &mut [u8], key: &str) -> StoreRe
     Ok(())
 }
 
-fn list_folder(
-    root: &Path,
-    folder: &str,
-    prefix: &str,
-    keys: &mut Vec<String>,
-    folders: &mut Vec<String>,
-) -> io::Result<()> {
-    let entries = match fs::read_dir(root.join(folder)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        // keys are text: a name that is not cannot be one of ours
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if name.starts_with(TEMPORARY) {
-            continue;
-        }
-        let key = match folder {
-            "" => name,
-            _ => format!("{folder}/{name}"),
-        };
-        let kind = entry.file_type()?;
-        if kind.is_dir() && (key.starts_with(prefix) || prefix.starts_with(&key)) {
-            folders.push(key);
-        } else if kind.is_file() && key.starts_with(prefix) {
-            keys.push(key);
-        }
-    }
-    Ok(())
-}
-
 /// Makes missing directories and makes each new entry durable in its parent.
-fn make_directories(path: &Path) -> io::Result<()> {
+pub(super) fn make_directories(path: &Path) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
@@ -360,7 +310,7 @@ fn make_directories(path: &Path) -> io::Result<()> {
     sync_directory(parent)
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     let path = if path.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -369,7 +319,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {
+pub(super) fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {
     match e.kind() {
         io::ErrorKind::NotFound if what == "read" => StoreError::Missing,
         io::ErrorKind::PermissionDenied => {

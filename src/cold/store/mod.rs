@@ -5,9 +5,11 @@
 //! a different answer.
 
 pub mod local;
+mod local_upkeep;
 mod open;
 #[cfg(feature = "s3")]
 pub mod s3;
+pub mod upkeep;
 #[cfg(test)]
 #[allow(clippy::expect_used, clippy::panic)]
 mod tests;
@@ -21,6 +23,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use open::open_store;
+pub use upkeep::Upkeep;
 
 /// What a store knows of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +106,7 @@ impl StoreError {
 }
 
 /// A store: flat names with `/`, whole objects in, ranges out.
-pub trait ObjectStore {
+pub trait ObjectStore: Upkeep {
     /// Size and identity, or `Missing`.
     fn head(&self, key: &str) -> StoreResult<Meta>;
     /// Exactly `len` bytes from `start` of the object whose identity is `etag`.
@@ -119,8 +122,6 @@ pub trait ObjectStore {
     ) -> StoreResult<Meta>;
     /// Removes an object; a missing one is `Ok`.
     fn delete(&self, key: &str) -> StoreResult<()>;
-    /// All keys that begin with `prefix`, sorted.
-    fn list(&self, prefix: &str) -> StoreResult<Vec<String>>;
     /// Opens the object with this identity for reading at random.
     fn open(self: Rc<Self>, key: &str, etag: &str, size: u64) -> StoreResult<Box<dyn RangeRead>>;
 }

@@ -3,6 +3,7 @@
 
 mod scripted;
 mod served;
+mod upkeep;
 
 use super::*;
 use crate::cold::server_options::{parse_mapping, parse_server};

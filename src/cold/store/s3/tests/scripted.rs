@@ -3,14 +3,14 @@
 use super::*;
 
 /// Answers each request with what the script makes of its head and number.
-struct Scripted {
-    address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
+pub(super) struct Scripted {
+    pub(super) address: SocketAddr,
+    pub(super) requests: Arc<Mutex<Vec<String>>>,
 }
 
-type Script = fn(&str, usize) -> Option<Vec<u8>>;
+pub(super) type Script = fn(&str, usize) -> Option<Vec<u8>>;
 
-fn scripted(script: Script) -> Scripted {
+pub(super) fn scripted(script: Script) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").expect("port");
     let address = listener.local_addr().expect("address");
     let requests = Arc::new(Mutex::new(Vec::new()));
@@ -54,7 +54,7 @@ fn answer(mut socket: TcpStream, script: Script, log: &Mutex<Vec<String>>) {
     }
 }
 
-fn http(status: &str, headers: &str, body: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn http(status: &str, headers: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut text = format!("HTTP/1.1 {status}\r\nconnection: close\r\n{headers}");
     if !headers.contains("content-length") {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
