@@ -264,6 +264,10 @@ fn forced_policies_hide_no_row_from_what_moves_rows() {
         let all = "SELECT count(*) || ' ' || sum(v) FROM t";
         assert_eq!(db.one(all), "96 4560", "after {deed}");
         // what was forced is forced
-        assert_eq!(one(&mut keeper, "SELECT count(*) FROM t"), "0", "after {deed}");
+        assert_eq!(
+            one(&mut keeper, "SELECT count(*) FROM t"),
+            "0",
+            "after {deed}"
+        );
     }
 }
