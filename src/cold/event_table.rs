@@ -11,8 +11,7 @@ const PARSE: &str = "SELECT pg_catalog.parse_ident($1)";
 const FIND: &str = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid";
 const HYPERTABLE: &str = "SELECT FROM strata.create_hypertable($1::pg_catalog.oid::pg_catalog.regclass, \
     strata.by_range('ts', $2), create_default_indexes => false)";
-const COLD: &str =
-    "SELECT strata.set_cold_storage($1::pg_catalog.oid::pg_catalog.regclass, server => $2::pg_catalog.name)";
+const COLD: &str = "SELECT strata.set_cold_storage($1::pg_catalog.oid::pg_catalog.regclass, server => $2::pg_catalog.name)";
 
 /// Columns that a table of events has.
 const COLUMNS: [(&str, pg_sys::Oid); 4] = [
@@ -66,17 +65,17 @@ pub fn check(events: Option<pg_sys::Oid>) -> Result<String> {
         );
     };
     let name = catalog::qualified_name(table)?;
-    let fits = |(column, kind): &(&str, pg_sys::Oid)| {
-        json_arg::column_type(table, column) == Some(*kind)
-    };
+    let fits =
+        |(column, kind): &(&str, pg_sys::Oid)| json_arg::column_type(table, column) == Some(*kind);
     if COLUMNS.iter().all(fits) {
         return Ok(name);
     }
-    Err(
-        Error::new(Kind::WrongObjectType, format!("{name} is not a table of events"))
-            .detail("It needs the columns id uuid, ts timestamptz, labels jsonb, value text.")
-            .hint("SELECT strata.create_events('name');"),
+    Err(Error::new(
+        Kind::WrongObjectType,
+        format!("{name} is not a table of events"),
     )
+    .detail("It needs the columns id uuid, ts timestamptz, labels jsonb, value text.")
+    .hint("SELECT strata.create_events('name');"))
 }
 
 /// What a batch has become.
@@ -100,11 +99,7 @@ pub fn put(table: &str, events: &[Event], payloads: &AnyElement, single: bool) -
         times.push(time);
     }
     let uuids: Vec<Uuid> = ids.iter().map(|id| Uuid::from_bytes(*id)).collect();
-    let args: [DatumWithOid; 3] = [
-        uuids.into(),
-        times.into(),
-        json_arg::handed_on(payloads),
-    ];
+    let args: [DatumWithOid; 3] = [uuids.into(), times.into(), json_arg::handed_on(payloads)];
     let added = spi::execute(&events::insert_sql(table, single), &args)?;
     Ok(Put {
         ids,

@@ -50,9 +50,8 @@ fn check_fields(fields: &Map<String, Value>) -> std::result::Result<Event, Strin
             .ok_or("key \"timestamp\" must be a whole number of milliseconds")?
             .checked_mul(1000),
         Some(Value::String(text)) => {
-            let us = iso_8601(text).ok_or(
-                "key \"timestamp\" must be ISO 8601 text, such as 2025-01-05T13:00:00.5Z",
-            )?;
+            let us = iso_8601(text)
+                .ok_or("key \"timestamp\" must be ISO 8601 text, such as 2025-01-05T13:00:00.5Z")?;
             Some(us)
         }
         Some(_) => return Err(String::from("key \"timestamp\" must be a number or a text")),
@@ -154,7 +153,8 @@ fn clock_us(clock: &str) -> Option<i64> {
     }
     let micros: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
     let end_of_day = hour == 24 && minute == 0 && second == 0 && micros == 0;
-    if !(hour < 24 && minute < 60 && second <= 60) && !end_of_day {
+    let in_day = hour < 24 && minute < 60 && second <= 60;
+    if !in_day && !end_of_day {
         return None;
     }
     Some(((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)

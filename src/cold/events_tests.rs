@@ -17,7 +17,8 @@ fn why(payload: Value) -> String {
 
 #[test]
 fn the_example_of_the_seed() {
-    let payload = json!({"timestamp": 1_673_205_162_254_i64, "labels": {"order_id": "111"}, "value": "x"});
+    let payload =
+        json!({"timestamp": 1_673_205_162_254_i64, "labels": {"order_id": "111"}, "value": "x"});
     let event = read(&payload, None).unwrap();
     assert_eq!(event.id, None);
     assert_eq!(event.us + EPOCH_2000_US, 1_673_205_162_254_000);
@@ -37,12 +38,37 @@ fn times_in_text() {
     assert_eq!(at("2024-02-29T12:00:00Z"), Some(1_709_208_000_000_000));
     assert_eq!(at("1970-01-01T00:00:00.123456789Z"), Some(123_456));
     for bad in [
-        "", "now", "today", "infinity", "2025", "2025-1-5", "2025-02-29", "2025-13-01", "2025-00-01",
-        "2025-01-00", "2025-01-32", "2025-01-05X00:00", "2025-01-05T", "2025-01-05T25:00", "2025-01-05T24:00:01",
-        "2025-01-05T00:60", "2025-01-05T00:00:61", "2025-01-05T00:00:00.", "2025-01-05T00:00.5",
-        "2025-01-05T00:00:00Zx", "2025-01-05T00:00:00+1", "2025-01-05T00:00:00+16:00", "2025-01-05T00:00:00+01:60",
-        "2025-01-05T00:00:00 Europe/Berlin", "2025-01-05T00:00:00+", "é025-01-05", "2025-01-0é",
-        "+025-01-05", "2025-01-05T-1:00", "2025-01-05T00:00:00--1:0", " 2025-01-05",
+        "",
+        "now",
+        "today",
+        "infinity",
+        "2025",
+        "2025-1-5",
+        "2025-02-29",
+        "2025-13-01",
+        "2025-00-01",
+        "2025-01-00",
+        "2025-01-32",
+        "2025-01-05X00:00",
+        "2025-01-05T",
+        "2025-01-05T25:00",
+        "2025-01-05T24:00:01",
+        "2025-01-05T00:60",
+        "2025-01-05T00:00:61",
+        "2025-01-05T00:00:00.",
+        "2025-01-05T00:00.5",
+        "2025-01-05T00:00:00Zx",
+        "2025-01-05T00:00:00+1",
+        "2025-01-05T00:00:00+16:00",
+        "2025-01-05T00:00:00+01:60",
+        "2025-01-05T00:00:00 Europe/Berlin",
+        "2025-01-05T00:00:00+",
+        "é025-01-05",
+        "2025-01-0é",
+        "+025-01-05",
+        "2025-01-05T-1:00",
+        "2025-01-05T00:00:00--1:0",
+        " 2025-01-05",
     ] {
         assert_eq!(at(bad), None, "{bad:?}");
     }
@@ -65,11 +91,23 @@ fn bad_payloads_name_their_key() {
         (json!({"timestamp": "1969-12-31"}), "out of range"),
         (json!({"timestamp": "yesterday"}), "ISO 8601"),
         (json!({"timestamp": 1, "more": 1}), "unknown key \"more\""),
-        (json!({"timestamp": 1, "Labels": {}}), "unknown key \"Labels\""),
+        (
+            json!({"timestamp": 1, "Labels": {}}),
+            "unknown key \"Labels\"",
+        ),
         (json!({"timestamp": 1, "labels": []}), "\"labels\" must be"),
-        (json!({"timestamp": 1, "labels": null}), "\"labels\" must be"),
-        (json!({"timestamp": 1, "labels": {"a": {}}}), "\"labels\": \"a\""),
-        (json!({"timestamp": 1, "labels": {"b": [1]}}), "\"labels\": \"b\""),
+        (
+            json!({"timestamp": 1, "labels": null}),
+            "\"labels\" must be",
+        ),
+        (
+            json!({"timestamp": 1, "labels": {"a": {}}}),
+            "\"labels\": \"a\"",
+        ),
+        (
+            json!({"timestamp": 1, "labels": {"b": [1]}}),
+            "\"labels\": \"b\"",
+        ),
         (json!({"timestamp": 1, "value": {}}), "\"value\""),
         (json!({"timestamp": 1, "value": [1]}), "\"value\""),
         (json!({"timestamp": 1, "id": 5}), "\"id\""),
@@ -80,7 +118,11 @@ fn bad_payloads_name_their_key() {
         assert!(why.contains(word), "{payload}: {why}");
     }
     let second = read(&json!({}), Some(2)).unwrap_err();
-    assert!(second.message.starts_with("payload 2: "), "{}", second.message);
+    assert!(
+        second.message.starts_with("payload 2: "),
+        "{}",
+        second.message
+    );
 }
 
 #[test]

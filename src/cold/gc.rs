@@ -95,7 +95,14 @@ impl Run {
         self.how == How::Look
     }
 
-    fn tell(&mut self, server: &str, action: &str, key: &str, bytes: Option<i64>, reason: &str) -> Result<()> {
+    fn tell(
+        &mut self,
+        server: &str,
+        action: &str,
+        key: &str,
+        bytes: Option<i64>,
+        reason: &str,
+    ) -> Result<()> {
         let action = Action {
             action: action.to_owned(),
             key: key.to_owned(),
@@ -159,21 +166,40 @@ impl Run {
     }
 
     fn stopped(&mut self, folder: &Folder, why: &str) -> Result<()> {
-        let text = format!("nothing is deleted in folder \"{}\" of server \"{}\": {why}", folder.folder, folder.server);
+        let text = format!(
+            "nothing is deleted in folder \"{}\" of server \"{}\": {why}",
+            folder.folder, folder.server
+        );
         if !self.looks_only() {
             let hint = lease::hint(&folder.server);
             pgrx::warning!("pg_strata: {text}. {hint}");
         }
-        self.tell(&folder.server, "stopped", &lease_key(&folder.folder), None, why)
+        self.tell(
+            &folder.server,
+            "stopped",
+            &lease_key(&folder.folder),
+            None,
+            why,
+        )
     }
 
     /// The store does not answer, refuses, or answers nonsense.
     fn gave_up(&mut self, folder: &Folder, e: &Error) -> Result<()> {
         if !self.looks_only() {
             self.db(|| leases::failed(folder, &e.message))?;
-            pgrx::log!("pg_strata: collecting garbage on server \"{}\": {}", folder.server, e.message);
+            pgrx::log!(
+                "pg_strata: collecting garbage on server \"{}\": {}",
+                folder.server,
+                e.message
+            );
         }
-        self.tell(&folder.server, "failed", &lease_key(&folder.folder), None, &e.message)
+        self.tell(
+            &folder.server,
+            "failed",
+            &lease_key(&folder.folder),
+            None,
+            &e.message,
+        )
     }
 
     fn folder(&mut self, stores: &Stores, folder: &Folder) -> Result<()> {
@@ -242,7 +268,13 @@ impl Run {
                 let done = self.net(|| stores.ask(|s| s.discard(&upload)))?;
                 done.map_err(|e| e.at(&upload.key))?;
             }
-            self.tell(&folder.server, "abort", &upload.key, None, "unfinished upload")?;
+            self.tell(
+                &folder.server,
+                "abort",
+                &upload.key,
+                None,
+                "unfinished upload",
+            )?;
         }
         Ok(())
     }
@@ -333,7 +365,13 @@ impl Run {
     /// What somebody else owns, or a chunk needs.
     fn not_deleted(&mut self, server: &str, queued: &Queued) -> Result<()> {
         if queued.live {
-            return self.tell(server, "keep", &queued.key, queued.bytes, "a live chunk has its rows there");
+            return self.tell(
+                server,
+                "keep",
+                &queued.key,
+                queued.bytes,
+                "a live chunk has its rows there",
+            );
         }
         let reason = format!("{}, but another database owns it", queued.reason);
         if queued.due {
@@ -357,7 +395,8 @@ impl Run {
                 continue;
             }
             if queued.ours {
-                let why = "this database owns it, but not its folder; strata.cold_adopt takes it over";
+                let why =
+                    "this database owns it, but not its folder; strata.cold_adopt takes it over";
                 self.tell(server, "keep", &queued.key, queued.bytes, why)?;
             } else {
                 self.not_deleted(server, &queued)?;

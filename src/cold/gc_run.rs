@@ -42,7 +42,9 @@ pub fn run_task(argument: &str) -> Result<()> {
     let server = match oid {
         "0" => None,
         oid => {
-            let name = bgworker::transaction(|| spi::read_one(SERVER_NAME, &[oid.into()], |r| r.need::<String>(1)))?;
+            let name = bgworker::transaction(|| {
+                spi::read_one(SERVER_NAME, &[oid.into()], |r| r.need::<String>(1))
+            })?;
             let Some(name) = name else { return Ok(()) };
             Some(name)
         }
@@ -54,7 +56,9 @@ pub fn run_task(argument: &str) -> Result<()> {
         bytes: None,
         reason: String::new(),
     };
-    Ok(bgworker::transaction(|| rows::note(run, server.as_deref().unwrap_or(""), &end))?)
+    Ok(bgworker::transaction(|| {
+        rows::note(run, server.as_deref().unwrap_or(""), &end)
+    })?)
 }
 
 /// Ends a process that nobody waits for any more: a run can stop anywhere.
@@ -86,7 +90,9 @@ pub fn cold_gc(server: Option<&str>, dry_run: bool) -> Result<Vec<Action>> {
     let oid = match server {
         None => 0,
         Some(name) => {
-            let found = spi::read_latest(SERVER_OID, &[name.into()], |r| r.need::<pgrx::pg_sys::Oid>(1))?;
+            let found = spi::read_latest(SERVER_OID, &[name.into()], |r| {
+                r.need::<pgrx::pg_sys::Oid>(1)
+            })?;
             let oid = found.first().ok_or_else(|| super::servers::unknown(name))?;
             oid.to_u32()
         }
@@ -103,12 +109,17 @@ pub fn cold_gc(server: Option<&str>, dry_run: bool) -> Result<Vec<Action>> {
     match actions.pop() {
         Some(last) if last.action == END => {}
         _ => {
-            return Err(Error::internal("the run stopped before its end")
-                .hint("The server log says why. What was done stays done; call strata.cold_gc again."));
+            return Err(Error::internal("the run stopped before its end").hint(
+                "The server log says why. What was done stays done; call strata.cold_gc again.",
+            ));
         }
     }
     for stopped in actions.iter().filter(|a| a.action == "stopped") {
-        pgrx::warning!("nothing is deleted below {}: {}", stopped.key, stopped.reason);
+        pgrx::warning!(
+            "nothing is deleted below {}: {}",
+            stopped.key,
+            stopped.reason
+        );
     }
     Ok(actions)
 }

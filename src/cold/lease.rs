@@ -175,7 +175,12 @@ pub fn adopt(server: &str) -> Result<i64> {
     for folder in rows::named_folders(server)? {
         let at = |e: StoreError| e.at(&lease_key(&folder));
         let (found, etag) = find(&stores, &folder).map_err(at)?;
-        tell_from_whom(&folder, &found, known.iter().find(|f| f.folder == folder), &me);
+        tell_from_whom(
+            &folder,
+            &found,
+            known.iter().find(|f| f.folder == folder),
+            &me,
+        );
         let lease = Lease {
             value: uuid::Uuid::new_v4().to_string(),
             owner_token: me.token.clone(),
@@ -197,7 +202,10 @@ fn tell_from_whom(folder: &str, found: &Found, known: Option<&Folder>, me: &Me) 
     });
     if !ours && !lease.written_by.is_empty() {
         session::notice(
-            &format!("folder \"{folder}\" is taken over from {}", lease.written_by),
+            &format!(
+                "folder \"{folder}\" is taken over from {}",
+                lease.written_by
+            ),
             None,
         );
     }

@@ -138,7 +138,9 @@ pub fn judge(held: &Held, me: &Me, found: &Found) -> Verdict {
         by => by,
     };
     if lease.disputed {
-        return Verdict::No(format!("two copies of this database use it; the other one is {by}"));
+        return Verdict::No(format!(
+            "two copies of this database use it; the other one is {by}"
+        ));
     }
     let why = format!("it was taken over by {by}");
     let twin = lease.owner_token == me.token && lease.timeline == me.timeline;
@@ -247,10 +249,16 @@ mod tests {
         let verdict = judge(&held, &me(), &Found::Lease(other.clone()));
         assert!(matches!(verdict, Verdict::Dispute(_)));
         other.adopted_us = 6;
-        no(&judge(&held, &me(), &Found::Lease(other.clone())), "taken over");
+        no(
+            &judge(&held, &me(), &Found::Lease(other.clone())),
+            "taken over",
+        );
         other.adopted_us = 0;
         other.disputed = true;
-        no(&judge(&held, &me(), &Found::Lease(other.clone())), "two copies");
+        no(
+            &judge(&held, &me(), &Found::Lease(other.clone())),
+            "two copies",
+        );
         // only an adoption can have brought these there
         for stranger in [
             Lease {
@@ -279,7 +287,10 @@ mod tests {
             token: "8/5/abc".into(),
             ..me()
         };
-        no(&judge(&held, &moved, &found), "identifier 7, this one has 8");
+        no(
+            &judge(&held, &moved, &found),
+            "identifier 7, this one has 8",
+        );
         let forked = Me {
             token: "7/5/def".into(),
             ..me()

@@ -27,9 +27,8 @@ impl Stores {
             let found = spi::read_latest(SERVER, &[server.into()], |row| {
                 Ok((row.get::<Vec<String>>(1)?, row.need::<bool>(2)?))
             })?;
-            let mappings = spi::read_latest(MAPPINGS, &[server.into()], |row| {
-                row.get::<Vec<String>>(1)
-            })?;
+            let mappings =
+                spi::read_latest(MAPPINGS, &[server.into()], |row| row.get::<Vec<String>>(1))?;
             Ok::<_, crate::error::Error>((found, mappings))
         })?;
         let Some((options, owned_by_superuser)) = found.into_iter().next() else {

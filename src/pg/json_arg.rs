@@ -14,8 +14,12 @@ pub fn parsed(arg: &AnyElement) -> Result<Value> {
         let out = pgrx::direct_function_call::<&CStr>(pg_sys::jsonb_out, &[Some(arg.datum())]);
         out.unwrap_or_default().to_string_lossy()
     };
-    serde_json::from_str(&text)
-        .map_err(|e| Error::new(Kind::InvalidParameter, format!("a payload cannot be read: {e}")))
+    serde_json::from_str(&text).map_err(|e| {
+        Error::new(
+            Kind::InvalidParameter,
+            format!("a payload cannot be read: {e}"),
+        )
+    })
 }
 
 /// The same value as a parameter of a statement.

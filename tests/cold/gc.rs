@@ -1,6 +1,6 @@
 //! Collecting garbage: what is deleted, when, and what never is.
 
-use crate::common::{Cluster, DEADLINE, S3Server, Stop, signal, wait_until};
+use crate::common::{Cluster, S3Server, wait_until};
 use crate::support::{
     Armed, BUCKET, ColdDb, Db, JANUARY, arm, exec, fails, one, rows, s3, server, try_one,
 };
@@ -10,8 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 const RUN: &str = "SELECT string_agg(action || ' ' || reason, E'\\n' ORDER BY action, reason) FROM strata.cold_gc(dry_run => false)";
-const LOOK: &str =
-    "SELECT string_agg(action || ' ' || reason, E'\\n' ORDER BY action, reason) FROM strata.cold_gc()";
+const LOOK: &str = "SELECT string_agg(action || ' ' || reason, E'\\n' ORDER BY action, reason) FROM strata.cold_gc()";
 /// As if everything in the queue had been there for eight days.
 const AGE: &str = "UPDATE strata.cold_delete_queue SET queued_at = queued_at - interval '8 days', retry_at = NULL";
 const QUEUED: &str = "SELECT count(*) FROM strata.cold_delete_queue";
@@ -171,7 +170,11 @@ fn leftovers_are_found_by_their_age_and_their_name() {
     let beside = |name: &str| real.with_file_name(name);
     let content = fs::read(real).expect("a file");
     let name = |attempt: &str| {
-        let stem = real.file_name().expect("a name").to_string_lossy().into_owned();
+        let stem = real
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         let cut = stem.rfind('-').expect("an attempt");
         format!("{}-{attempt}.sqlite", &stem[..cut])
     };
@@ -182,13 +185,20 @@ fn leftovers_are_found_by_their_age_and_their_name() {
     let foreign = beside("holiday.sqlite");
     let temporary = beside(".strata-put-1");
     let fresh = beside(".strata-put-2");
-    for path in [&old, &young, &intended, &elsewhere, &foreign, &temporary, &fresh] {
+    for path in [
+        &old, &young, &intended, &elsewhere, &foreign, &temporary, &fresh,
+    ] {
         place(&db, path, &content);
         if path != &young && path != &fresh {
             make_old(path);
         }
     }
-    let key = |path: &Path| path.strip_prefix(store(&db)).expect("a key").to_string_lossy().into_owned();
+    let key = |path: &Path| {
+        path.strip_prefix(store(&db))
+            .expect("a key")
+            .to_string_lossy()
+            .into_owned()
+    };
     // two servers may name one place: what the other one's tables name is no leftover
     db.run(&format!(
         "INSERT INTO strata.cold_upload (server, key, chunk, expires_at) VALUES
@@ -201,7 +211,10 @@ fn leftovers_are_found_by_their_age_and_their_name() {
     assert!(temporary.exists());
     assert_eq!(db.one(RUN), expected);
     assert!(!temporary.exists() && fresh.exists());
-    assert!(old.exists() && intended.exists(), "they wait like all others");
+    assert!(
+        old.exists() && intended.exists(),
+        "they wait like all others"
+    );
     assert_eq!(
         db.one("SELECT string_agg(reason, ',' ORDER BY reason) FROM strata.cold_delete_queue"),
         "expired upload,orphan"
@@ -285,7 +298,10 @@ fn an_upload_that_expires_under_the_exporter_makes_it_try_again() {
     arm(&cluster, "");
     crate::support::wait_cold(&mut session, JANUARY);
     assert_eq!(
-        one(&mut session, "SELECT count(*) FROM strata.cold_delete_queue q JOIN strata.cold_file f USING (key)"),
+        one(
+            &mut session,
+            "SELECT count(*) FROM strata.cold_delete_queue q JOIN strata.cold_file f USING (key)"
+        ),
         "0",
         "a live file stands in the delete queue"
     );
@@ -319,9 +335,13 @@ fn a_store_that_fails_keeps_its_queue() {
     };
     mapping("wrong");
     let out = db.one(RUN);
-    assert!(out.starts_with("failed ") && out.contains("access refused"), "{out}");
+    assert!(
+        out.starts_with("failed ") && out.contains("access refused"),
+        "{out}"
+    );
     assert!(!out.contains("wrong"), "{out}");
-    let lease = "SELECT state || ' ' || (last_error LIKE '%access refused%') FROM strata.cold_leases";
+    let lease =
+        "SELECT state || ' ' || (last_error LIKE '%access refused%') FROM strata.cold_leases";
     assert_eq!(db.one(lease), "ours true");
     mapping(crate::common::SECRET_KEY);
     // one object is gone already: that is what was wanted
@@ -330,7 +350,10 @@ fn a_store_that_fails_keeps_its_queue() {
     assert_eq!(db.one(RUN), "delete untiered\ndelete untiered");
     assert!(!object(s3(), &db, &keys[1]).exists());
     assert!(object(s3(), &db, &keys[2]).exists());
-    assert_eq!(db.one("SELECT coalesce(last_error, '') FROM strata.cold_leases"), "");
+    assert_eq!(
+        db.one("SELECT coalesce(last_error, '') FROM strata.cold_leases"),
+        ""
+    );
     // nobody is there
     db.run("CALL strata.untier_chunks('m')");
     db.run(AGE);
@@ -338,7 +361,10 @@ fn a_store_that_fails_keeps_its_queue() {
     let out = db.one(RUN);
     assert!(out.starts_with("failed "), "{out}");
     assert_eq!(db.one(QUEUED), "1");
-    db.run(&format!("ALTER SERVER archive OPTIONS (SET endpoint '{}')", s3().endpoint()));
+    db.run(&format!(
+        "ALTER SERVER archive OPTIONS (SET endpoint '{}')",
+        s3().endpoint()
+    ));
     assert_eq!(db.one(RUN), "delete untiered");
     assert_eq!(db.hash(), hash);
 }
@@ -368,7 +394,9 @@ fn a_server_that_is_gone_is_told_and_its_rows_stay() {
     db.run(&format!("CALL strata.untier_chunk('{JANUARY}')"));
     db.run(AGE);
     assert_eq!(
-        db.one("SELECT count(*) FROM strata.cold_gc(server => 'strata_local') WHERE action = 'delete'"),
+        db.one(
+            "SELECT count(*) FROM strata.cold_gc(server => 'strata_local') WHERE action = 'delete'"
+        ),
         "1"
     );
 }
@@ -395,8 +423,16 @@ fn only_superusers_collect_and_decide() {
     ] {
         fails(&mut nobody, call, "42501", &["cold tier"]);
     }
-    assert_eq!(one(&mut nobody, "SELECT count(*) FROM strata.cold_leases"), "0");
-    fails(&mut nobody, "SELECT FROM strata.cold_gc_log", "42501", &["cold_gc_log"]);
+    assert_eq!(
+        one(&mut nobody, "SELECT count(*) FROM strata.cold_leases"),
+        "0"
+    );
+    fails(
+        &mut nobody,
+        "SELECT FROM strata.cold_gc_log",
+        "42501",
+        &["cold_gc_log"],
+    );
     let mut session = db.session();
     for (call, code) in [
         ("SELECT strata.cold_adopt('nowhere')", "42704"),

@@ -6,8 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 const RUN: &str = "SELECT string_agg(action || ' ' || reason, E'\\n' ORDER BY action, reason) FROM strata.cold_gc(dry_run => false)";
-const LOOK: &str =
-    "SELECT string_agg(action || ' ' || reason, E'\\n' ORDER BY action, reason) FROM strata.cold_gc()";
+const LOOK: &str = "SELECT string_agg(action || ' ' || reason, E'\\n' ORDER BY action, reason) FROM strata.cold_gc()";
 const AGE: &str = "UPDATE strata.cold_delete_queue SET queued_at = queued_at - interval '8 days'";
 const CHECK: &str =
     "SELECT string_agg(status, ',' ORDER BY key) FROM strata.cold_check('m', deep => true)";
@@ -46,7 +45,10 @@ fn make(cluster: &Cluster) -> String {
 }
 
 fn files(shared: &Shared, db: &Db) -> Vec<PathBuf> {
-    db.keys().iter().map(|key| shared.path().join(key)).collect()
+    db.keys()
+        .iter()
+        .map(|key| shared.path().join(key))
+        .collect()
 }
 
 #[test]
@@ -62,20 +64,34 @@ fn of_two_live_copies_none_deletes_until_somebody_decides() {
     let (o, c) = (at(&origin), at(&copy));
     let paths = files(&shared, &o);
     assert_eq!(c.hash(), hash);
-    assert_eq!(c.one("SELECT bool_and(owned) FROM strata.cold_files"), "t", "it cannot know yet");
+    assert_eq!(
+        c.one("SELECT bool_and(owned) FROM strata.cold_files"),
+        "t",
+        "it cannot know yet"
+    );
     // the copy is first: it proves to itself that it is the owner, and deletes nothing yet
     assert_eq!(c.one(RUN), "");
     c.run(&format!("DROP TABLE {JANUARY}"));
     // the origin finds a value that it never wrote
     let out = o.one(RUN);
-    assert!(out.starts_with("stopped it was taken over by database \"life\" on host"), "{out}");
+    assert!(
+        out.starts_with("stopped it was taken over by database \"life\" on host"),
+        "{out}"
+    );
     assert!(!out.contains('\n'), "{out}");
     let lease = "SELECT state || ': ' || reason FROM strata.cold_leases";
-    assert!(o.one(lease).starts_with("stopped: it was taken over"), "{}", o.one(lease));
+    assert!(
+        o.one(lease).starts_with("stopped: it was taken over"),
+        "{}",
+        o.one(lease)
+    );
     // and tells the copy, whose drop would be due some day
     c.run(AGE);
     let out = c.one(RUN);
-    assert!(out.starts_with("stopped two copies of this database use it"), "{out}");
+    assert!(
+        out.starts_with("stopped two copies of this database use it"),
+        "{out}"
+    );
     assert!(paths.iter().all(|file| file.exists()));
     for db in [&o, &c] {
         assert!(db.one(LOOK).starts_with("stopped "), "{}", db.one(LOOK));
@@ -94,10 +110,17 @@ fn of_two_live_copies_none_deletes_until_somebody_decides() {
     assert_eq!(c.one("SELECT count(*) FROM strata.cold_leases"), "0");
     c.tier("2025-04-01");
     let march = c.keys()[1].clone();
-    assert_ne!(march.split('/').next(), o.keys()[0].split('/').next(), "a tag of its own");
+    assert_ne!(
+        march.split('/').next(),
+        o.keys()[0].split('/').next(),
+        "a tag of its own"
+    );
     c.run("DROP TABLE m");
     c.run(AGE);
-    assert_eq!(c.one(RUN), "delete dropped\nforget dropped, but another database owns it");
+    assert_eq!(
+        c.one(RUN),
+        "delete dropped\nforget dropped, but another database owns it"
+    );
     assert!(!shared.path().join(&march).exists());
     assert!(paths.iter().all(|file| file.exists()));
     assert_eq!(o.hash(), hash);
@@ -167,18 +190,34 @@ fn a_standby_checks_and_a_promoted_one_reads_and_writes_but_waits_for_adoption()
     let files_before = fs::read_dir(shared.path()).expect("a folder").count();
     assert_eq!(s.hash(), hash);
     let out = s.one(RUN);
-    assert_eq!(out, "stopped the server was promoted or restored since: timeline 1, now 2");
+    assert_eq!(
+        out,
+        "stopped the server was promoted or restored since: timeline 1, now 2"
+    );
     s.tier("2025-04-01");
     assert_eq!(s.hash(), hash);
-    assert_eq!(s.one("SELECT count(*) FROM strata.cold_files WHERE owned"), "3");
+    assert_eq!(
+        s.one("SELECT count(*) FROM strata.cold_files WHERE owned"),
+        "3"
+    );
     assert_eq!(s.one(RUN), out);
-    assert_eq!(files_before, fs::read_dir(shared.path()).expect("a folder").count());
+    assert_eq!(
+        files_before,
+        fs::read_dir(shared.path()).expect("a folder").count()
+    );
     // the old primary is none the wiser
     assert_eq!(p.one(RUN), "delete untiered");
     assert_eq!(s.one("SELECT strata.cold_adopt('strata_local')"), "3");
     let out = p.one(RUN);
-    assert!(out.starts_with("stopped it was taken over by database"), "{out}");
-    assert_eq!(s.one(RUN), "delete untiered", "the object is gone already, and its row goes");
+    assert!(
+        out.starts_with("stopped it was taken over by database"),
+        "{out}"
+    );
+    assert_eq!(
+        s.one(RUN),
+        "delete untiered",
+        "the object is gone already, and its row goes"
+    );
     s.run(&format!("CALL strata.untier_chunk('{FEBRUARY}')"));
     s.run(AGE);
     assert_eq!(s.one(RUN), "delete untiered");
@@ -198,7 +237,10 @@ fn a_dump_reads_and_deletes_nothing_until_it_adopts() {
     assert_eq!(c.one("SELECT bool_or(owned) FROM strata.cold_files"), "f");
     assert_eq!(c.one(RUN), "");
     c.run(&format!("DROP TABLE {JANUARY}"));
-    assert!(c.one(LOOK).starts_with("wait dropped, but another database owns it"));
+    assert!(
+        c.one(LOOK)
+            .starts_with("wait dropped, but another database owns it")
+    );
     c.run(AGE);
     assert_eq!(c.one(LOOK), "forget dropped, but another database owns it");
     assert_eq!(c.one(RUN), "forget dropped, but another database owns it");
@@ -210,7 +252,10 @@ fn a_dump_reads_and_deletes_nothing_until_it_adopts() {
     assert_eq!(c.one("SELECT strata.cold_adopt('strata_local')"), "1");
     assert_eq!(c.one("SELECT bool_and(owned) FROM strata.cold_files"), "t");
     let out = o.one(RUN);
-    assert!(out.starts_with("stopped it was taken over by database"), "{out}");
+    assert!(
+        out.starts_with("stopped it was taken over by database"),
+        "{out}"
+    );
     c.run("DROP TABLE m");
     c.run(AGE);
     assert_eq!(c.one(RUN), "delete dropped");
@@ -245,7 +290,10 @@ fn points_in_time_before_and_after_an_export() {
     drop(primary);
     for (cluster, point) in [(&mut before, "before"), (&mut after, "after")] {
         cluster.configure(&[
-            ("restore_command", &format!("cp {}/%f %p", archive.display())),
+            (
+                "restore_command",
+                &format!("cp {}/%f %p", archive.display()),
+            ),
             ("recovery_target_name", point),
             ("recovery_target_action", "promote"),
             ("archive_mode", "off"),
@@ -255,7 +303,8 @@ fn points_in_time_before_and_after_an_export() {
         cluster.user().own(&signal);
         cluster.start();
         wait_until("recovery is over", || {
-            try_one(&mut cluster.client("life"), "SELECT pg_is_in_recovery()").is_ok_and(|r| r == "f")
+            try_one(&mut cluster.client("life"), "SELECT pg_is_in_recovery()")
+                .is_ok_and(|r| r == "f")
         });
     }
     // the heap is back, and the object belongs to nobody
@@ -293,10 +342,17 @@ fn one_server_is_forked_and_the_other_one_kept() {
     db.tier("2025-03-01");
     let hash = db.hash();
     assert_eq!(db.one("SELECT strata.cold_fork('shelf')"), "1");
-    let owned = "SELECT string_agg(server || ' ' || owned, ',' ORDER BY server) FROM strata.cold_files";
+    let owned =
+        "SELECT string_agg(server || ' ' || owned, ',' ORDER BY server) FROM strata.cold_files";
     assert_eq!(db.one(owned), "shelf false,strata_local true");
     db.tier("2025-04-01");
-    let tag = |n: usize| db.keys()[n].split('/').next().unwrap_or_default().to_owned();
+    let tag = |n: usize| {
+        db.keys()[n]
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
     assert_ne!(tag(1), tag(2));
     let files = [
         db.cluster.data().join("strata_cold").join(&db.keys()[0]),
@@ -345,15 +401,27 @@ fn a_lost_or_damaged_owner_file_stops_the_collection() {
     }
     let text = fs::read_to_string(&path).expect("an owner file");
     assert!(text.contains("\"written_by\": \"database"), "{text}");
-    assert!(text.contains(&db.one("SELECT strata.cold_owner_token()")), "{text}");
+    assert!(
+        text.contains(&db.one("SELECT strata.cold_owner_token()")),
+        "{text}"
+    );
     // an adoption that is rolled back leaves a value that nobody knows: that stops everybody, and is repeated
     let mut session = db.session();
-    exec(&mut session, "BEGIN; SELECT strata.cold_adopt('strata_local'); ROLLBACK");
+    exec(
+        &mut session,
+        "BEGIN; SELECT strata.cold_adopt('strata_local'); ROLLBACK",
+    );
     assert!(one(&mut session, RUN).starts_with("stopped "));
-    assert_eq!(one(&mut session, "SELECT strata.cold_adopt('strata_local')"), "2");
+    assert_eq!(
+        one(&mut session, "SELECT strata.cold_adopt('strata_local')"),
+        "2"
+    );
     assert_eq!(one(&mut session, RUN), "");
     assert_eq!(
-        rows(&mut session, "SELECT state, files, reason FROM strata.cold_leases"),
+        rows(
+            &mut session,
+            "SELECT state, files, reason FROM strata.cold_leases"
+        ),
         "ours|2|"
     );
 }

@@ -118,10 +118,7 @@ const STATEMENTS: [(&str, &str); 36] = [
         "create_hypertable",
         "SELECT strata.create_hypertable('plain', strata.by_range('ts'))",
     ),
-    (
-        "cold_adopt",
-        "SELECT strata.cold_adopt('strata_local')",
-    ),
+    ("cold_adopt", "SELECT strata.cold_adopt('strata_local')"),
     ("cold_fork", "SELECT strata.cold_fork()"),
     (
         "cold_url",
@@ -169,10 +166,7 @@ const STATEMENTS: [(&str, &str); 36] = [
         "premake_chunks",
         "SELECT strata.premake_chunks('m', timestamptz '2030-01-01 00:00+00', timestamptz '2030-01-03 00:00+00')",
     ),
-    (
-        "put_event",
-        "SELECT strata.put_event('{\"timestamp\": 1}')",
-    ),
+    ("put_event", "SELECT strata.put_event('{\"timestamp\": 1}')"),
     (
         "put_events",
         "SELECT strata.put_events('[{\"timestamp\": 1}]')",

@@ -39,7 +39,8 @@ const UNKNOWN: &str = "SELECT k FROM unnest($1::text[]) k \
 
 const NOTE: &str = "INSERT INTO strata.cold_gc_log (run, server, action, key, bytes, reason) \
     VALUES ($1::uuid, $2, $3, $4, $5, $6)";
-const NOTES: &str = "SELECT action, key, bytes, reason FROM strata.cold_gc_log WHERE run = $1::uuid ORDER BY id";
+const NOTES: &str =
+    "SELECT action, key, bytes, reason FROM strata.cold_gc_log WHERE run = $1::uuid ORDER BY id";
 const SWEEP: &str =
     "DELETE FROM strata.cold_gc_log WHERE at < clock_timestamp() - interval '90 days'";
 

@@ -38,12 +38,12 @@ const ADOPT: &str = "INSERT INTO strata.cold_lease (server, folder, owner_token,
     renewed_at = excluded.renewed_at, stopped = NULL, failures = 0, retry_at = NULL, last_error = NULL";
 const ADOPT_FILES: &str =
     "UPDATE strata.cold_file SET owner_token = $2 WHERE server = $1 AND state = 'live'";
-const ADOPT_QUEUE: &str =
-    "UPDATE strata.cold_delete_queue SET owner_token = $2 WHERE server = $1";
+const ADOPT_QUEUE: &str = "UPDATE strata.cold_delete_queue SET owner_token = $2 WHERE server = $1";
 
 const NEW_INSTALL: &str = "UPDATE strata.cold_owner SET install = gen_random_uuid()";
 // what stays ours gets the new token
-const KEEP_FILES: &str = "UPDATE strata.cold_file SET owner_token = $3 WHERE server <> $1 AND owner_token = $2";
+const KEEP_FILES: &str =
+    "UPDATE strata.cold_file SET owner_token = $3 WHERE server <> $1 AND owner_token = $2";
 const KEEP_QUEUE: &str =
     "UPDATE strata.cold_delete_queue SET owner_token = $3 WHERE server <> $1 AND owner_token = $2";
 const KEEP_LEASES: &str =
@@ -51,7 +51,8 @@ const KEEP_LEASES: &str =
 const LEAVE_LEASES: &str = "DELETE FROM strata.cold_lease WHERE $1 IS NULL OR server = $1";
 const LEAVE_QUEUE: &str = "DELETE FROM strata.cold_delete_queue WHERE $1 IS NULL OR server = $1";
 const LEAVE_UPLOADS: &str = "DELETE FROM strata.cold_upload WHERE $1 IS NULL OR server = $1";
-const COUNT: &str = "SELECT count(*) FROM strata.cold_file WHERE state = 'live' AND ($1 IS NULL OR server = $1)";
+const COUNT: &str =
+    "SELECT count(*) FROM strata.cold_file WHERE state = 'live' AND ($1 IS NULL OR server = $1)";
 const HERE: &str = "SELECT format('database \"%s\" on host %s, port %s, %s UTC', current_database(), $1, \
     current_setting('port'), to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'))";
 

@@ -71,9 +71,7 @@ impl Upkeep for LocalDir {
             )));
         }
         match fs::remove_file(self.path(&upload.key)?) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                Err(failed("delete", &upload.key, &e))
-            }
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("delete", &upload.key, &e)),
             _ => Ok(()),
         }
     }

@@ -9,10 +9,10 @@ mod local_upkeep;
 mod open;
 #[cfg(feature = "s3")]
 pub mod s3;
-pub mod upkeep;
 #[cfg(test)]
 #[allow(clippy::expect_used, clippy::panic)]
 mod tests;
+pub mod upkeep;
 
 use crate::error::{Error, Kind};
 use std::cell::Cell;

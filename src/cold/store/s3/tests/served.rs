@@ -1,6 +1,7 @@
 //! Against s3s-fs: what a sane store does.
 
 use super::*;
+use crate::cold::store::Upkeep;
 use crate::cold::store::tests::keys;
 
 #[test]
@@ -49,7 +50,10 @@ fn put_head_read_list_delete() {
     assert!(opened.stats().wait_us > 0);
 
     file.put(&store, "other").expect("put");
-    assert_eq!(keys(&*store, ""), Ok(vec![KEY.to_owned(), "other".to_owned()]));
+    assert_eq!(
+        keys(&*store, ""),
+        Ok(vec![KEY.to_owned(), "other".to_owned()])
+    );
     assert_eq!(keys(&*store, "db-1/"), Ok(vec![KEY.to_owned()]));
     assert_eq!(store.delete(KEY), Ok(()));
     assert_eq!(store.delete(KEY), Ok(()), "missing is what was wanted");

@@ -65,7 +65,11 @@ fn unfinished_uploads_are_listed_and_aborted() {
         0 => http("200 OK", "", FIRST.as_bytes()),
         1 => http("200 OK", "", SECOND.as_bytes()),
         2 => http("204 No Content", "", b""),
-        _ if head.starts_with("delete") => http("404 Not Found", "", b"<Error><Code>NoSuchUpload</Code></Error>"),
+        _ if head.starts_with("delete") => http(
+            "404 Not Found",
+            "",
+            b"<Error><Code>NoSuchUpload</Code></Error>",
+        ),
         _ => None,
     });
     let store = store(server.address, "secret", &[]);
@@ -83,7 +87,11 @@ fn unfinished_uploads_are_listed_and_aborted() {
     assert_eq!(store.discard(&found[0]), Ok(()));
     assert_eq!(store.discard(&found[1]), Ok(()), "gone is what was wanted");
     let requests = server.requests.lock().expect("no panic");
-    assert!(requests[1].contains("upload-id-marker=one"), "{}", requests[1]);
+    assert!(
+        requests[1].contains("upload-id-marker=one"),
+        "{}",
+        requests[1]
+    );
     assert!(
         requests[2].starts_with("delete /probe-bucket/pre%20fix/db-1/a?")
             && requests[2].contains("uploadid=one"),
