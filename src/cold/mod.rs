@@ -12,6 +12,7 @@ pub mod column_stats;
 pub mod content;
 pub mod credentials;
 pub mod export;
+mod export_check;
 mod export_file;
 pub mod file;
 mod file_check;
@@ -23,9 +24,11 @@ pub mod manifest;
 pub mod mapping;
 pub mod name;
 mod option_values;
+mod policy;
 pub mod pushdown;
 pub mod server_options;
 pub mod servers;
+pub mod storage;
 pub mod store;
 mod temp;
 mod tier;
@@ -37,6 +40,7 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 
 /// Tells `pg` where the manifest is; once, when the library is loaded.
 pub fn init() {
+    policy::init();
     set_catalog(Catalog {
         state_of: catalog::state_of,
         file_in_snapshot: catalog::file_in_snapshot,

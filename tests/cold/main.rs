@@ -18,5 +18,8 @@ mod keys;
 mod plans;
 mod rules;
 mod snapshots;
+mod tiering;
 mod types;
+mod untier;
+mod uploads;
 mod writes;

@@ -1,9 +1,11 @@
 //! Every catalog statement of the cold tier.
 
+pub mod claims;
 pub mod guard;
 pub mod jobs;
 pub mod settings;
 pub mod spec;
+pub mod uploads;
 
 use crate::cold::file::{Built, ColumnSpec, IndexSpec};
 use crate::cold::manifest::{ChunkState, FileColumn, Manifest};
