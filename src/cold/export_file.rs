@@ -12,7 +12,7 @@ use crate::cold::servers;
 use crate::cold::storage::Carry;
 use crate::cold::store::{StoreError, StoreResult};
 use crate::cold::temp::TempDir;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::hypertable::ChunkInfo;
 use crate::pg::progress::Progress;
 use crate::pg::{bgworker, cold_copy, cold_move, cold_state, guc, inject};
@@ -193,9 +193,18 @@ impl Attempt<'_> {
             if !catalog::set_live(m, &live)? {
                 return Ok(false);
             }
+            // the collection of garbage takes an intent before it touches the object
+            if !uploads::used(&m.key, &m.server)? {
+                return Err(Error::new(
+                    Kind::NotInState,
+                    format!(
+                        "the upload of \"{}\" took too long: its intent has expired",
+                        m.key
+                    ),
+                ));
+            }
             cold_move::empty(chunk, m.rows)?;
             cold_move::rebuild_indexes(chunk);
-            uploads::used(&m.key, &m.server)?;
             cold_state::invalidate(chunk);
             inject::point("cold.export.swapping");
             Ok(true)

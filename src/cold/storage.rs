@@ -6,7 +6,7 @@ use crate::cold::mapping::Encoding;
 use crate::cold::servers;
 use crate::error::{Error, Kind, Result};
 use crate::hypertable;
-use crate::pg::{catalog, cold_types};
+use crate::pg::{catalog, cold_state, cold_types};
 use pgrx::pg_sys;
 
 /// Which indexes a file carries beside the unique ones, which it always does.
@@ -118,6 +118,10 @@ pub fn set(table: pg_sys::Oid, setting: &Setting) -> Result<()> {
         check_bloom_columns(table, &columns, names)?;
     }
     settings::set(table, setting)?;
+    // sessions keep what they know of cold chunks
+    for (chunk, _) in settings::states(table)? {
+        cold_state::invalidate(chunk);
+    }
     if settings::has_row_security(table)? {
         pgrx::notice!(
             "files of the cold tier carry all rows: whoever can read them is not bound by row security"

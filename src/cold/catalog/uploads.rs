@@ -38,9 +38,10 @@ pub fn begun(key: &str, server: &str, upload_id: &str) -> Result<()> {
         .map(|_| ())
 }
 
-/// The object belongs to the manifest now.
-pub fn used(key: &str, server: &str) -> Result<()> {
-    as_extension_owner(|| spi::execute(DONE, &[key.into(), server.into()])).map(|_| ())
+/// The object belongs to the manifest now. False when the intent is gone: then it is on its way to being deleted.
+pub fn used(key: &str, server: &str) -> Result<bool> {
+    let done = as_extension_owner(|| spi::execute(DONE, &[key.into(), server.into()]))?;
+    Ok(done == 1)
 }
 
 /// Leaves the rest to the collection of garbage, from now on.
