@@ -89,10 +89,8 @@ fn everything_of_a_table_comes_back() {
         ] {
             assert_eq!(one(&mut session, question), "100", "{question}");
         }
-        exec(
-            &mut session,
-            "RESET ALL; UPDATE w SET half = half WHERE id < 5; VACUUM w",
-        );
+        exec(&mut session, "RESET ALL; UPDATE w SET half = half WHERE id < 5");
+        exec(&mut session, "VACUUM w");
         assert_eq!(one(&mut session, ask), hash, "written to, round {round}");
     }
     let leftovers =
@@ -224,12 +222,6 @@ fn untiering_belongs_to_the_transaction() {
     exec(&mut session, "DELETE FROM m WHERE id = 9000");
     assert_eq!(one(&mut session, HASH), hash);
     check_indexes(&mut session, JANUARY);
-    exec(
-        &mut session,
-        "BEGIN; DECLARE c CURSOR FOR SELECT * FROM m; FETCH 1 FROM c",
-    );
-    db.run("SELECT 1");
-    exec(&mut session, "COMMIT");
     db.tier("2025-02-01");
     exec(
         &mut session,
@@ -259,13 +251,11 @@ fn code_of_the_owner_runs_as_the_owner() {
         &mut owner,
         "CALL strata.tier_chunks('m', older_than => timestamptz '2025-03-01 00:00+00')",
     );
+    // planning a query would run it as well, so the superuser does nothing but this
     db.run("CALL strata.untier_chunks('m')");
-    assert_eq!(db.one("SELECT count(*) FROM m"), "744");
-    let mut session = db.session();
-    assert_eq!(
-        rows(&mut session, "SELECT count(*) FROM strata.cold_files"),
-        "0"
-    );
+    assert_eq!(one(&mut owner, "SELECT count(*) FROM m"), "744");
+    let cold = "SELECT count(*) FROM strata.cold_files";
+    assert_eq!(rows(&mut owner, cold), "0");
 }
 
 /// From the lock to the commit: what readers of the chunk wait for at most.
