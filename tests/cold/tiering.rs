@@ -462,3 +462,33 @@ fn waiting_is_refused_inside_a_transaction_block() {
         wait_cold(&mut session, chunk);
     }
 }
+
+/// Whoever collects garbage takes the intent first: then the object may be gone at any time, and no chunk may
+/// come to need it.
+#[test]
+fn swap_needs_its_intent() {
+    let cluster = armed().take();
+    let db = Db::new(&cluster, "tiering_intent");
+    db.metrics();
+    let hash = db.hash();
+    arm(&cluster, "cold.export.verified:sleep");
+    let mut session = db.session();
+    one(
+        &mut session,
+        &format!("SELECT strata.tier_chunk('{JANUARY}')"),
+    );
+    wait_at(&mut session, "verify");
+    let key = one(&mut session, "DELETE FROM strata.cold_upload RETURNING key");
+    arm(&cluster, "");
+    wait_until("the export has failed", || {
+        one(&mut session, "SELECT state FROM strata.cold_exports") == "failed"
+    });
+    let error = one(&mut session, "SELECT last_error FROM strata.cold_exports");
+    assert!(error.contains("its intent has expired"), "{error}");
+    assert_eq!(chunk_state(&mut session, JANUARY), "hot");
+    let queued = format!("SELECT count(*) FROM strata.cold_delete_queue WHERE key = '{key}'");
+    assert_eq!(one(&mut session, &queued), "1");
+    assert_eq!(db.hash(), hash);
+    db.tier("2025-02-01");
+    assert_eq!(db.hash(), hash);
+}
