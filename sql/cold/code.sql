@@ -152,6 +152,12 @@ CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
 CREATE FUNCTION strata._cold_before_alter_now() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    UPDATE strata.cold_setting s SET hypertable_oid = s.hypertable::oid,
+           cluster_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.cluster_by) WITH ORDINALITY AS u(name, n)
+                                JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped),
+           bloom_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.bloom_columns) WITH ORDINALITY AS u(name, n)
+                              JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped)
+     WHERE s.hypertable_oid <> s.hypertable::oid;
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE chunk_oid <> chunk::oid) THEN
         RETURN;
     END IF;
@@ -189,6 +195,18 @@ CREATE FUNCTION strata._cold_after_alter_now() RETURNS event_trigger
     SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
     SET extra_float_digits = 3 SET bytea_output = 'hex' SET lc_monetary = 'C' SET xmloption = 'content' AS $$
 BEGIN
+    UPDATE strata.cold_setting s SET cluster_by = renamed.names
+      FROM (SELECT t.hypertable, array_agg(a.attname ORDER BY u.n) AS names
+              FROM strata.cold_setting t CROSS JOIN unnest(t.cluster_attnums) WITH ORDINALITY AS u(attnum, n)
+              JOIN pg_attribute a ON a.attrelid = t.hypertable AND a.attnum = u.attnum AND NOT a.attisdropped
+             WHERE t.hypertable_oid = t.hypertable::oid GROUP BY t.hypertable) renamed
+     WHERE renamed.hypertable = s.hypertable AND s.cluster_by <> renamed.names;
+    UPDATE strata.cold_setting s SET bloom_columns = renamed.names
+      FROM (SELECT t.hypertable, array_agg(a.attname ORDER BY u.n) AS names
+              FROM strata.cold_setting t CROSS JOIN unnest(t.bloom_attnums) WITH ORDINALITY AS u(attnum, n)
+              JOIN pg_attribute a ON a.attrelid = t.hypertable AND a.attnum = u.attnum AND NOT a.attisdropped
+             WHERE t.hypertable_oid = t.hypertable::oid GROUP BY t.hypertable) renamed
+     WHERE renamed.hypertable = s.hypertable AND s.bloom_columns <> renamed.names;
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE state = 'live') THEN
         RETURN;
     END IF;

@@ -1,12 +1,16 @@
 -- Cold tier: the manifest (which file holds which chunk) and its working tables.
 -- Read with a latest snapshot, never with a query's: moving a chunk is a physical change.
 
+-- Names of columns are kept current by their numbers, which hold where hypertable_oid is the table's own.
 CREATE TABLE strata.cold_setting (
     hypertable    regclass PRIMARY KEY,
+    hypertable_oid oid NOT NULL,
     server        name NOT NULL,
     late_rows     text NOT NULL DEFAULT 'reject' CHECK (late_rows IN ('accept', 'reject')),
     cluster_by    name[], -- order of the rows in a file; NULL: by the partition column
     bloom_columns name[],
+    cluster_attnums int2[],
+    bloom_attnums int2[],
     indexes       text NOT NULL DEFAULT 'all' CHECK (indexes IN ('all', 'unique', 'none')),
     verify        text NOT NULL DEFAULT 'full' CHECK (verify IN ('full', 'sample', 'checksum'))
 );

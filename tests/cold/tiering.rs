@@ -189,8 +189,14 @@ fn files_are_written_as_set_cold_storage_says() {
         db.run(&format!("CALL strata.untier_chunk('{JANUARY}')"));
         assert_eq!(db.hash(), hash, "{more}: hot again");
     }
-    // a column of cluster_by that is gone costs order, not rows
-    db.run("SELECT strata.set_cold_storage('m', cluster_by => '{val}'); ALTER TABLE m RENAME val TO value");
+    // names follow their columns; one that is gone costs order, not rows
+    db.run(
+        "SELECT strata.set_cold_storage('m', cluster_by => '{val,note}', bloom_columns => '{note}');
+         ALTER TABLE m RENAME val TO value; ALTER TABLE m RENAME note TO remark; ALTER TABLE m ADD note text",
+    );
+    let names = "SELECT cluster_by::text || bloom_columns::text FROM strata.cold_setting";
+    assert_eq!(db.one(names), "{value,remark}{remark}");
+    db.run("ALTER TABLE m DROP remark");
     let hash = db.hash();
     db.tier("2025-02-01");
     assert_eq!(db.hash(), hash);

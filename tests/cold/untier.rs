@@ -89,7 +89,10 @@ fn everything_of_a_table_comes_back() {
         ] {
             assert_eq!(one(&mut session, question), "100", "{question}");
         }
-        exec(&mut session, "RESET ALL; UPDATE w SET half = half WHERE id < 5");
+        exec(
+            &mut session,
+            "RESET ALL; UPDATE w SET half = half WHERE id < 5",
+        );
         exec(&mut session, "VACUUM w");
         assert_eq!(one(&mut session, ask), hash, "written to, round {round}");
     }

@@ -6,12 +6,29 @@ use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
 use pgrx::pg_sys;
 
-const SET: &str = "INSERT INTO strata.cold_setting \
-    (hypertable, server, late_rows, cluster_by, bloom_columns, indexes, verify) \
-    VALUES ($1, $2, $3, $4::name[], $5::name[], $6, $7) \
-    ON CONFLICT (hypertable) DO UPDATE SET server = excluded.server, late_rows = excluded.late_rows, \
-    cluster_by = excluded.cluster_by, bloom_columns = excluded.bloom_columns, indexes = excluded.indexes, \
-    verify = excluded.verify";
+/// Numbers of the columns in a list of names.
+macro_rules! attnums {
+    ($names:literal) => {
+        concat!(
+            "(SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(",
+            $names,
+            "::name[]) WITH ORDINALITY AS u(name, n) JOIN pg_attribute a ON a.attrelid = $1::oid \
+             AND a.attname = u.name AND NOT a.attisdropped)"
+        )
+    };
+}
+const SET: &str = concat!(
+    "INSERT INTO strata.cold_setting (hypertable, hypertable_oid, server, late_rows, cluster_by, bloom_columns, \
+     cluster_attnums, bloom_attnums, indexes, verify) \
+     VALUES ($1, $1::oid, $2, $3, $4::name[], $5::name[], ",
+    attnums!("$4"),
+    ", ",
+    attnums!("$5"),
+    ", $6, $7) ON CONFLICT (hypertable) DO UPDATE SET hypertable_oid = excluded.hypertable_oid, \
+     server = excluded.server, late_rows = excluded.late_rows, cluster_by = excluded.cluster_by, \
+     bloom_columns = excluded.bloom_columns, cluster_attnums = excluded.cluster_attnums, \
+     bloom_attnums = excluded.bloom_attnums, indexes = excluded.indexes, verify = excluded.verify"
+);
 const OF: &str = "SELECT server::text, late_rows, cluster_by::text[], bloom_columns::text[], indexes, verify \
     FROM strata.cold_setting WHERE hypertable = $1";
 const REMOVE: &str = "DELETE FROM strata.cold_setting WHERE hypertable = $1";
