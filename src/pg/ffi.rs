@@ -25,6 +25,7 @@ macro_rules! guarded {
             /// # Safety
             /// As the C function of this name.
             #[allow(ffi_unwind_calls, reason = "an error stops at the boundary")]
+            #[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
             pub unsafe fn $name($($arg: $type),*) $(-> $out)? {
                 unsafe extern "C-unwind" {
                     fn $name($($arg: $type),*) $(-> $out)?;
