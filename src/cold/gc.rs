@@ -8,7 +8,7 @@ use crate::cold::catalog::gc::{self as rows, Action, Leftover, Queued, Upload};
 use crate::cold::catalog::owner::{self as leases, Folder};
 use crate::cold::lease::{self, Held, Work};
 use crate::cold::owner::{Me, Verdict, is_file_of_ours, judge, lease_key};
-use crate::cold::store::upkeep::{Listed, Unfinished};
+use crate::cold::store::upkeep::Listed;
 use crate::cold::store::{StoreError, StoreResult};
 use crate::cold::upkeep_stores::Stores;
 use crate::error::{Error, Result};
@@ -224,12 +224,8 @@ impl Run {
         let (server, key) = (folder.server.as_str(), upload.key.as_str());
         let at = |e: StoreError| e.at(key);
         if let (Some(id), false) = (&upload.upload_id, self.looks_only()) {
-            let part = Unfinished {
-                key: key.to_owned(),
-                id: id.clone(),
-                begun_us: 0,
-            };
-            self.net(|| stores.ask(|s| s.discard(&part)))?.map_err(at)?;
+            self.net(|| stores.ask(|s| s.abort_upload(key, id)))?
+                .map_err(at)?;
         }
         let meta = match self.net(|| stores.ask(|s| s.head(key)))? {
             Err(StoreError::Missing) => None,
@@ -265,7 +261,7 @@ impl Run {
                 continue;
             }
             if !self.looks_only() {
-                let done = self.net(|| stores.ask(|s| s.discard(&upload)))?;
+                let done = self.net(|| stores.ask(|s| s.abort_upload(&upload.key, &upload.id)))?;
                 done.map_err(|e| e.at(&upload.key))?;
             }
             self.tell(

@@ -15,6 +15,7 @@ pub mod event_api;
 mod event_table;
 pub mod events;
 pub mod export;
+mod export_check;
 mod export_file;
 pub mod file;
 mod file_check;
@@ -31,9 +32,11 @@ pub mod mapping;
 pub mod name;
 mod option_values;
 pub mod owner;
+mod policy;
 pub mod pushdown;
 pub mod server_options;
 pub mod servers;
+pub mod storage;
 pub mod store;
 mod temp;
 mod tier;
@@ -51,6 +54,7 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 
 /// Tells `pg` where the manifest is; once, when the library is loaded.
 pub fn init() {
+    policy::init();
     set_catalog(Catalog {
         state_of: catalog::state_of,
         file_in_snapshot: catalog::file_in_snapshot,

@@ -183,8 +183,8 @@ fn leftovers_are_found_by_their_age_and_their_name() {
     let intended = beside(&name("00000003"));
     let elsewhere = beside(&name("00000004"));
     let foreign = beside("holiday.sqlite");
-    let temporary = beside(".strata-put-1");
-    let fresh = beside(".strata-put-2");
+    let temporary = beside(".strata-put-00000000-0000-4000-8000-000000000001");
+    let fresh = beside(".strata-put-00000000-0000-4000-8000-000000000002");
     for path in [
         &old, &young, &intended, &elsewhere, &foreign, &temporary, &fresh,
     ] {

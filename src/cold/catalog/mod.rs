@@ -1,5 +1,6 @@
 //! Every catalog statement of the cold tier.
 
+pub mod claims;
 pub mod gc;
 pub mod guard;
 pub mod inspect;
@@ -7,6 +8,7 @@ pub mod jobs;
 pub mod owner;
 pub mod settings;
 pub mod spec;
+pub mod uploads;
 
 use crate::cold::file::{Built, ColumnSpec, IndexSpec};
 use crate::cold::manifest::{ChunkState, FileColumn, Manifest};

@@ -8,6 +8,7 @@
 //! and schema, so another export never has the same identity; damage in the middle is left to
 //! SQLite's own checks and to the sha256 in the catalog.
 
+use super::folders::{make_directories, sync_directory};
 use super::{
     Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, check_key, count,
 };
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -102,6 +103,7 @@ impl ObjectStore for LocalDir {
         file: &Path,
         sha256: &str,
         _meta: &[(&str, String)],
+        begun: &mut dyn FnMut(&str) -> StoreResult<()>,
     ) -> StoreResult<Meta> {
         let target = self.path(key)?;
         let write = |e: io::Error| failed("write", key, &e);
@@ -110,7 +112,9 @@ impl ObjectStore for LocalDir {
         if target.symlink_metadata().is_ok() {
             return Err(StoreError::Exists);
         }
-        let temporary = Temporary(parent.join(format!("{TEMPORARY}{}", uuid::Uuid::new_v4())));
+        let name = format!("{TEMPORARY}{}", uuid::Uuid::new_v4());
+        let temporary = Temporary(parent.join(&name));
+        begun(&name)?;
         let (_, written) = self.copy_to(file, &temporary.0).map_err(write)?;
         if written != sha256 {
             return Err(StoreError::Io(format!(
@@ -127,6 +131,23 @@ impl ObjectStore for LocalDir {
         let mut meta = self.head(key)?;
         meta.sha256 = Some(written);
         Ok(meta)
+    }
+
+    fn abort_upload(&self, key: &str, upload_id: &str) -> StoreResult<()> {
+        let target = self.path(key)?;
+        // never another name than one that a put has made up
+        let ours = upload_id.strip_prefix(TEMPORARY).unwrap_or_default();
+        if uuid::Uuid::parse_str(ours).is_err() {
+            return Err(StoreError::Protocol(format!(
+                "\"{}\" is no upload of this store",
+                upload_id.escape_default()
+            )));
+        }
+        let parent = target.parent().unwrap_or(&self.root);
+        match fs::remove_file(parent.join(upload_id)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("delete", key, &e)),
+            _ => Ok(()),
+        }
     }
 
     fn delete(&self, key: &str) -> StoreResult<()> {
@@ -293,30 +314,6 @@ fn read_exact_at(file: &File, offset: u64, buf: &mut [u8], key: &str) -> StoreRe
         }
     }
     Ok(())
-}
-
-/// Makes missing directories and makes each new entry durable in its parent.
-pub(super) fn make_directories(path: &Path) -> io::Result<()> {
-    if path.as_os_str().is_empty() || path.is_dir() {
-        return Ok(());
-    }
-    let parent = path.parent().unwrap_or(Path::new(""));
-    make_directories(parent)?;
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        // another session made it at the same time
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        other => other,
-    }?;
-    sync_directory(parent)
-}
-
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
-    File::open(path)?.sync_all()
 }
 
 pub(super) fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {

@@ -1,9 +1,7 @@
 //! A directory in order: listing in the order of keys, temporary files, small objects, `file:` links.
 
-use super::local::{
-    LocalDir, TEMPORARY, Temporary, failed, identity, make_directories, open_regular,
-    sync_directory,
-};
+use super::folders::{make_directories, sync_directory};
+use super::local::{LocalDir, TEMPORARY, Temporary, failed, identity, open_regular};
 use super::upkeep::{Listed, Page, SMALL_MAX, Small, Unfinished, Upkeep};
 use super::{StoreError, StoreResult, check_key};
 use std::fs::{self, File, TryLockError};
@@ -55,25 +53,11 @@ impl Upkeep for LocalDir {
         walk.folder(folder)
             .map_err(|e| failed("list", folder, &e))?;
         let upload = |file: Listed| Unfinished {
+            id: file.key.rsplit('/').next().unwrap_or_default().to_owned(),
             key: file.key,
-            id: String::new(),
             begun_us: file.modified_us,
         };
         Ok(walk.found.into_iter().map(upload).collect())
-    }
-
-    fn discard(&self, upload: &Unfinished) -> StoreResult<()> {
-        let name = upload.key.rsplit('/').next().unwrap_or_default();
-        if !name.starts_with(TEMPORARY) {
-            return Err(StoreError::Protocol(format!(
-                "\"{}\" is no temporary file",
-                upload.key
-            )));
-        }
-        match fs::remove_file(self.path(&upload.key)?) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("delete", &upload.key, &e)),
-            _ => Ok(()),
-        }
     }
 
     fn read_small(&self, key: &str) -> StoreResult<Option<Small>> {
@@ -267,7 +251,7 @@ fn file_url(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cold::store::Host;
+    use crate::cold::store::{Host, ObjectStore};
 
     fn store(folder: &tempfile::TempDir) -> LocalDir {
         LocalDir::new(folder.path().join("new"), Host::plain())
@@ -326,24 +310,20 @@ mod tests {
     }
 
     #[test]
-    fn temporary_files_are_found_and_nothing_else_is_discarded() {
+    fn temporary_files_are_found_and_nothing_else() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let store = store(&folder);
         fs::create_dir_all(store.root.join("a/b")).expect("folders");
-        let name = format!("a/b/{TEMPORARY}1");
+        let name = format!("a/b/{TEMPORARY}{}", uuid::Uuid::new_v4());
         fs::write(store.root.join(&name), "x").expect("write");
         fs::write(store.root.join("a/b/file"), "x").expect("write");
         let left = store.unfinished("a/").expect("a list");
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].key, name);
         assert_eq!(store.unfinished("c/"), Ok(vec![]));
-        let wrong = Unfinished {
-            key: "a/b/file".into(),
-            ..left[0].clone()
-        };
-        assert!(store.discard(&wrong).is_err());
-        assert_eq!(store.discard(&left[0]), Ok(()));
-        assert_eq!(store.discard(&left[0]), Ok(()), "gone is what was wanted");
+        let abort = || store.abort_upload(&left[0].key, &left[0].id);
+        assert_eq!(abort(), Ok(()));
+        assert_eq!(abort(), Ok(()), "gone is what was wanted");
         assert_eq!(keys(&store, ""), ["a/b/file"]);
     }
 

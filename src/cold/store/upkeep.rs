@@ -30,7 +30,7 @@ pub struct Page {
 pub struct Unfinished {
     /// Key of the object that it was to become; in a directory, of its temporary file.
     pub key: String,
-    /// What it is aborted by; empty in a directory.
+    /// What it is aborted by, with [`super::ObjectStore::abort_upload`].
     pub id: String,
     /// In microseconds since 1970.
     pub begun_us: i64,
@@ -50,8 +50,6 @@ pub trait Upkeep {
     /// Uploads below `prefix` (a folder, with its slash) that were never completed. Stores that cannot tell
     /// have none.
     fn unfinished(&self, prefix: &str) -> StoreResult<Vec<Unfinished>>;
-    /// Aborts an upload; one that is gone is `Ok`.
-    fn discard(&self, upload: &Unfinished) -> StoreResult<()>;
     /// A whole small object; `None` when there is none.
     fn read_small(&self, key: &str) -> StoreResult<Option<Small>>;
     /// Writes a small object in place of the one with this identity, or where there was none. `Changed` when

@@ -21,12 +21,6 @@ impl Upkeep for S3 {
         self.call(move |remote| async move { unfinished(&remote, &prefix).await })
     }
 
-    fn discard(&self, upload: &Unfinished) -> StoreResult<()> {
-        check_key(&upload.key)?;
-        let upload = upload.clone();
-        self.call(move |remote| async move { abort(&remote, &upload).await })
-    }
-
     fn read_small(&self, key: &str) -> StoreResult<Option<Small>> {
         check_key(key)?;
         let key = key.to_owned();
@@ -126,20 +120,6 @@ async fn unfinished_page(
         Err(e) if matches!(e.status, Some(405 | 501)) => Ok(None),
         Err(e) => Err(e.error),
     }
-}
-
-async fn abort(remote: &Remote, upload: &Unfinished) -> StoreResult<()> {
-    let attempt = async || {
-        let request = remote.client.abort_multipart_upload();
-        let request = request.bucket(&remote.bucket).key(remote.name(&upload.key));
-        let request = request.upload_id(&upload.id);
-        let answer = request.send().await.map_err(|e| failure(&upload.key, &e));
-        match answer {
-            Err(e) if e.error == StoreError::Missing => Ok(()),
-            other => other.map(|_| ()),
-        }
-    };
-    plain(retry(remote.patience, 0, &upload.key, attempt).await)
 }
 
 async fn read_small(remote: &Remote, key: &str) -> StoreResult<Option<Small>> {

@@ -65,7 +65,7 @@ pub(super) fn http(status: &str, headers: &str, body: &[u8]) -> Option<Vec<u8>> 
     Some(bytes)
 }
 
-const FEW: &[(&str, &str)] = &[("max_retries", "1"), ("request_timeout", "300ms")];
+pub(super) const FEW: &[(&str, &str)] = &[("max_retries", "1"), ("request_timeout", "300ms")];
 
 fn ten(script: Script) -> (StoreResult<Vec<u8>>, Vec<String>) {
     let server = scripted(script);
@@ -279,7 +279,7 @@ fn lost_answers_of_writes_are_settled_by_looking() {
     let put = |script: Script| {
         let server = scripted(script);
         let store = store(server.address, "secret", FEW);
-        let end = store.put_if_absent(KEY, &file.path(), &sha, &[]);
+        let end = store.put_if_absent(KEY, &file.path(), &sha, &[], &mut |_| Ok(()));
         let requests = server.requests.lock().expect("no panic").clone();
         let puts = requests.iter().filter(|r| r.starts_with("put")).count();
         let guarded = requests
@@ -358,7 +358,7 @@ fn cancelled_uploads_in_parts_are_aborted() {
     let store = in_parts(host, server.address);
     CANCEL_AFTER.set(100);
     let seen = Arc::clone(&server.requests);
-    let put = AssertUnwindSafe(|| store.put_if_absent(KEY, &path, "00", &[]));
+    let put = AssertUnwindSafe(|| store.put_if_absent(KEY, &path, "00", &[], &mut |_| Ok(())));
     assert!(catch_unwind(put).is_err());
     let begun = Instant::now();
     let aborted = || {

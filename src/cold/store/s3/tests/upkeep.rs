@@ -84,8 +84,12 @@ fn unfinished_uploads_are_listed_and_aborted() {
         upload("db-1/b", "two", 6_000_000),
     ];
     assert_eq!(found, both);
-    assert_eq!(store.discard(&found[0]), Ok(()));
-    assert_eq!(store.discard(&found[1]), Ok(()), "gone is what was wanted");
+    assert_eq!(store.abort_upload(&found[0].key, &found[0].id), Ok(()));
+    assert_eq!(
+        store.abort_upload(&found[1].key, &found[1].id),
+        Ok(()),
+        "gone is what was wanted"
+    );
     let requests = server.requests.lock().expect("no panic");
     assert!(
         requests[1].contains("upload-id-marker=one"),
