@@ -38,7 +38,7 @@ pub fn create(name: &str, interval: &AnyElement, server: Option<&str>) -> Result
     spi::execute(
         &format!(
             "CREATE TABLE {table} (id pg_catalog.uuid, ts pg_catalog.timestamptz, labels pg_catalog.jsonb, \
-             value pg_catalog.text, PRIMARY KEY (id, ts))"
+             value pg_catalog.text, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts)"
         ),
         &[],
     )?;

@@ -201,7 +201,8 @@ fn leftovers_are_found_by_their_age_and_their_name() {
     };
     // two servers may name one place: what the other one's tables name is no leftover
     db.run(&format!(
-        "INSERT INTO strata.cold_upload (server, key, chunk, expires_at) VALUES
+        "CREATE SERVER elsewhere FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 'file:');
+         INSERT INTO strata.cold_upload (server, key, chunk, expires_at) VALUES
            ('strata_local', '{}', 0, now() - interval '1 minute'), ('strata_local', '{}x', 0, now() - interval '1 minute'),
            ('elsewhere', '{}', 0, now() + interval '1 day')",
         key(&intended), key(&intended), key(&elsewhere)
@@ -281,7 +282,7 @@ fn killed_runs_are_finished_by_the_next_one() {
 
 /// The exporter and the collector both want the intent of an upload: one of them gets it.
 #[test]
-fn an_upload_that_expires_under_the_exporter_makes_it_try_again() {
+fn an_upload_that_expires_under_the_exporter_never_becomes_a_live_file() {
     let cluster = armed().take();
     let db = Db::new(&cluster, "gc_race");
     db.metrics();
@@ -296,7 +297,10 @@ fn an_upload_that_expires_under_the_exporter_makes_it_try_again() {
     );
     assert_eq!(one(&mut session, RUN), "queue expired upload");
     arm(&cluster, "");
-    crate::support::wait_cold(&mut session, JANUARY);
+    let failed = "SELECT count(*) FROM strata.cold_exports WHERE state = 'failed' AND last_error LIKE '%expired%'";
+    wait_until("the export has failed", || one(&mut session, failed) == "1");
+    assert_eq!(db.hash(), hash);
+    db.tier("2025-02-01");
     assert_eq!(
         one(
             &mut session,

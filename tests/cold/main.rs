@@ -8,6 +8,7 @@
 mod common;
 mod support;
 
+mod check;
 mod crash;
 mod dump;
 mod events;
