@@ -10,6 +10,7 @@ mod cell;
 mod check;
 pub mod column_stats;
 pub mod content;
+pub mod cost;
 pub mod credentials;
 pub mod export;
 mod export_file;
@@ -23,13 +24,17 @@ pub mod manifest;
 pub mod mapping;
 pub mod name;
 mod option_values;
+pub mod order;
+mod prefix;
 pub mod pushdown;
+mod pushdown_sql;
 pub mod server_options;
 pub mod servers;
 pub mod store;
 mod temp;
 mod tier;
 mod untier;
+mod zone;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
 
