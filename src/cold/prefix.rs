@@ -68,7 +68,16 @@ mod tests {
 
     #[test]
     fn the_end_is_the_next_text_in_byte_order() {
-        for prefix in ["a", "a\u{7f}", "\u{7ff}", "\u{d7ff}", "\u{ffff}", "é", "😀", "a\u{10ffff}"] {
+        for prefix in [
+            "a",
+            "a\u{7f}",
+            "\u{7ff}",
+            "\u{d7ff}",
+            "\u{ffff}",
+            "é",
+            "😀",
+            "a\u{10ffff}",
+        ] {
             let end = behind(prefix).expect("an end");
             assert!(end.as_str() > prefix);
             for more in ["", "a", "\u{10ffff}\u{10ffff}"] {

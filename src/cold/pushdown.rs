@@ -173,7 +173,11 @@ impl Tree {
                 out.push(i32::from(leaf.exact));
             }
             Tree::And(list) | Tree::Or(list) => {
-                out.push(if matches!(self, Tree::And(_)) { AND } else { OR });
+                out.push(if matches!(self, Tree::And(_)) {
+                    AND
+                } else {
+                    OR
+                });
                 out.push(list.len() as i32);
                 list.iter().for_each(|t| t.write(out));
             }
@@ -228,16 +232,6 @@ impl Tree {
                 })
             }
         })
-    }
-
-    /// Calls `f` for each leaf.
-    pub fn leaves(&self, f: &mut impl FnMut(&Leaf)) {
-        match self {
-            Tree::Leaf(leaf) => f(leaf),
-            Tree::And(list) | Tree::Or(list) => list.iter().for_each(|t| t.leaves(f)),
-            Tree::Not(tree) | Tree::Is(_, tree) => tree.leaves(f),
-            Tree::Opaque => {}
-        }
     }
 }
 

@@ -216,11 +216,12 @@ impl Writer<'_> {
         cells.sort_by(|a, b| a.as_ref().order(&b.as_ref()));
         cells.dedup_by(|a, b| a.as_ref().order(&b.as_ref()).is_eq());
         if cells.len() > LONGEST_LIST {
-            let bounds = (cells.swap_remove(0), cells.pop()?);
+            let high = cells.pop()?;
+            let low = cells.swap_remove(0);
             if test != Test::Any {
                 return None;
             }
-            let (low, high) = (self.bind(bounds.0)?, self.bind(bounds.1)?);
+            let (low, high) = (self.bind(low)?, self.bind(high)?);
             return Some((format!("({name} BETWEEN {low} AND {high})"), false));
         }
         // lists of similar lengths share a statement: the last element is repeated
@@ -273,7 +274,10 @@ impl Writer<'_> {
             Op::Ge | Op::Gt => format!("{number} >= {}", self.bind(Cell::Real(low))?),
             Op::Eq => {
                 let low = self.bind(Cell::Real(low))?;
-                format!("{number} BETWEEN {low} AND {}", self.bind(Cell::Real(high))?)
+                format!(
+                    "{number} BETWEEN {low} AND {}",
+                    self.bind(Cell::Real(high))?
+                )
             }
             Op::Ne => return None,
         };

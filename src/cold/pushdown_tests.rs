@@ -164,14 +164,23 @@ fn lists_are_sorted_padded_and_bounded() {
     assert!(any(many(&[], false)).none_fits);
     assert!(any(Value::NullArray).none_fits);
     assert!(any(many(&[], true)).none_fits);
-    let p = pushed(&[leaf(1, Test::NotAny, 0, Encoding::Int)], &[many(&[2], false)]);
-    assert_eq!((p.filter.as_str(), p.undecided.len()), ("(\"id\" NOT IN (?1))", 0));
+    let p = pushed(
+        &[leaf(1, Test::NotAny, 0, Encoding::Int)],
+        &[many(&[2], false)],
+    );
+    assert_eq!(
+        (p.filter.as_str(), p.undecided.len()),
+        ("(\"id\" NOT IN (?1))", 0)
+    );
     let long: Vec<i64> = (0..5000).rev().collect();
     let p = any(many(&long, false));
     assert_eq!(p.filter, "(\"id\" BETWEEN ?1 AND ?2)");
     assert_eq!(p.binds, [Cell::Int(0), Cell::Int(4999)]);
     assert_eq!(p.undecided, [0], "a superset");
-    let p = pushed(&[leaf(1, Test::NotAny, 0, Encoding::Int)], &[many(&long, false)]);
+    let p = pushed(
+        &[leaf(1, Test::NotAny, 0, Encoding::Int)],
+        &[many(&long, false)],
+    );
     assert_eq!((p.filter.as_str(), p.undecided.len()), ("", 1));
 }
 
@@ -186,10 +195,16 @@ fn inexact_tests_are_evaluated_again() {
     let (filter, binds) = one(leaf(5, Test::Like, 0, Encoding::Text), text("ab%"));
     assert_eq!(filter, "(\"note\" >= ?1 AND \"note\" < ?2)");
     assert_eq!(binds, [Cell::Text("ab".into()), Cell::Text("ac".into())]);
-    assert_eq!(one(leaf(5, Test::Like, 0, Encoding::Text), text("%b")).0, "");
+    assert_eq!(
+        one(leaf(5, Test::Like, 0, Encoding::Text), text("%b")).0,
+        ""
+    );
     let near = |op| leaf(6, Test::Near(op), 0, Encoding::TypeText);
     let (filter, binds) = one(near(Op::Gt), text("1.10"));
-    assert!(filter.starts_with("(CAST(\"n\" AS REAL) >= ?1 OR \"n\" IN ("), "{filter}");
+    assert!(
+        filter.starts_with("(CAST(\"n\" AS REAL) >= ?1 OR \"n\" IN ("),
+        "{filter}"
+    );
     assert!(matches!(binds[0], Cell::Real(r) if r < 1.1 && r > 1.09999));
     assert_eq!(one(near(Op::Eq), text("NaN")).0, "");
     assert_eq!(one(near(Op::Ne), text("1")).0, "");
@@ -200,7 +215,10 @@ fn inexact_tests_are_evaluated_again() {
             ..leaf_of(5, test, 0, Encoding::Text)
         })
     };
-    assert_eq!(one(inexact(Test::Compare(Op::Eq)), text("a")).0, "(\"note\" = ?1)");
+    assert_eq!(
+        one(inexact(Test::Compare(Op::Eq)), text("a")).0,
+        "(\"note\" = ?1)"
+    );
     assert_eq!(one(inexact(Test::Compare(Op::Ne)), text("a")).0, "");
     assert_eq!(one(inexact(Test::Distinct), text("a")).0, "");
 }
@@ -224,7 +242,10 @@ fn classes_follow_the_manifest() {
     let m = manifest();
     assert_eq!(classify(&m, &eq(1, 0)), Class::Exact);
     assert_eq!(classify(&m, &eq(4, 0)), Class::Never);
-    assert_eq!(classify(&m, &leaf(1, Test::Any, 0, Encoding::Int)), Class::Exact);
+    assert_eq!(
+        classify(&m, &leaf(1, Test::Any, 0, Encoding::Int)),
+        Class::Exact
+    );
     assert_eq!(
         classify(&m, &leaf(5, Test::Like, 0, Encoding::Text)),
         Class::Prefilter

@@ -22,12 +22,6 @@ const ANY: Outcomes = Outcomes {
     is_false: true,
     is_null: true,
 };
-const NONE: Outcomes = Outcomes {
-    is_true: false,
-    is_false: false,
-    is_null: false,
-};
-
 impl Outcomes {
     /// False: no row of the file fulfils the condition.
     #[must_use]
@@ -92,9 +86,8 @@ impl Outcomes {
 #[must_use]
 pub fn outcomes(manifest: &Manifest, tree: &Tree, values: &[Value]) -> Outcomes {
     let all = |list: &[Tree], start, f: fn(Outcomes, Outcomes) -> Outcomes| {
-        list.iter().fold(start, |sum, t| {
-            f(sum, outcomes(manifest, t, values))
-        })
+        list.iter()
+            .fold(start, |sum, t| f(sum, outcomes(manifest, t, values)))
     };
     match tree {
         Tree::Opaque => ANY,
@@ -120,13 +113,14 @@ fn of_leaf(manifest: &Manifest, leaf: &Leaf, values: &[Value]) -> Outcomes {
     let Some(column) = comparable(manifest, leaf) else {
         return ANY;
     };
-    let value = leaf.param.and_then(|p| values.get(p)).unwrap_or(&Value::Unknown);
+    let value = leaf
+        .param
+        .and_then(|p| values.get(p))
+        .unwrap_or(&Value::Unknown);
     let known = match leaf.test {
         Test::IsNull => of_null_test(manifest, column),
         Test::IsNotNull => of_null_test(manifest, column).not(),
-        Test::Compare(op) => strict(manifest, column, value, |bounds, v| {
-            compare(op, bounds, v)
-        }),
+        Test::Compare(op) => strict(manifest, column, value, |bounds, v| compare(op, bounds, v)),
         Test::Any => of_list(manifest, column, value),
         Test::NotAny => of_list(manifest, column, value).not(),
         Test::Like | Test::Prefix => strict(manifest, column, value, |bounds, v| {

@@ -46,7 +46,11 @@ fn leaf(attnum: i16, test: Test) -> Tree {
         attnum,
         test,
         param: Some(0),
-        encoding: if attnum == 4 { Encoding::Text } else { Encoding::Int },
+        encoding: if attnum == 4 {
+            Encoding::Text
+        } else {
+            Encoding::Int
+        },
         exact: !matches!(test, Test::Like | Test::Prefix | Test::Near(_)),
     })
 }
@@ -72,15 +76,37 @@ fn text(t: &str) -> Value {
 #[test]
 fn comparisons_know_the_bounds() {
     let check = |op, value, expected: &str| {
-        assert_eq!(letters(&leaf(1, Test::Compare(op)), int(value)), expected, "{op:?} {value}");
+        assert_eq!(
+            letters(&leaf(1, Test::Compare(op)), int(value)),
+            expected,
+            "{op:?} {value}"
+        );
     };
     for (op, values) in [
-        (Op::Lt, [(9, "f"), (10, "f"), (11, "tf"), (20, "tf"), (21, "t")]),
-        (Op::Le, [(9, "f"), (10, "tf"), (19, "tf"), (20, "t"), (21, "t")]),
-        (Op::Ge, [(9, "t"), (10, "t"), (11, "tf"), (20, "tf"), (21, "f")]),
-        (Op::Gt, [(9, "t"), (10, "tf"), (19, "tf"), (20, "f"), (21, "f")]),
-        (Op::Eq, [(9, "f"), (10, "tf"), (15, "tf"), (20, "tf"), (21, "f")]),
-        (Op::Ne, [(9, "t"), (10, "tf"), (15, "tf"), (20, "tf"), (21, "t")]),
+        (
+            Op::Lt,
+            [(9, "f"), (10, "f"), (11, "tf"), (20, "tf"), (21, "t")],
+        ),
+        (
+            Op::Le,
+            [(9, "f"), (10, "tf"), (19, "tf"), (20, "t"), (21, "t")],
+        ),
+        (
+            Op::Ge,
+            [(9, "t"), (10, "t"), (11, "tf"), (20, "tf"), (21, "f")],
+        ),
+        (
+            Op::Gt,
+            [(9, "t"), (10, "tf"), (19, "tf"), (20, "f"), (21, "f")],
+        ),
+        (
+            Op::Eq,
+            [(9, "f"), (10, "tf"), (15, "tf"), (20, "tf"), (21, "f")],
+        ),
+        (
+            Op::Ne,
+            [(9, "t"), (10, "tf"), (15, "tf"), (20, "tf"), (21, "t")],
+        ),
     ] {
         for (value, expected) in values {
             check(op, value, expected);

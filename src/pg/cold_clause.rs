@@ -258,11 +258,7 @@ impl Builder {
         }
     }
 
-    unsafe fn array(
-        &mut self,
-        expr: *mut pg_sys::ScalarArrayOpExpr,
-        nested: bool,
-    ) -> Option<Leaf> {
+    unsafe fn array(&mut self, expr: *mut pg_sys::ScalarArrayOpExpr, nested: bool) -> Option<Leaf> {
         // SAFETY: as in tree
         unsafe {
             let (var, value, commuted) = self.sides((*expr).args, nested)?;
@@ -277,8 +273,7 @@ impl Builder {
                 _ => return None,
             };
             let element = element_type(pg_sys::exprType(value))?;
-            let (compare, exact) =
-                comparison_of((*var).vartype, element, (*expr).inputcollid, op)?;
+            let (compare, exact) = comparison_of((*var).vartype, element, (*expr).inputcollid, op)?;
             if compare != Test::Compare(op) {
                 return None;
             }

@@ -45,10 +45,10 @@ pub(super) fn comparison_of(
         Encoding::TypeText if base == other_base && base == pg_sys::NUMERICOID => {
             Some((Test::Near(op), false))
         }
-        Encoding::TypeText => (op == Op::Eq
-            && base == other_base
-            && EQUAL_TEXTS.contains(&base.to_u32()))
-        .then_some((Test::Compare(op), false)),
+        Encoding::TypeText => {
+            (op == Op::Eq && base == other_base && EQUAL_TEXTS.contains(&base.to_u32()))
+                .then_some((Test::Compare(op), false))
+        }
         Encoding::Text if other == Encoding::Text => {
             if op.is_ordering() {
                 return bytewise(collation).then_some((Test::Compare(op), true));
@@ -58,8 +58,7 @@ pub(super) fn comparison_of(
         }
         _ => {
             let floats = [Encoding::Float4, Encoding::Float8];
-            let same =
-                encoding == other || (floats.contains(&encoding) && floats.contains(&other));
+            let same = encoding == other || (floats.contains(&encoding) && floats.contains(&other));
             let known = if op.is_ordering() {
                 encoding.order_exact(false)
             } else {

@@ -26,8 +26,7 @@ impl<'m> Pricing<'m> {
         clauses: &Clauses,
     ) -> Self {
         // SAFETY: promised by the caller
-        let (values, relid) =
-            unsafe { (cold_value::constants(&clauses.values), (*rel).relid) };
+        let (values, relid) = unsafe { (cold_value::constants(&clauses.values), (*rel).relid) };
         let trees = clauses.list.iter().map(|c| &c.tree);
         let off = !guc::COLD_PUSHDOWN.get();
         Pricing {
@@ -116,7 +115,9 @@ impl<'m> Pricing<'m> {
         let mut used: Vec<*mut pg_sys::RestrictInfo> = vec![];
         for (attnum, _) in &index.columns {
             let on = |tests: fn(Test) -> bool| {
-                let found = clauses.iter().filter(|c| column_test(c, *attnum).is_some_and(tests));
+                let found = clauses
+                    .iter()
+                    .filter(|c| column_test(c, *attnum).is_some_and(tests));
                 found.map(|c| c.info).collect::<Vec<_>>()
             };
             let equal = on(|t| matches!(t, Test::Compare(Op::Eq) | Test::Any));

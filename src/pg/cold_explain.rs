@@ -103,7 +103,7 @@ unsafe fn print(
         });
         let whole = pg_sys::make_ands_explicit(list);
         let context = pg_sys::set_deparse_context_plan((*es).deparse_cxt, plan.cast(), ancestors);
-        let prefix = (*es).verbose || (*(*es).rtable).length > 1;
+        let prefix = (*es).verbose;
         let text = pg_sys::deparse_expression(whole.cast(), context, prefix, false);
         let text = CStr::from_ptr(text).to_string_lossy();
         explain::text(es, label, &text);

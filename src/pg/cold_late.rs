@@ -207,9 +207,8 @@ impl SortKey {
                 };
                 let support: *mut pg_sys::SortSupportData = &mut *self.support;
                 // SAFETY: the comparator of the column's type; an error of it stops at the boundary
-                let order = unsafe {
-                    pg_sys::ffi::pg_guard_ffi_boundary(|| compare(a, b, support))
-                };
+                let order =
+                    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| compare(a, b, support)) };
                 if self.support.ssup_reverse {
                     -order.signum()
                 } else {

@@ -172,7 +172,10 @@ impl<'m> Scans<'m> {
         match served.index {
             // a little dearer than no order, so that it is chosen where the order is of use
             None => plain * 1.01,
-            Some(index) => self.pricing.by_index(index, &self.clauses).max(plain * 1.01),
+            Some(index) => self
+                .pricing
+                .by_index(index, &self.clauses)
+                .max(plain * 1.01),
         }
     }
 

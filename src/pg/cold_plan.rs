@@ -104,8 +104,7 @@ pub(super) unsafe fn expressions(
     values: usize,
 ) -> (Vec<*mut pg_sys::Expr>, Vec<*mut pg_sys::Expr>) {
     // SAFETY: promised by the caller
-    let mut all: Vec<*mut pg_sys::Expr> =
-        unsafe { list::pointers((*plan).custom_exprs).collect() };
+    let mut all: Vec<*mut pg_sys::Expr> = unsafe { list::pointers((*plan).custom_exprs).collect() };
     let exact = all.split_off(values.min(all.len()));
     (all, exact)
 }

@@ -148,7 +148,9 @@ impl Scan {
             }
         };
         let undecided = pushed.undecided.iter();
-        let checks: Vec<usize> = undecided.filter_map(|n| self.conditions[*n].exact).collect();
+        let checks: Vec<usize> = undecided
+            .filter_map(|n| self.conditions[*n].exact)
+            .collect();
         let mut needed = self.columns.always.clone();
         for attnum in checks.iter().flat_map(|n| &self.columns.exact[*n]) {
             if !needed.contains(attnum) {
@@ -315,9 +317,8 @@ impl Scan {
         unsafe {
             let context = (*node).ss.ps.ps_ExprContext;
             (*context).ecxt_scantuple = slot;
-            let holds = |expr: *mut pg_sys::ExprState| {
-                expr.is_null() || pg_sys::ExecQual(expr, context)
-            };
+            let holds =
+                |expr: *mut pg_sys::ExprState| expr.is_null() || pg_sys::ExecQual(expr, context);
             let exact = if is_late {
                 self.exact.iter().all(|e| holds(*e))
             } else {

@@ -186,7 +186,10 @@ unsafe fn columns(
         Columns {
             always,
             system,
-            exact: exact.iter().map(|e| mentioned(&[e.cast()], &[]).0).collect(),
+            exact: exact
+                .iter()
+                .map(|e| mentioned(&[e.cast()], &[]).0)
+                .collect(),
         }
     }
 }

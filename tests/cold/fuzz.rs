@@ -85,7 +85,14 @@ fn late_rows(db: &Db, random: &mut Random) {
             1 + id % 28,
             values.join(", ")
         );
-        exec(&mut session, &format!("INSERT INTO m VALUES {row}; INSERT INTO twin VALUES {row}"));
+        if try_one(
+            &mut session,
+            &format!("INSERT INTO m VALUES {row} RETURNING id"),
+        )
+        .is_ok()
+        {
+            exec(&mut session, &format!("INSERT INTO twin VALUES {row}"));
+        }
     }
 }
 
@@ -120,7 +127,8 @@ fn random_filters_give_the_same_rows() {
         );
     }
     exec(&mut fetching, "SET strata.cold_pushdown = off");
-    assert_eq!(one(&mut pushing, "SELECT count(*) FROM m"), "444");
+    let all = one(&mut pushing, "SELECT count(*) FROM twin");
+    assert_eq!(one(&mut pushing, "SELECT count(*) FROM m"), all);
     let (mut differences, mut answers, mut errors) = (Vec::new(), 0, 0);
     for n in 0..queries {
         let mut parameters = (random.below(4) == 0).then(Vec::new);

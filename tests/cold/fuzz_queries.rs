@@ -28,7 +28,8 @@ pub type Parameters = Option<Vec<(String, String)>>;
 
 /// Beginnings and patterns for LIKE; the last ones have no fixed beginning.
 const PATTERNS: &[&str] = &[
-    "a%", "a", "ab%", "a_", "a\\%", "A%", "ä%", "Stra%", "Straß_", "😀%", "Ж%", "N%N", "1%", "%b", "_", "%", "",
+    "a%", "a", "ab%", "a_", "a\\%", "A%", "ä%", "Stra%", "Straß_", "😀%", "Ж%", "N%N", "1%", "%b",
+    "_", "%", "",
 ];
 
 fn place(kind: &str, text: String, parameters: &mut Parameters) -> String {
@@ -81,12 +82,22 @@ fn comparison(random: &mut Random, parameters: &mut Parameters) -> String {
     match random.below(18) {
         0 => format!("{name} IS {not}NULL"),
         1 => format!("{} {operator} {name}", value(random)),
-        2 => format!("{name} {not}BETWEEN {} AND {}", value(random), value(random)),
+        2 => format!(
+            "{name} {not}BETWEEN {} AND {}",
+            value(random),
+            value(random)
+        ),
         3 => format!("{name} {not}IN ({}, {})", value(random), value(random)),
         4 => format!("{name} IS {not}DISTINCT FROM {}", value(random)),
         5 => format!("{name} = ANY ({})", array(random, kind, values, parameters)),
-        6 => format!("{name} <> ALL ({})", array(random, kind, values, parameters)),
-        7 => format!("{name} {operator} ANY ({})", array(random, kind, values, parameters)),
+        6 => format!(
+            "{name} <> ALL ({})",
+            array(random, kind, values, parameters)
+        ),
+        7 => format!(
+            "{name} {operator} ANY ({})",
+            array(random, kind, values, parameters)
+        ),
         8 if column.name == "i4" => format!("i4 {operator} i2"),
         8 if column.name == "i8" => format!("i8 {operator} i4 AND i2 < i8"),
         8 if column.name == "z" => format!("z {operator} ts"),
@@ -160,11 +171,15 @@ pub fn query(random: &mut Random, parameters: &mut Parameters) -> String {
         }
         6 => {
             // no filter, or one that only says that there is a value
-            let key = random.one_of(&["id", "ts", "i2", "i4", "i8", "o", "d", "ti0", "s", "z", "tc", "by"]);
+            let key = random.one_of(&[
+                "id", "ts", "i2", "i4", "i8", "o", "d", "ti0", "s", "z", "tc", "by",
+            ]);
             let rest = random.one_of(&["", "WHERE ts > '2025-01-10 00:00+00'"]);
             match random.below(3) {
                 0 if key != "by" => {
-                    format!("SELECT min({key})::text || ' ' || max({key})::text FROM {{table}} {rest}")
+                    format!(
+                        "SELECT min({key})::text || ' ' || max({key})::text FROM {{table}} {rest}"
+                    )
                 }
                 1 => format!(
                     "SELECT string_agg(x::text, ',') FROM (SELECT {key} AS x FROM {{table}} WHERE {key} IS NOT NULL ORDER BY {key} {direction} LIMIT 3) s"
@@ -176,8 +191,16 @@ pub fn query(random: &mut Random, parameters: &mut Parameters) -> String {
         }
         7 | 8 => {
             let on = random.one_of(&[
-                "m.id = p.id", "m.i8 = p.i4", "m.i4 = p.i8", "m.i8 = p.i8 AND m.b", "m.tc = p.tc", "m.u = p.u",
-                "m.z = p.z", "m.id = p.k AND m.d > p.d", "m.i8 > p.i8 AND m.id = p.id + 1", "m.id IN (p.id, p.k)",
+                "m.id = p.id",
+                "m.i8 = p.i4",
+                "m.i4 = p.i8",
+                "m.i8 = p.i8 AND m.b",
+                "m.tc = p.tc",
+                "m.u = p.u",
+                "m.z = p.z",
+                "m.id = p.k AND m.d > p.d",
+                "m.i8 > p.i8 AND m.id = p.id + 1",
+                "m.id IN (p.id, p.k)",
             ]);
             let kind = random.one_of(&["JOIN", "LEFT JOIN"]);
             format!(
@@ -211,7 +234,9 @@ fn several_keys(random: &mut Random, filter: &str, parameters: &mut Parameters) 
         2 => format!("b {a}, i4 {b}, ts"),
         3 => {
             let value = place("int8", "7::int8".to_owned(), parameters);
-            return ids(&format!("WHERE i8 = {value} AND {filter} ORDER BY ts {b} {limit}"));
+            return ids(&format!(
+                "WHERE i8 = {value} AND {filter} ORDER BY ts {b} {limit}"
+            ));
         }
         _ => format!("ts {b}, i8 {a}"),
     };
@@ -228,7 +253,8 @@ fn qualified(filter: &str) -> String {
             word.push(c);
             continue;
         }
-        let column = (COLUMNS.iter().any(|x| x.name == word) || word == "ts") && !out.ends_with("::");
+        let column =
+            (COLUMNS.iter().any(|x| x.name == word) || word == "ts") && !out.ends_with("::");
         if column {
             out.push_str("m.");
         }

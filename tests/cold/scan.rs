@@ -28,7 +28,10 @@ fn property(plan: &str, name: &str) -> Vec<String> {
 
 fn sum(plan: &str, name: &str) -> i64 {
     let numbers = property(plan, name);
-    numbers.iter().map(|n| n.parse::<i64>().expect("a number")).sum()
+    numbers
+        .iter()
+        .map(|n| n.parse::<i64>().expect("a number"))
+        .sum()
 }
 
 #[test]
@@ -65,7 +68,10 @@ fn exact_conditions_are_decided_by_the_file_alone() {
     assert!(property(&text, "Filter")[0].contains("n22_"), "{text}");
     assert_eq!(sum(&text, "Rows Read"), 9, "{text}");
     // columns that only the file looks at are not fetched
-    let text = plan(&mut session, &format!("SELECT id FROM m WHERE {within} AND dev = 3"));
+    let text = plan(
+        &mut session,
+        &format!("SELECT id FROM m WHERE {within} AND dev = 3"),
+    );
     assert!(
         property(&text, "Cold SQL")[0].starts_with("SELECT \"rowid\", \"id\" FROM"),
         "{text}"
@@ -82,13 +88,21 @@ fn values_without_a_stored_form_are_compared_by_postgresql() {
     assert_eq!(one(&mut session, &sql), "1400");
     let text = plan(&mut session, &sql);
     assert_eq!(sum(&text, "Rows Read"), 1416, "{text}");
-    assert_eq!(one(&mut session, &format!("SELECT count(*) FROM m WHERE ts <> {far}")), "2160");
+    assert_eq!(
+        one(
+            &mut session,
+            &format!("SELECT count(*) FROM m WHERE ts <> {far}")
+        ),
+        "2160"
+    );
     // more elements than a statement takes
     let long = "SELECT count(*) FROM m WHERE id = ANY (ARRAY(SELECT g FROM generate_series(0, 5000, 2) g))";
     assert_eq!(one(&mut session, long), "1080");
     // a value that cannot be computed is not computed where PostgreSQL would not
     let optional = "SELECT count(*) FROM m WHERE $1 = '' OR id = $1::int8";
-    let statement = session.prepare_typed(optional, &[postgres::types::Type::TEXT]).unwrap();
+    let statement = session
+        .prepare_typed(optional, &[postgres::types::Type::TEXT])
+        .unwrap();
     for n in 0..8 {
         for (value, expected) in [("", 2160i64), ("5", 1)] {
             let row = session.query_one(&statement, &[&value]).unwrap();
@@ -138,12 +152,20 @@ fn the_zone_map_spares_files_also_with_generic_plans_and_a_dead_store() {
     );
     assert_eq!(proxy.counts().gets, 0, "{:?}", proxy.requests());
     // and what needs a file fails
-    fails(&mut session, "SELECT note FROM m WHERE id = 5", "58030", &["m_h1_20250101"]);
+    fails(
+        &mut session,
+        "SELECT note FROM m WHERE id = 5",
+        "58030",
+        &["m_h1_20250101"],
+    );
     fails(&mut session, "EXECUTE p (5)", "58030", &["m_h1_20250101"]);
     proxy.clear();
     assert_eq!(one(&mut session, "EXECUTE p (5)"), "n5");
     // EXPLAIN alone knows it, too
-    let text = rows(&mut session, "EXPLAIN (COSTS OFF) SELECT note FROM m WHERE id = 1501");
+    let text = rows(
+        &mut session,
+        "EXPLAIN (COSTS OFF) SELECT note FROM m WHERE id = 1501",
+    );
     assert_eq!(text.matches("skipped (zone map)").count(), 2, "{text}");
 }
 
@@ -163,7 +185,10 @@ fn smallest_and_largest_come_from_the_zone_map() {
         ("SELECT max(val) FROM m", "539.75"),
         ("SELECT max(ts) = '2025-03-31 23:00+00' FROM m", "t"),
         ("SELECT min(ts) = '2025-01-01 00:00+00' FROM m", "t"),
-        ("SELECT max(id) FROM m WHERE ts < '2025-02-01 00:00+00'", "743"),
+        (
+            "SELECT max(id) FROM m WHERE ts < '2025-02-01 00:00+00'",
+            "743",
+        ),
         ("SELECT id FROM m ORDER BY id DESC LIMIT 1", "2159"),
     ] {
         assert_eq!(one(&mut session, sql), expected, "{sql}");
@@ -174,20 +199,35 @@ fn smallest_and_largest_come_from_the_zone_map() {
     assert!(text.contains("First Row: zone map"), "{text}");
     // the rows behind the first are the file's own, each once
     for (sql, expected) in [
-        ("SELECT string_agg(id::text, ' ') FROM (SELECT id FROM m WHERE ts < '2025-03-01 00:00+00' ORDER BY id DESC LIMIT 4) s", "1415 1414 1413 1412"),
-        ("SELECT count(*) || ' ' || count(DISTINCT id) || ' ' || min(id) FROM (SELECT id FROM m ORDER BY id OFFSET 0) s", "2160 2160 0"),
-        ("SELECT string_agg(dev::text, '') FROM (SELECT dev FROM m WHERE ts < '2025-02-01 00:00+00' ORDER BY dev LIMIT 3) s", "000"),
+        (
+            "SELECT string_agg(id::text, ' ') FROM (SELECT id FROM m WHERE ts < '2025-03-01 00:00+00' ORDER BY id DESC LIMIT 4) s",
+            "1415 1414 1413 1412",
+        ),
+        (
+            "SELECT count(*) || ' ' || count(DISTINCT id) || ' ' || min(id) FROM (SELECT id FROM m ORDER BY id OFFSET 0) s",
+            "2160 2160 0",
+        ),
+        (
+            "SELECT string_agg(dev::text, '') FROM (SELECT dev FROM m WHERE ts < '2025-02-01 00:00+00' ORDER BY dev LIMIT 3) s",
+            "000",
+        ),
         ("SELECT min(val) FROM m", "0"),
     ] {
         assert_eq!(one(&mut session, sql), expected, "{sql}");
     }
     // not with another condition, nor where NULL comes first
     assert_eq!(
-        one(&mut session, "SELECT max(id) FROM m WHERE dev = 0 AND ts < '2025-02-01 00:00+00'"),
+        one(
+            &mut session,
+            "SELECT max(id) FROM m WHERE dev = 0 AND ts < '2025-02-01 00:00+00'"
+        ),
         "742"
     );
     assert_eq!(
-        one(&mut session, "SELECT count(*) FROM (SELECT note FROM m ORDER BY note DESC LIMIT 3) s WHERE note IS NULL"),
+        one(
+            &mut session,
+            "SELECT count(*) FROM (SELECT note FROM m ORDER BY note DESC LIMIT 3) s WHERE note IS NULL"
+        ),
         "3"
     );
 }
@@ -199,7 +239,10 @@ fn nested_loops_search_the_file_by_value() {
     let mut session = db.session();
     let sql = "SELECT string_agg(coalesce(m.note, '-'), ' ' ORDER BY m.id) FROM wanted w JOIN m ON m.id = w.id";
     let text = plan(&mut session, sql);
-    assert!(text.contains("Nested Loop") && !text.contains("Hash"), "{text}");
+    assert!(
+        text.contains("Nested Loop") && !text.contains("Hash"),
+        "{text}"
+    );
     assert!(sum(&text, "Rows Read") <= 6, "{text}");
     assert_eq!(one(&mut session, sql), "- - - - - -");
     let sql = "SELECT count(*) FROM wanted w JOIN m ON m.id = w.id + 1 AND m.dev < w.dev + 100";
@@ -208,7 +251,10 @@ fn nested_loops_search_the_file_by_value() {
     assert_eq!(one(&mut session, sql), "6");
     // chunks that an id cannot be in are skipped in each round
     let sql = "SELECT count(*) FROM generate_series(2000, 2100) g JOIN m ON m.id = g";
-    exec(&mut session, "SET enable_hashjoin = off; SET enable_mergejoin = off");
+    exec(
+        &mut session,
+        "SET enable_hashjoin = off; SET enable_mergejoin = off",
+    );
     let text = plan(&mut session, sql);
     assert_eq!(one(&mut session, sql), "101", "{text}");
     assert_eq!(sum(&text, "Rows Read"), 0, "{text}");
@@ -219,11 +265,24 @@ fn nested_loops_search_the_file_by_value() {
 fn several_columns_in_order_without_a_sort() {
     let db = cold("scan_orders");
     let mut session = db.session();
-    exec(&mut session, "SET enable_seqscan = off; SET enable_bitmapscan = off");
-    for order in ["dev, ts", "dev DESC, ts DESC", "id, ts", "id DESC", "ts", "ts DESC"] {
+    exec(
+        &mut session,
+        "SET enable_seqscan = off; SET enable_bitmapscan = off",
+    );
+    for order in [
+        "dev, ts",
+        "dev DESC, ts DESC",
+        "id, ts",
+        "id DESC",
+        "ts",
+        "ts DESC",
+    ] {
         let sql = format!("SELECT id FROM m ORDER BY {order} LIMIT 3");
         let text = plan(&mut session, &sql);
-        assert!(!text.contains("Sort Key: m.") || text.contains("Merge Append"), "{order}: {text}");
+        assert!(
+            !text.contains("Sort Key: m.") || text.contains("Merge Append"),
+            "{order}: {text}"
+        );
         assert!(!text.contains("Sort Method"), "{order}: {text}");
         assert!(sum(&text, "Rows Read") <= 6, "{order}: {text}");
     }
@@ -232,9 +291,15 @@ fn several_columns_in_order_without_a_sort() {
     let text = plan(&mut session, sql);
     assert!(!text.contains("Sort Method"), "{text}");
     // an order that no index serves is PostgreSQL's business
-    let text = plan(&mut session, "SELECT id FROM m WHERE ts < '2025-02-01 00:00+00' ORDER BY val LIMIT 3");
+    let text = plan(
+        &mut session,
+        "SELECT id FROM m WHERE ts < '2025-02-01 00:00+00' ORDER BY val LIMIT 3",
+    );
     assert!(text.contains("Sort Key: m.val"), "{text}");
-    assert!(!property(&text, "Cold SQL")[0].contains("ORDER BY"), "{text}");
+    assert!(
+        !property(&text, "Cold SQL")[0].contains("ORDER BY"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -244,24 +309,53 @@ fn cold_reads_off_leaves_files_out_and_error_raises() {
     exec(&mut session, "SET strata.cold_reads = off");
     assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "744");
     let text = plan(&mut session, "SELECT count(*) FROM m");
-    assert_eq!(text.matches("skipped (strata.cold_reads = off)").count(), 2, "{text}");
-    assert_eq!(one(&mut session, "SELECT max(id) || ' ' || min(id) FROM m"), "2159 1416");
+    assert_eq!(
+        text.matches("skipped (strata.cold_reads = off)").count(),
+        2,
+        "{text}"
+    );
+    assert_eq!(
+        one(&mut session, "SELECT max(id) || ' ' || min(id) FROM m"),
+        "2159 1416"
+    );
     // what must know all rows reads them: foreign keys, old and new ones
     exec(
         &mut session,
         "CREATE TABLE child (id bigint, ts timestamptz, FOREIGN KEY (id, ts) REFERENCES m (id, ts))",
     );
-    exec(&mut session, "INSERT INTO child VALUES (5, '2025-01-01 05:00+00')");
-    fails(&mut session, "INSERT INTO child VALUES (5, '2025-01-01 06:00+00')", "23503", &["child"]);
-    exec(&mut session, "CREATE TABLE loose (id bigint, ts timestamptz); INSERT INTO loose VALUES (6, '2025-01-01 06:00+00')");
-    exec(&mut session, "ALTER TABLE loose ADD FOREIGN KEY (id, ts) REFERENCES m (id, ts)");
+    exec(
+        &mut session,
+        "INSERT INTO child VALUES (5, '2025-01-01 05:00+00')",
+    );
+    fails(
+        &mut session,
+        "INSERT INTO child VALUES (5, '2025-01-01 06:00+00')",
+        "23503",
+        &["child"],
+    );
+    exec(
+        &mut session,
+        "CREATE TABLE loose (id bigint, ts timestamptz); INSERT INTO loose VALUES (6, '2025-01-01 06:00+00')",
+    );
+    exec(
+        &mut session,
+        "ALTER TABLE loose ADD FOREIGN KEY (id, ts) REFERENCES m (id, ts)",
+    );
     exec(
         &mut session,
         "DO $$ BEGIN EXECUTE 'CREATE TABLE devs AS SELECT g AS dev FROM generate_series(0, 5) g'; EXECUTE 'ALTER TABLE devs ADD PRIMARY KEY (dev)'; END $$",
     );
     // cold rows alone have dev 6 in this check: it must find them
-    exec(&mut session, "DELETE FROM m WHERE dev = 6 AND ts >= '2025-03-01 00:00+00'");
-    fails(&mut session, "ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES devs", "23503", &["m_h1_2025"]);
+    exec(
+        &mut session,
+        "DELETE FROM m WHERE dev = 6 AND ts >= '2025-03-01 00:00+00'",
+    );
+    fails(
+        &mut session,
+        "ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES devs",
+        "23503",
+        &["m_h1_2025"],
+    );
     fails(
         &mut session,
         "DO $$ BEGIN EXECUTE 'ALTER TABLE m ADD FOREIGN KEY (dev) REFERENCES devs'; END $$",
@@ -269,11 +363,31 @@ fn cold_reads_off_leaves_files_out_and_error_raises() {
         &["m_h1_2025"],
     );
     exec(&mut session, "SET strata.cold_reads = error");
-    fails(&mut session, "SELECT count(*) FROM m", "55000", &["m_h1_20250101", "strata.cold_reads"]);
-    assert_eq!(one(&mut session, "SELECT note FROM m WHERE id = 2001"), "n2001");
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m WHERE ts > '2025-03-30 00:00+00'"), "40");
+    fails(
+        &mut session,
+        "SELECT count(*) FROM m",
+        "55000",
+        &["m_h1_20250101", "strata.cold_reads"],
+    );
+    assert_eq!(
+        one(&mut session, "SELECT note FROM m WHERE id = 2001"),
+        "n2001"
+    );
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM m WHERE ts > '2025-03-30 00:00+00'"
+        ),
+        "40"
+    );
     exec(&mut session, "RESET strata.cold_reads");
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m WHERE ts < '2025-03-01 00:00+00'"), "1416");
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT count(*) FROM m WHERE ts < '2025-03-01 00:00+00'"
+        ),
+        "1416"
+    );
     assert!(try_one(&mut session, "SET strata.cold_reads = maybe").is_err());
 }
 
@@ -282,18 +396,42 @@ fn explain_says_who_decides_what() {
     let db = cold("scan_explain");
     let mut session = db.session();
     let sql = "SELECT id FROM m WHERE dev = 3 AND note LIKE 'n1%' AND id % 2 = 1 AND ts < '2025-02-01 00:00+00'";
-    let json = rows(&mut session, &format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}"));
+    let json = rows(
+        &mut session,
+        &format!("EXPLAIN (ANALYZE, FORMAT JSON) {sql}"),
+    );
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let scan = &json[0]["Plan"];
     assert_eq!(scan["Custom Plan Provider"], "ColdScan", "{json}");
-    let text = |name: &str| scan[name].as_str().unwrap_or_else(|| panic!("{name}: {json}")).to_owned();
+    let text = |name: &str| {
+        scan[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name}: {json}"))
+            .to_owned()
+    };
     assert!(text("Pushed").contains("dev = 3"), "{json}");
-    assert!(text("Prefilter").contains("~~") && !text("Prefilter").contains("dev"), "{json}");
-    assert!(text("Filter").contains("~~") && text("Filter").contains('%'), "{json}");
-    for name in ["Late Rows", "Rows Read", "GETs", "Bytes", "Cache Hits", "Store Wait"] {
+    assert!(
+        text("Prefilter").contains("~~") && !text("Prefilter").contains("dev"),
+        "{json}"
+    );
+    assert!(
+        text("Filter").contains("~~") && text("Filter").contains('%'),
+        "{json}"
+    );
+    for name in [
+        "Late Rows",
+        "Rows Read",
+        "GETs",
+        "Bytes",
+        "Cache Hits",
+        "Store Wait",
+    ] {
         assert!(scan[name].is_number(), "{name}: {json}");
     }
-    assert!(scan["Rows Removed by Filter"].as_i64().expect("a number") > 0, "{json}");
+    assert!(
+        scan["Rows Removed by Filter"].as_i64().expect("a number") > 0,
+        "{json}"
+    );
 }
 
 /// Prices decide between one pass over the file and many lookups.
@@ -315,9 +453,15 @@ fn costs_follow_the_settings() {
     let dear = cost(&mut session, january);
     assert!(dear > 2000.0, "{dear}");
     assert!(cost(&mut session, skipped) < 10.0);
-    exec(&mut session, "SET strata.cold_get_cost = 1; SET strata.cold_byte_cost = 0");
+    exec(
+        &mut session,
+        "SET strata.cold_get_cost = 1; SET strata.cold_byte_cost = 0",
+    );
     assert!(cost(&mut session, january) < 100.0);
-    exec(&mut session, "RESET strata.cold_get_cost; SET strata.cold_byte_cost = 1");
+    exec(
+        &mut session,
+        "RESET strata.cold_get_cost; SET strata.cold_byte_cost = 1",
+    );
     assert!(cost(&mut session, january) > dear);
     // a directory of this machine costs what it costs
     db.run("CALL strata.untier_chunks('m'); SELECT strata.set_cold_storage('m')");
@@ -335,7 +479,10 @@ fn analyze_never_worsens_a_cold_chunk() {
         "SELECT md5(string_agg(s::text, ' ' ORDER BY attname)) || ' ' || count(*) FROM pg_stats s WHERE schemaname || '.' || tablename = '{FEBRUARY}'"
     );
     let estimate = |session: &mut Client| {
-        let json = rows(session, "EXPLAIN (FORMAT JSON) SELECT * FROM m WHERE ts >= '2025-02-01 00:00+00' AND ts < '2025-03-01 00:00+00' AND dev = 3");
+        let json = rows(
+            session,
+            "EXPLAIN (FORMAT JSON) SELECT * FROM m WHERE ts >= '2025-02-01 00:00+00' AND ts < '2025-03-01 00:00+00' AND dev = 3",
+        );
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         json[0]["Plan"]["Plan Rows"].as_f64().expect("rows")
     };
