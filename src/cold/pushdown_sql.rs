@@ -27,6 +27,8 @@ pub struct Pushed {
     pub binds: Vec<Cell>,
     /// which of the given conditions must still be evaluated on rows of the file
     pub undecided: Vec<usize>,
+    /// which of them do not hold for every row of the file by its zone map
+    pub open: Vec<usize>,
     /// no row of the file can fulfil them all
     pub none_fits: bool,
 }
@@ -79,6 +81,7 @@ pub fn push<'t>(
         if outcomes.is_always_true() {
             continue;
         }
+        pushed.open.push(n);
         let part = writer.part(tree);
         if !part.as_ref().is_some_and(|p| p.exact) {
             pushed.undecided.push(n);

@@ -21,15 +21,16 @@ impl Scan {
             matches!(&condition.tree, Tree::Leaf(leaf)
                 if leaf.test == Test::IsNotNull && leaf.attnum == key.attnum)
         };
+        let mut open = self.plan.open.iter().map(|n| &self.conditions[*n]);
         let plain = self.filter.is_null()
             && self.plan.checks.is_empty()
-            && self.conditions.iter().all(is_not_null)
+            && open.all(is_not_null)
             && super::guc::COLD_PUSHDOWN.get();
         if skipped || others || !plain {
             return None;
         }
         let column = self.manifest.column(key.attnum)?;
-        let without_nulls = !column.has_nulls || !self.conditions.is_empty();
+        let without_nulls = !column.has_nulls || !self.plan.open.is_empty();
         if column.mixed || (key.nulls_first && !without_nulls) {
             return None;
         }

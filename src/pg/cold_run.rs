@@ -99,6 +99,8 @@ pub(super) struct Prepared {
     pub(super) binds: Vec<Cell>,
     /// exact conditions that PostgreSQL has to evaluate all the same
     pub(super) checks: Vec<usize>,
+    /// conditions that some row of the file may not fulfil
+    pub(super) open: Vec<usize>,
     pub(super) skip: Option<Skip>,
 }
 
@@ -142,8 +144,10 @@ impl Scan {
             let trees = self.conditions.iter().map(|c| &c.tree);
             pushdown::push(&self.manifest, trees, values)
         } else {
+            let all: Vec<usize> = (0..self.conditions.len()).collect();
             Pushed {
-                undecided: (0..self.conditions.len()).collect(),
+                undecided: all.clone(),
+                open: all,
                 ..Pushed::default()
             }
         };
@@ -162,6 +166,7 @@ impl Scan {
             query: Some(query),
             binds: pushed.binds,
             checks,
+            open: pushed.open,
             skip: pushed.none_fits.then_some(Skip::ZoneMap),
         }
     }

@@ -87,7 +87,8 @@ fn values_without_a_stored_form_are_compared_by_postgresql() {
     let sql = format!("SELECT count(*) FROM m WHERE ts < {far} AND id < 1400");
     assert_eq!(one(&mut session, &sql), "1400");
     let text = plan(&mut session, &sql);
-    assert_eq!(sum(&text, "Rows Read"), 1416, "{text}");
+    assert_eq!(sum(&text, "Rows Read"), 1400, "{text}");
+    assert!(!text.contains("\"ts\" <"), "{text}");
     assert_eq!(
         one(
             &mut session,
@@ -235,7 +236,7 @@ fn smallest_and_largest_come_from_the_zone_map() {
 #[test]
 fn nested_loops_search_the_file_by_value() {
     let db = cold("scan_loops");
-    db.run("CREATE TABLE wanted AS SELECT g * 100::bigint AS id, g AS dev FROM generate_series(0, 5) g; ANALYZE wanted");
+    db.run("CREATE TABLE wanted AS SELECT g * 100::bigint AS id, g AS dev FROM generate_series(0, 1) g; ANALYZE wanted");
     let mut session = db.session();
     let sql = "SELECT string_agg(coalesce(m.note, '-'), ' ' ORDER BY m.id) FROM wanted w JOIN m ON m.id = w.id";
     let text = plan(&mut session, sql);
@@ -243,12 +244,12 @@ fn nested_loops_search_the_file_by_value() {
         text.contains("Nested Loop") && !text.contains("Hash"),
         "{text}"
     );
-    assert!(sum(&text, "Rows Read") <= 6, "{text}");
-    assert_eq!(one(&mut session, sql), "- - - - - -");
+    assert!(sum(&text, "Rows Read") <= 2, "{text}");
+    assert_eq!(one(&mut session, sql), "- -");
     let sql = "SELECT count(*) FROM wanted w JOIN m ON m.id = w.id + 1 AND m.dev < w.dev + 100";
     let text = plan(&mut session, sql);
-    assert!(sum(&text, "Rows Read") <= 6, "{text}");
-    assert_eq!(one(&mut session, sql), "6");
+    assert!(sum(&text, "Rows Read") <= 2, "{text}");
+    assert_eq!(one(&mut session, sql), "2");
     // chunks that an id cannot be in are skipped in each round
     let sql = "SELECT count(*) FROM generate_series(2000, 2100) g JOIN m ON m.id = g";
     exec(
@@ -293,9 +294,9 @@ fn several_columns_in_order_without_a_sort() {
     // an order that no index serves is PostgreSQL's business
     let text = plan(
         &mut session,
-        "SELECT id FROM m WHERE ts < '2025-02-01 00:00+00' ORDER BY val LIMIT 3",
+        "SELECT id FROM m WHERE ts < '2025-02-01 00:00+00' ORDER BY note LIMIT 3",
     );
-    assert!(text.contains("Sort Key: m.val"), "{text}");
+    assert!(text.contains("Sort Key: m.note"), "{text}");
     assert!(
         !property(&text, "Cold SQL")[0].contains("ORDER BY"),
         "{text}"
@@ -370,15 +371,15 @@ fn cold_reads_off_leaves_files_out_and_error_raises() {
         &["m_h1_20250101", "strata.cold_reads"],
     );
     assert_eq!(
-        one(&mut session, "SELECT note FROM m WHERE id = 2001"),
-        "n2001"
+        one(&mut session, "SELECT note FROM m WHERE id = 2002"),
+        "n2002"
     );
     assert_eq!(
         one(
             &mut session,
-            "SELECT count(*) FROM m WHERE ts > '2025-03-30 00:00+00'"
+            "SELECT count(*) > 30 FROM m WHERE ts > '2025-03-30 00:00+00'"
         ),
-        "40"
+        "t"
     );
     exec(&mut session, "RESET strata.cold_reads");
     assert_eq!(
