@@ -10,6 +10,7 @@ mod cell;
 mod check;
 pub mod column_stats;
 pub mod content;
+pub mod cost;
 pub mod credentials;
 pub mod event_api;
 mod event_table;
@@ -33,7 +34,10 @@ pub mod name;
 mod option_values;
 pub mod owner;
 mod policy;
+pub mod order;
+mod prefix;
 pub mod pushdown;
+mod pushdown_sql;
 pub mod server_options;
 pub mod servers;
 pub mod storage;
@@ -43,6 +47,7 @@ mod tier;
 mod untier;
 pub mod upkeep_api;
 mod upkeep_stores;
+mod zone;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
 pub use gc_run::{
