@@ -134,6 +134,7 @@ CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
 BEGIN
     DELETE FROM strata.cold_column c WHERE c.file = OLD.id;
     DELETE FROM strata.cold_key k WHERE k.file = OLD.id;
+    DELETE FROM strata.cold_index i WHERE i.file = OLD.id;
     RETURN NULL;
 END
 $$;

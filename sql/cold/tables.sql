@@ -55,6 +55,7 @@ CREATE TABLE strata.cold_column (
     nulls     bigint,
     min_value text,
     max_value text,
+    ascending boolean NOT NULL DEFAULT false,
     missing   text,
     PRIMARY KEY (file, attnum)
 );
@@ -64,6 +65,16 @@ CREATE TABLE strata.cold_key (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension
     index_name name NOT NULL,
     columns    name[] NOT NULL,
+    PRIMARY KEY (file, index_name)
+);
+
+-- Indexes inside a file, by the names that its columns have there: those never change.
+CREATE TABLE strata.cold_index (
+    file       uuid NOT NULL, -- no foreign key, see strata.dimension
+    index_name name NOT NULL,
+    columns    text[] NOT NULL,
+    descending boolean[] NOT NULL,
+    is_unique  boolean NOT NULL,
     PRIMARY KEY (file, index_name)
 );
 
@@ -130,4 +141,6 @@ SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = '
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

@@ -10,6 +10,7 @@ mod cell;
 mod check;
 pub mod column_stats;
 pub mod content;
+pub mod cost;
 pub mod credentials;
 pub mod export;
 mod export_check;
@@ -25,7 +26,10 @@ pub mod mapping;
 pub mod name;
 mod option_values;
 mod policy;
+pub mod order;
+mod prefix;
 pub mod pushdown;
+mod pushdown_sql;
 pub mod server_options;
 pub mod servers;
 pub mod storage;
@@ -33,6 +37,7 @@ pub mod store;
 mod temp;
 mod tier;
 mod untier;
+mod zone;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
 
