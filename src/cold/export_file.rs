@@ -23,7 +23,8 @@ impl Attempt<'_> {
     /// Step 3. One snapshot; writes that it misses have left marks, which step 6 looks for.
     pub(super) fn build(&self, frozen: &Frozen, dir: &TempDir) -> Attempted<(Built, FileContent)> {
         let (chunk, job) = (self.job.chunk, self.job.id);
-        Ok(bgworker::transaction(|| {
+        let mut progress = Progress::begin(chunk);
+        let (builder, content) = bgworker::transaction(|| {
             lock_to_read(chunk)?;
             let columns = spec::columns(chunk)?;
             let indexes = carried_indexes(chunk, &columns, frozen.setting.carry)?;
@@ -37,34 +38,36 @@ impl Attempt<'_> {
             let mut builder = Builder::create(dir.path(), spec)?;
             builder.stop_when(crate::pg::catalog::interrupt_pending)?;
             let mut sample = Sample::default();
-            let mut progress = Progress::begin(chunk);
             let hash = cold_copy::read_heap(chunk, &frozen.order, |row, digest| {
                 sample.add(digest);
                 progress.row();
                 builder.add(row)
             })?;
-            inject::point("cold.export.read");
-            drop(progress);
-            let built = builder
+            let content = FileContent {
+                hash,
+                sample,
+                carry: frozen.setting.carry,
+                columns,
+                indexes,
+            };
+            Ok((builder, content))
+        })?;
+        inject::point("cold.export.read");
+        // no transaction: indexes and checks take long, and other exports wait for old snapshots
+        let built = bgworker::contain(|| {
+            builder
                 .finish()
-                .inspect_err(|_| crate::pg::catalog::check_for_interrupts())?;
-            if built.rows != hash.rows {
-                return Err(Error::internal(
-                    "the file has another number of rows than the chunk",
-                ));
-            }
-            jobs::set_progress(job, hash.rows, hash.rows)?;
-            Ok((
-                built,
-                FileContent {
-                    hash,
-                    sample,
-                    carry: frozen.setting.carry,
-                    columns,
-                    indexes,
-                },
-            ))
-        })?)
+                .inspect_err(|_| crate::pg::catalog::check_for_interrupts())
+        })?;
+        drop(progress);
+        let rows = content.hash.rows;
+        if built.rows != rows {
+            return Err(Stop::from(Error::internal(
+                "the file has another number of rows than the chunk",
+            )));
+        }
+        bgworker::transaction(|| jobs::set_progress(job, rows, rows))?;
+        Ok((built, content))
     }
 
     /// Records under which name, never used before, the object will come to be.

@@ -35,6 +35,7 @@ mod option_values;
 pub mod owner;
 mod policy;
 pub mod order;
+mod policy;
 mod prefix;
 pub mod pushdown;
 mod pushdown_sql;

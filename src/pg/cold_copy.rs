@@ -65,8 +65,9 @@ fn codecs(rel: &OpenRelation) -> Vec<(usize, Codec)> {
 /// Reads all visible rows of the heap in the order of some columns (NULLs last) and passes each as cells, in
 /// the order of the live columns, with its hash. Returns the hash over all rows.
 ///
-/// Reads under the active snapshot and without the planner, so that neither row security nor an
-/// expression of the owner takes part.
+/// Reads under one snapshot and without the planner, so that neither row security nor an expression of the owner
+/// takes part. Runs in a transaction of a worker: once all rows are sorted the snapshot is let go of, for other
+/// exports wait for old ones. Rows that are changed meanwhile have left a mark.
 pub fn read_heap(
     chunk: pg_sys::Oid,
     order: &[i16],
@@ -101,11 +102,19 @@ pub fn read_heap(
                 let digest = hash.add(row);
                 each(&cells, digest)
             })?;
+            renew_now_and_then(&hash);
         }
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::tuplesort_end(sort);
     }
     Ok(hash)
+}
+
+/// Lets go of the snapshot every so many rows.
+fn renew_now_and_then(hash: &ContentHash) {
+    if hash.rows % 1024 == 1 {
+        super::bgworker::renew_snapshot();
+    }
 }
 
 /// All visible rows, sorted by some columns.
@@ -156,13 +165,21 @@ unsafe fn sorted(rel: &OpenRelation, order: &[i16]) -> Result<*mut pg_sys::Tuple
 
 /// Reads the whole file through the store and decodes every value; returns the hash over all rows.
 pub fn read_file(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
-    each_file_row(chunk, manifest, |_, _| Ok(()))
+    each_file_row(chunk, manifest, |_, _, _| Ok(()))
+}
+
+/// The same in a transaction of a worker, which nobody waits for meanwhile.
+pub fn read_file_in_worker(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
+    each_file_row(chunk, manifest, |_, _, hash| {
+        renew_now_and_then(hash);
+        Ok(())
+    })
 }
 
 fn each_file_row(
     chunk: pg_sys::Oid,
     manifest: &Rc<Manifest>,
-    mut each: impl FnMut(&mut [pg_sys::Datum], &mut [bool]) -> Result<()>,
+    mut each: impl FnMut(&mut [pg_sys::Datum], &mut [bool], &ContentHash) -> Result<()>,
 ) -> Result<ContentHash> {
     let rel = OpenRelation::locked(chunk);
     let _settings = pin_settings();
@@ -194,7 +211,7 @@ fn each_file_row(
                 values[*i] = value.unwrap_or(pg_sys::Datum::null());
             }
             hash.add(hash_row(&mut codecs, &values, &nulls));
-            each(&mut values, &mut nulls)?;
+            each(&mut values, &mut nulls, &hash)?;
             Ok::<bool, Error>(true)
         })?;
         if !more {
@@ -265,7 +282,7 @@ pub fn file_to_heap(
     unsafe {
         let bulk = pg_sys::GetBulkInsertState();
         let cid = pg_sys::GetCurrentCommandId(true);
-        let hash = each_file_row(chunk, manifest, |values, nulls| {
+        let hash = each_file_row(chunk, manifest, |values, nulls, _| {
             let tuple =
                 pg_sys::heap_form_tuple(rel.desc(), values.as_mut_ptr(), nulls.as_mut_ptr());
             (*tuple).t_tableOid = heap;
