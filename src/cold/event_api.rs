@@ -80,7 +80,7 @@ fn _events_between_sql(
         },
     };
     let by_words = search.is_some_and(|words| !words.trim().is_empty());
-    Ok(events::between_sql(&table, by_labels, by_words))
+    Ok(events::between_sql(&table.name, by_labels, by_words))
 }
 
 /// The statement that `strata.query_events` runs.

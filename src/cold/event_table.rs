@@ -2,8 +2,11 @@
 
 use crate::cold::events::{self, Event};
 use crate::error::{Error, Kind, Result};
+use crate::hypertable::on_demand::make_here;
 use crate::hypertable::uuid7;
-use crate::pg::{catalog, json_arg, query_shape, spi, time};
+use crate::pg::subxact::attempt;
+use crate::pg::{catalog, json_arg, query_shape, session, spi, time};
+use pgrx::PgSqlErrorCode;
 use pgrx::datum::{AnyElement, DatumWithOid, TimestampWithTimeZone, Uuid};
 use pgrx::pg_sys;
 
@@ -56,19 +59,26 @@ pub fn create(name: &str, interval: &AnyElement, server: Option<&str>) -> Result
     Ok(oid)
 }
 
-/// The quoted name of a table of events. 42P01 without one, 42809 when it is something else.
-pub fn check(events: Option<pg_sys::Oid>) -> Result<String> {
-    let Some(table) = events else {
+/// A table of events.
+pub struct Table {
+    pub oid: pg_sys::Oid,
+    /// Quoted, with its schema.
+    pub name: String,
+}
+
+/// The table of events of this OID. 42P01 without one, 42809 when it is something else.
+pub fn check(events: Option<pg_sys::Oid>) -> Result<Table> {
+    let Some(oid) = events else {
         return Err(
             Error::new(Kind::UndefinedTable, "relation \"events\" does not exist")
                 .hint("SELECT strata.create_events();"),
         );
     };
-    let name = catalog::qualified_name(table)?;
+    let name = catalog::qualified_name(oid)?;
     let fits =
-        |(column, kind): &(&str, pg_sys::Oid)| json_arg::column_type(table, column) == Some(*kind);
+        |(column, kind): &(&str, pg_sys::Oid)| json_arg::column_type(oid, column) == Some(*kind);
     if COLUMNS.iter().all(fits) {
-        return Ok(name);
+        return Ok(Table { oid, name });
     }
     Err(Error::new(
         Kind::WrongObjectType,
@@ -85,8 +95,29 @@ pub struct Put {
     pub added: i64,
 }
 
+/// Without chunks on demand the owner makes them here: events come late, and from any time.
+fn insert(table: &Table, events: &[Event], sql: &str, args: &[DatumWithOid<'_>]) -> Result<usize> {
+    if session::preloaded_here() {
+        return spi::execute(sql, args);
+    }
+    match attempt(|| spi::execute(sql, args)) {
+        Ok(done) => return done,
+        // for want of a partition, or of a CHECK: then no chunk is missing
+        Err(e)
+            if e.code == PgSqlErrorCode::ERRCODE_CHECK_VIOLATION
+                && catalog::check_owner(table.oid).is_ok() =>
+        {
+            let times: Vec<i64> = events.iter().map(|e| e.us).collect();
+            make_here(table.oid, &times)?;
+        }
+        Err(_) => {}
+    }
+    // what was wrong otherwise is said by the server itself
+    spi::execute(sql, args)
+}
+
 /// Inserts events, in the order of `payloads`: one payload, or an array of them.
-pub fn put(table: &str, events: &[Event], payloads: &AnyElement, single: bool) -> Result<Put> {
+pub fn put(table: &Table, events: &[Event], payloads: &AnyElement, single: bool) -> Result<Put> {
     let mut ids = Vec::with_capacity(events.len());
     let mut times = Vec::with_capacity(events.len());
     for event in events {
@@ -100,7 +131,12 @@ pub fn put(table: &str, events: &[Event], payloads: &AnyElement, single: bool) -
     }
     let uuids: Vec<Uuid> = ids.iter().map(|id| Uuid::from_bytes(*id)).collect();
     let args: [DatumWithOid; 3] = [uuids.into(), times.into(), json_arg::handed_on(payloads)];
-    let added = spi::execute(&events::insert_sql(table, single), &args)?;
+    let added = insert(
+        table,
+        events,
+        &events::insert_sql(&table.name, single),
+        &args,
+    )?;
     Ok(Put {
         ids,
         added: i64::try_from(added).unwrap_or(i64::MAX),
@@ -109,10 +145,10 @@ pub fn put(table: &str, events: &[Event], payloads: &AnyElement, single: bool) -
 
 /// The statement around the caller's query. 22023 when that is not one SELECT, 42701 when it names two columns
 /// alike, of which JSON could keep one only.
-pub fn query(table: &str, query: &str) -> Result<String> {
+pub fn query(table: &Table, query: &str) -> Result<String> {
     let select = query_shape::single_select(query)?;
     let types = [pg_sys::TIMESTAMPTZOID, pg_sys::TIMESTAMPTZOID];
-    let names = query_shape::column_names(&events::columns_sql(table, &select), &types)?;
+    let names = query_shape::column_names(&events::columns_sql(&table.name, &select), &types)?;
     let twice = names
         .iter()
         .enumerate()
@@ -124,5 +160,5 @@ pub fn query(table: &str, query: &str) -> Result<String> {
         )
         .hint("Name them: SELECT expression AS name, ..."));
     }
-    Ok(events::query_sql(table, &select))
+    Ok(events::query_sql(&table.name, &select))
 }

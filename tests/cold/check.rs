@@ -14,7 +14,10 @@ fn get(url: &str) -> (String, Vec<u8>) {
     socket.write_all(request.as_bytes()).expect("a request");
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).expect("an answer");
-    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("headers");
+    let end = answer
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .expect("headers");
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let status = head.lines().next().unwrap_or_default().to_owned();
     (status, answer[end + 4..].to_vec())
@@ -36,9 +39,17 @@ fn a_link_downloads_one_file_and_is_for_its_owner() {
     assert!(status.contains("200"), "{status}");
     let object = s3().object_file(BUCKET, &format!("check_link/{}", db.keys()[0]));
     assert_eq!(body, fs::read(object).expect("an object"));
-    assert!(get(&url.replace("Expires=900", "Expires=901")).0.contains("403"));
+    assert!(
+        get(&url.replace("Expires=900", "Expires=901"))
+            .0
+            .contains("403")
+    );
     // no other file by the same signature
-    assert!(get(&url.replace("/public.m/", "/public.n/")).0.contains("403"));
+    assert!(
+        get(&url.replace("/public.m/", "/public.n/"))
+            .0
+            .contains("403")
+    );
     for (valid, code) in [
         ("interval '0'", "22023"),
         ("interval '-1 hour'", "22023"),
@@ -48,22 +59,58 @@ fn a_link_downloads_one_file_and_is_for_its_owner() {
     ] {
         let sql = format!("SELECT strata.cold_url('{file}', {valid})");
         let error = try_one(&mut session, &sql).expect_err(&sql);
-        let found = error.code().map(|c| c.code().to_owned()).unwrap_or_default();
-        assert!(found == code || (code == "22008" && found.starts_with("22")), "{sql}: {error:?}");
+        let found = error
+            .code()
+            .map(|c| c.code().to_owned())
+            .unwrap_or_default();
+        assert!(
+            found == code || (code == "22008" && found.starts_with("22")),
+            "{sql}: {error:?}"
+        );
     }
-    assert!(one(&mut session, &format!("SELECT strata.cold_url('{file}', '7 days')")).contains("=604800"));
-    fails(&mut session, "SELECT strata.cold_url(gen_random_uuid())", "42704", &["does not exist"]);
-    fails(&mut session, "SELECT strata.cold_url(NULL)", "22004", &["NULL"]);
+    assert!(
+        one(
+            &mut session,
+            &format!("SELECT strata.cold_url('{file}', '7 days')")
+        )
+        .contains("=604800")
+    );
+    fails(
+        &mut session,
+        "SELECT strata.cold_url(gen_random_uuid())",
+        "42704",
+        &["does not exist"],
+    );
+    fails(
+        &mut session,
+        "SELECT strata.cold_url(NULL)",
+        "22004",
+        &["NULL"],
+    );
     // the right to read the table is no right to a link: it would show all columns and all rows
     db.run("DROP ROLE IF EXISTS check_reader; CREATE ROLE check_reader LOGIN; GRANT SELECT ON m TO check_reader");
     let mut reader = db.session_as("check_reader");
-    assert_eq!(one(&mut reader, "SELECT count(*) FROM strata.cold_files"), "1");
-    fails(&mut reader, &format!("SELECT strata.cold_url('{file}')"), "42501", &["owner"]);
+    assert_eq!(
+        one(&mut reader, "SELECT count(*) FROM strata.cold_files"),
+        "1"
+    );
+    fails(
+        &mut reader,
+        &format!("SELECT strata.cold_url('{file}')"),
+        "42501",
+        &["owner"],
+    );
     drop(reader);
-    exec(&mut session, "DROP OWNED BY check_reader; DROP ROLE check_reader");
+    exec(
+        &mut session,
+        "DROP OWNED BY check_reader; DROP ROLE check_reader",
+    );
     // errors do not tell it either
     db.run("ALTER SERVER archive OPTIONS (ADD profile 'nobody', ADD credentials_file '/nowhere')");
-    assert!(!db.cluster.log().contains("X-Amz-Signature"), "a link was logged");
+    assert!(
+        !db.cluster.log().contains("X-Amz-Signature"),
+        "a link was logged"
+    );
 }
 
 #[test]
@@ -72,7 +119,10 @@ fn a_link_to_a_directory_names_the_file() {
     db.metrics();
     db.tier("2025-02-01");
     let url = db.one("SELECT strata.cold_url(file, '1 second') FROM strata.cold_files");
-    let path = url.strip_prefix("file://").expect("a file URL").replace("%20", " ");
+    let path = url
+        .strip_prefix("file://")
+        .expect("a file URL")
+        .replace("%20", " ");
     assert_eq!(
         fs::read(path).expect("a file"),
         fs::read(&db.local_files()[0]).expect("a file")
@@ -93,10 +143,16 @@ fn a_deep_check_sees_every_byte_after_columns_have_changed() {
     let path = &db.local_files()[0];
     let mut bytes = fs::read(path).expect("a file");
     let middle = 64 * 1024..bytes.len() - 64 * 1024;
-    let free = bytes[middle.clone()].windows(64).position(|w| w.iter().all(|b| *b == 0));
+    let free = bytes[middle.clone()]
+        .windows(64)
+        .position(|w| w.iter().all(|b| *b == 0));
     let at = middle.start + free.expect("unused bytes in a page") + 32;
     bytes[at] = 1;
     fs::write(path, bytes).expect("a file");
-    assert_eq!(db.one("SELECT status FROM strata.cold_check('m')"), "ok", "not seen at a glance");
+    assert_eq!(
+        db.one("SELECT status FROM strata.cold_check('m')"),
+        "ok",
+        "not seen at a glance"
+    );
     assert_eq!(db.one(check), "changed");
 }
