@@ -286,7 +286,8 @@ fn points_in_time_before_and_after_an_export() {
     db.run("CALL strata.untier_chunks('m'); DELETE FROM m");
     let last = db.one("SELECT pg_walfile_name(pg_current_wal_lsn())");
     db.run("SELECT pg_switch_wal()");
-    wait_until("the log is archived", || archive.join(&last).exists());
+    let archived = format!("SELECT last_archived_wal >= '{last}' FROM pg_stat_archiver");
+    wait_until("the log is archived", || db.one(&archived) == "t");
     drop(primary);
     for (cluster, point) in [(&mut before, "before"), (&mut after, "after")] {
         cluster.configure(&[
