@@ -19,6 +19,8 @@ pub struct ColumnStats {
     pub min: Option<Cell>,
     /// largest value, likewise
     pub max: Option<Cell>,
+    /// whole numbers that never get smaller from one row to the next, and no NULL among them
+    pub ascending: bool,
 }
 
 /// Collects [`ColumnStats`].
@@ -28,6 +30,8 @@ pub struct Collector {
     nulls: i64,
     fallback: i64,
     bounds: Option<(Cell, Cell)>,
+    ascending: bool,
+    previous: i64,
 }
 
 impl Collector {
@@ -38,6 +42,8 @@ impl Collector {
             nulls: 0,
             fallback: 0,
             bounds: None,
+            ascending: encoding.order_exact(true),
+            previous: i64::MIN,
         }
     }
 
@@ -46,6 +52,10 @@ impl Collector {
         if matches!(cell, Cell::Real(r) if r.is_nan()) {
             // stored as text, and compared as such
             return self.add(&Cell::Text("NaN".to_owned()));
+        }
+        match cell {
+            Cell::Int(n) if *n >= self.previous => self.previous = *n,
+            _ => self.ascending = false,
         }
         let value = cell.as_ref();
         if *cell == Cell::Null {
@@ -80,6 +90,7 @@ impl Collector {
             fallback: self.fallback,
             min: min.filter(is_short),
             max: max.filter(is_short),
+            ascending: self.ascending && self.fallback == 0,
         }
     }
 }

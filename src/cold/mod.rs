@@ -4,6 +4,7 @@
 //! agrees about it, and the catalog change that says so is the one atomic point.
 
 pub mod api;
+pub mod blocks;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -11,10 +12,13 @@ mod check;
 pub mod column_stats;
 pub mod content;
 pub mod credentials;
+pub mod disk_cache;
 pub mod export;
 mod export_file;
+pub mod facts;
 pub mod file;
 mod file_check;
+pub mod file_map;
 pub mod file_schema;
 mod inspect;
 #[cfg(feature = "s3")]
@@ -24,9 +28,12 @@ pub mod mapping;
 pub mod name;
 mod option_values;
 pub mod pushdown;
+pub mod readahead;
+pub mod runs;
 pub mod server_options;
 pub mod servers;
 pub mod store;
+pub mod sums;
 mod temp;
 mod tier;
 mod untier;
@@ -41,6 +48,8 @@ pub fn init() {
         state_of: catalog::state_of,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
+        facts: catalog::layout::facts,
+        runs: catalog::layout::runs,
         store: servers::store_for,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,

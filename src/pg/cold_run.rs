@@ -1,11 +1,14 @@
 //! A running scan of a cold chunk: parameters, the file's rows, columns that the file lacks.
 
+use super::cold_ahead::Statement;
 use super::cold_am::cold_tid;
 use super::cold_datum::{Codec, DecodeScope};
+use super::cold_prefetch;
 use super::cold_reader::Reader;
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::pushdown::{self, Condition, Order, Query};
+use crate::cold::store::Hint;
 use crate::error::Result;
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -32,6 +35,8 @@ pub(super) struct Scan {
     pub(super) stub_slot: *mut pg_sys::TupleTableSlot,
     pub(super) owner: pg_sys::Oid,
     pub(super) rows_read: i64,
+    /// half of the rows that the planner expects
+    pub(super) half: i64,
     /// this process has read, not a parallel worker
     pub(super) started: bool,
 }
@@ -76,18 +81,13 @@ pub(super) unsafe fn missing_values(
 }
 
 impl Scan {
-    /// Evaluates the parameters and starts reading the file from its beginning.
+    /// The statement for the file and its values, from the parameters as they are now.
     ///
     /// # Safety
     /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
+    unsafe fn statement(&mut self, node: *mut pg_sys::CustomScanState) -> (Query, Vec<Cell>) {
         // SAFETY: promised by the caller
-        let (context, desc) = unsafe {
-            (
-                (*node).ss.ps.ps_ExprContext,
-                (*(*node).ss.ss_currentRelation).rd_att,
-            )
-        };
+        let context = unsafe { (*node).ss.ps.ps_ExprContext };
         let mut values: Vec<Option<Cell>> = Vec::with_capacity(self.params.len());
         for (expr, codec) in &mut self.params {
             // SAFETY: the expression was initialised for this node
@@ -104,6 +104,40 @@ impl Scan {
             .copied()
             .collect();
         let query = pushdown::select(&self.manifest, &self.needed, &usable, self.order);
+        let binds = query.binds.iter();
+        let binds = binds.map(|p| values[*p].clone().unwrap_or(Cell::Null));
+        let binds = binds.collect();
+        (query, binds)
+    }
+
+    /// What can be run ahead of this scan.
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn ahead(&mut self, node: *mut pg_sys::CustomScanState) -> Statement {
+        // SAFETY: promised by the caller
+        let (query, binds) = unsafe { self.statement(node) };
+        Statement {
+            manifest: Rc::clone(&self.manifest),
+            sql: query.sql,
+            binds,
+            hint: Hint::Unknown,
+        }
+    }
+
+    /// Evaluates the parameters and starts reading the file from its beginning.
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
+        // SAFETY: promised by the caller
+        let (desc, (query, binds)) = unsafe {
+            cold_prefetch::started(node, &self.manifest.file)?;
+            (
+                (*(*node).ss.ss_currentRelation).rd_att,
+                self.statement(node),
+            )
+        };
         if self.reader.is_none() || query != self.query {
             // SAFETY: the descriptor is the chunk's
             let mut reader =
@@ -114,12 +148,6 @@ impl Scan {
             self.reader = Some(reader);
             self.query = query;
         }
-        let binds: Vec<Cell> = self
-            .query
-            .binds
-            .iter()
-            .map(|p| values[*p].clone().unwrap_or(Cell::Null))
-            .collect();
         if let Some(reader) = &mut self.reader {
             reader.restart(&binds)?;
         }
@@ -131,9 +159,10 @@ impl Scan {
     /// Stores the next file row in `slot`; false at the end of the file.
     ///
     /// # Safety
-    /// `slot` must be the (cleared) scan slot of the node.
+    /// `slot` must be the (cleared) scan slot of `node`, which owns this scan.
     pub(super) unsafe fn next_file_row(
         &mut self,
+        node: *mut pg_sys::CustomScanState,
         slot: *mut pg_sys::TupleTableSlot,
         relation: pg_sys::Oid,
     ) -> Result<bool> {
@@ -157,6 +186,10 @@ impl Scan {
             values[*i] = value.unwrap_or(pg_sys::Datum::null());
         }
         self.rows_read += 1;
+        if self.rows_read == self.half {
+            // SAFETY: promised by the caller
+            unsafe { cold_prefetch::half_read(node)? };
+        }
         // SAFETY: values and nulls are filled
         unsafe {
             (*slot).tts_tid = cold_tid(rowid);

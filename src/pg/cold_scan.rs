@@ -1,12 +1,13 @@
 //! ColdScan: the executor node that reads a chunk from its file, then the stub's own rows.
 
+use super::cold_ahead::Statement;
 use super::cold_datum::Codec;
 use super::cold_run::{Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
-use super::{cold_dump, list};
+use super::{cold_dump, cold_prefetch, list};
 use crate::cold::manifest::ChunkState;
 use crate::cold::pushdown::{self, Condition, Op, Order};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use pgrx::{pg_guard, pg_sys};
 
 struct ScanMethods(pg_sys::CustomScanMethods);
@@ -119,6 +120,7 @@ unsafe extern "C-unwind" fn begin(
             stub_slot: pg_sys::table_slot_create(rel, &mut (*estate).es_tupleTable),
             owner: (*(*rel).rd_rel).relowner,
             rows_read: 0,
+            half: ((*plan).scan.plan.plan_rows / 2.0).max(1.0) as i64,
             started: false,
             conditions: pushed.to_vec(),
             manifest,
@@ -133,6 +135,19 @@ unsafe extern "C-unwind" fn begin(
         (*callback).func = Some(drop_scan);
         (*callback).arg = scan.cast();
         pg_sys::MemoryContextRegisterResetCallback((*estate).es_query_cxt, callback);
+        cold_prefetch::register(node, ahead);
+    }
+}
+
+/// What this scan would ask its file for, before it starts.
+unsafe fn ahead(node: *mut pg_sys::CustomScanState) -> Result<Option<Statement>> {
+    // SAFETY: a registered node of ours, initialised by begin()
+    unsafe {
+        let scan = &mut *(*node.cast::<ColdScanState>()).scan;
+        if cold_dump::leaves_file_out((*(*node).ss.ss_currentRelation).rd_id) {
+            return Ok(None);
+        }
+        Ok(Some(scan.ahead(node)))
     }
 }
 
@@ -205,7 +220,7 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
             // values live until the next row is asked for
             let old =
                 pg_sys::MemoryContextSwitchTo((*(*node).ps.ps_ExprContext).ecxt_per_tuple_memory);
-            let found = scan.next_file_row(slot, (*rel).rd_id);
+            let found = scan.next_file_row(css, slot, (*rel).rd_id);
             pg_sys::MemoryContextSwitchTo(old);
             match found {
                 Ok(true) => return slot,

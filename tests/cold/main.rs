@@ -8,6 +8,7 @@
 mod common;
 mod support;
 
+mod ahead;
 mod crash;
 mod dump;
 mod faults;
@@ -16,7 +17,9 @@ mod fuzz_columns;
 mod interrupts;
 mod keys;
 mod plans;
+mod requests;
 mod rules;
 mod snapshots;
+mod stores;
 mod types;
 mod writes;

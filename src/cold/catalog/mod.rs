@@ -2,6 +2,7 @@
 
 pub mod guard;
 pub mod jobs;
+pub mod layout;
 pub mod settings;
 pub mod spec;
 
@@ -164,6 +165,7 @@ pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
         }
         add_columns(manifest, live)?;
         add_keys(manifest, live)?;
+        layout::add(&manifest.file, &live.built.map)?;
         Ok(true)
     })
 }
