@@ -149,6 +149,10 @@ impl Scan {
             self.query = query;
         }
         if let Some(reader) = &mut self.reader {
+            match self.conditions.is_empty() && self.order.is_none() {
+                true => reader.hint_table()?,
+                false => reader.hint(Hint::Unknown),
+            }
             reader.restart(&binds)?;
         }
         self.phase = Phase::File;

@@ -242,6 +242,28 @@ pub fn file_stats() -> Vec<(Rc<str>, ReadStats)> {
     FILES.with_borrow(|files| files.iter().map(|(k, s)| (Rc::clone(k), *s)).collect())
 }
 
+thread_local! {
+    static PAST_CACHES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on what lies in the store, whatever this server remembers of it.
+pub fn past_caches<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PAST_CACHES.set(self.0);
+        }
+    }
+    let _restore = Restore(PAST_CACHES.replace(true));
+    reset_cache();
+    work()
+}
+
+/// True inside [`past_caches`].
+pub(crate) fn is_past_caches() -> bool {
+    PAST_CACHES.get()
+}
+
 /// Forgets cached blocks of remote files.
 pub fn reset_cache() {
     #[cfg(feature = "s3")]

@@ -1,7 +1,7 @@
 //! From options to a store, one per backend and set of options.
 
 use super::local::LocalDir;
-use super::{Host, Limits, ObjectStore, StoreError, StoreResult, session_stats};
+use super::{Host, Limits, ObjectStore, StoreError, StoreResult, is_past_caches, session_stats};
 use crate::cold::disk_cache::DiskCache;
 use crate::cold::server_options::{Location, MappingOptions, ServerOptions};
 use crate::error::Result;
@@ -37,7 +37,7 @@ fn kilobytes(setting: i32) -> u64 {
 fn disk() -> Option<DiskCache> {
     let megabytes = u64::try_from(guc::COLD_DISK_CACHE_SIZE_MB.get()).unwrap_or(0);
     let path = guc::COLD_DISK_CACHE.get()?.into_bytes();
-    let on = megabytes > 0 && !path.is_empty();
+    let on = megabytes > 0 && !path.is_empty() && !is_past_caches();
     on.then(|| DiskCache::new(OsString::from_vec(path).into(), megabytes << 20))
 }
 

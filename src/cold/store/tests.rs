@@ -1,6 +1,7 @@
 //! Keys, error texts, and the local directory.
 
-use super::local::{LocalDir, hex};
+use super::local::LocalDir;
+use crate::cold::name::hex;
 use super::*;
 use sha2::{Digest, Sha256};
 use std::fs;
