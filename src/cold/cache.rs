@@ -227,7 +227,7 @@ impl<F: Fetch> CachedFile<F> {
                 return Ok((from * BLOCK, bytes.into()));
             }
         }
-        if let Some(data) = self.from_disk(block) {
+        if let Some(data) = self.on_disk(block) {
             return Ok((block * BLOCK, data));
         }
         let blocks = self.plan(block, last);
@@ -236,7 +236,7 @@ impl<F: Fetch> CachedFile<F> {
         Ok((block * BLOCK, bytes.into()))
     }
 
-    fn from_disk(&self, block: u64) -> Option<Rc<[u8]>> {
+    fn on_disk(&self, block: u64) -> Option<Rc<[u8]>> {
         let data = self.fetch.near(block)?;
         let start = block * BLOCK;
         let whole = data.len() as u64 == BLOCK.min(self.size - start);
@@ -264,7 +264,7 @@ impl<F: Fetch> CachedFile<F> {
     }
 
     /// Fills `buf` from the head, if it lies there.
-    fn from_head(&self, offset: u64, buf: &mut [u8]) -> bool {
+    fn in_head(&self, offset: u64, buf: &mut [u8]) -> bool {
         let Some(known) = self.facts.head.get(offset, buf.len()) else {
             return false;
         };
@@ -311,7 +311,7 @@ impl<F: Fetch> RangeRead for CachedFile<F> {
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> StoreResult<()> {
         let end = self.check_end(offset, buf.len())?;
-        if self.from_head(offset, buf) {
+        if self.in_head(offset, buf) {
             return Ok(());
         }
         let mut at = offset;
@@ -331,7 +331,7 @@ impl<F: Fetch> RangeRead for CachedFile<F> {
 
     fn read_if_here(&self, offset: u64, buf: &mut [u8]) -> StoreResult<bool> {
         let end = self.check_end(offset, buf.len())?;
-        if self.from_head(offset, buf) {
+        if self.in_head(offset, buf) {
             return Ok(true);
         }
         let mut at = offset;
@@ -350,7 +350,7 @@ impl<F: Fetch> RangeRead for CachedFile<F> {
                     }
                 },
             };
-            let landed = landed.or_else(|| Some((block * BLOCK, self.from_disk(block)?)));
+            let landed = landed.or_else(|| Some((block * BLOCK, self.on_disk(block)?)));
             let Some((from, data)) = landed else {
                 if self.flights.borrow().len() < FLIGHTS {
                     let blocks = self.plan(block, (end - 1) / BLOCK);

@@ -82,16 +82,12 @@ fn the_head_holds_what_every_lookup_needs() {
     }
     // root pages of the table and of its index are inner pages, and there
     let db = Connection::open(&built.path).expect("the file");
-    let sql = "SELECT count(*), sum(rootpage) FROM sqlite_master WHERE tbl_name = 'm_raw'";
-    let (count, sum): (u64, u64) = db
-        .query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))
-        .expect("a row");
     let mut roots = db
         .prepare("SELECT rootpage FROM sqlite_master WHERE tbl_name = 'm_raw'")
         .expect("sql");
-    let roots = roots.query_map([], |r| r.get::<_, u64>(0)).expect("rows");
-    let roots: Vec<u64> = roots.map(|r| r.expect("a page")).collect();
-    assert_eq!((roots.len() as u64, roots.iter().sum()), (count, sum));
+    let roots = roots.query_map([], |r| r.get::<_, i64>(0)).expect("rows");
+    let roots: Vec<u64> = roots.map(|r| r.expect("a page").cast_unsigned()).collect();
+    assert_eq!(roots.len(), 2);
     assert!(roots.iter().all(|root| numbers.contains(root)), "{roots:?}");
 }
 

@@ -25,6 +25,9 @@ pub struct RunMap {
     last: (i64, i64, u64),
 }
 
+/// First key, first rowid and offset of each run; last rowid, last key and end of all.
+pub type Parts<'a> = (&'a [i64], &'a [i64], &'a [u64], (i64, i64, u64));
+
 impl RunMap {
     /// From equally long lists and the end of the last run; `None` when they are no run map.
     #[must_use]
@@ -94,9 +97,9 @@ impl RunMap {
         )
     }
 
-    /// First key, first rowid and offset of each run; and last rowid, last key and end.
+    /// What [`RunMap::new`] takes: the lists, and the three ends together.
     #[must_use]
-    pub fn parts(&self) -> (&[i64], &[i64], &[u64], (i64, i64, u64)) {
+    pub fn parts(&self) -> Parts<'_> {
         (&self.keys, &self.rowids, &self.offsets, self.last)
     }
 }

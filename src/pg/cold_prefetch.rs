@@ -136,10 +136,12 @@ unsafe fn ask_for_next(node: *mut pg_sys::CustomScanState, half: bool) -> Result
         let at = group.plans.iter().position(|p| *p == plan)?;
         let mut chosen = Vec::new();
         // pruned children were never initialised
-        let next = group.plans[at + 1..]
-            .iter()
-            .filter(|p| query.scans.contains_key(p));
-        for plan in next.take(count) {
+        let next = group.plans.get(at + 1..).unwrap_or_default().iter();
+        let next: Vec<usize> = next
+            .filter(|p| query.scans.contains_key(p))
+            .copied()
+            .collect();
+        for plan in next.iter().take(count) {
             if let Some(scan) = query.scans.get_mut(plan).filter(|scan| !scan.begun) {
                 scan.begun = true;
                 chosen.push((scan.node, scan.prepare));

@@ -1,8 +1,8 @@
 //! Keys, error texts, and the local directory.
 
 use super::local::LocalDir;
-use crate::cold::name::hex;
 use super::*;
+use crate::cold::name::hex;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

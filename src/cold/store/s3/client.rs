@@ -10,7 +10,8 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, ConfigBag, Intercept, Region, RequestChecksumCalculation,
-    ResponseChecksumValidation, RuntimeComponents, SharedHttpClient, StalledStreamProtectionConfig,
+    ResponseChecksumValidation, RuntimeComponents, SharedHttpClient, SharedInterceptor,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::BoxError;
 use aws_smithy_http_client::{Builder, tls};
@@ -63,7 +64,7 @@ pub(super) fn client(
     let mut config = aws_sdk_s3::Config::builder();
     config.set_endpoint_url(options.endpoint.clone());
     if options.requester_pays {
-        config.push_interceptor(RequesterPays);
+        config.push_interceptor(SharedInterceptor::new(RequesterPays));
     }
     let config = config
         .behavior_version(BehaviorVersion::latest())

@@ -15,7 +15,7 @@ use crate::cold::facts::FileFacts;
 use crate::cold::io_thread;
 use crate::cold::name::hex;
 use crate::cold::server_options::{Location, MappingOptions, ServerOptions};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use aws_sdk_s3::Client;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
