@@ -13,6 +13,9 @@ use crate::error::Result;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+/// So many rows of a statement are found beforehand: each row of an index scan may lie elsewhere.
+const ROWS: u32 = 64;
+
 /// A statement to run before its scan starts.
 pub struct Statement {
     pub manifest: Rc<Manifest>,
@@ -94,7 +97,10 @@ fn run(ahead: &mut Ahead) -> std::result::Result<(), SqliteError> {
                 empty.insert(cursor)
             }
         };
-        cursor.step()?;
+        let mut rows = 0;
+        while rows < ROWS && cursor.step()? {
+            rows += 1;
+        }
         cursor.reset();
         Ok(())
     })

@@ -180,7 +180,9 @@ impl Shared {
                 break;
             }
             let fault = self.record(&request);
-            thread::sleep(self.state().latency);
+            // not in one statement: the state would stay locked, and requests wait for each other
+            let latency = self.state().latency;
+            thread::sleep(latency);
             if !self.answer(request, fault, &mut client)? {
                 break;
             }
