@@ -121,6 +121,7 @@ BEGIN
     DELETE FROM strata.cold_head h WHERE h.file = OLD.id;
     DELETE FROM strata.cold_sum s WHERE s.file = OLD.id;
     DELETE FROM strata.cold_run r WHERE r.file = OLD.id;
+    DELETE FROM strata.cold_index i WHERE i.file = OLD.id;
     RETURN NULL;
 END
 $$;

@@ -7,6 +7,7 @@ COMMENT ON TABLE strata.cold_key IS 'Unique keys whose index a cold file carries
 COMMENT ON TABLE strata.cold_head IS 'First pages of cold files: saves requests when they are opened; not dumped';
 COMMENT ON TABLE strata.cold_sum IS 'Checksums of the pages of cold files';
 COMMENT ON TABLE strata.cold_run IS 'Run maps: which rows and bytes of a cold file hold a range of values';
+COMMENT ON TABLE strata.cold_index IS 'Indexes inside cold files';
 COMMENT ON TABLE strata.cold_touch IS 'Marks of writers to chunks that are being tiered; the export gives way to them';
 COMMENT ON TABLE strata.cold_export IS 'Export jobs: queued, running, done, failed';
 COMMENT ON TABLE strata.cold_upload IS 'Objects that an interrupted upload may have left behind';

@@ -49,6 +49,7 @@ CREATE TABLE strata.cold_column (
     nulls     bigint,
     min_value text,
     max_value text,
+    ascending boolean NOT NULL DEFAULT false,
     missing   text,
     PRIMARY KEY (file, attnum)
 );
@@ -89,6 +90,14 @@ CREATE TABLE strata.cold_run (
     last_key   bigint NOT NULL,
     end_offset bigint NOT NULL,
     PRIMARY KEY (file, physical)
+-- Indexes inside a file, by the names that its columns have there: those never change.
+CREATE TABLE strata.cold_index (
+    file       uuid NOT NULL, -- no foreign key, see strata.dimension
+    index_name name NOT NULL,
+    columns    text[] NOT NULL,
+    descending boolean[] NOT NULL,
+    is_unique  boolean NOT NULL,
+    PRIMARY KEY (file, index_name)
 );
 
 -- First write of each subtransaction to a frozen chunk: the export gives way when it finds a row.
@@ -155,4 +164,5 @@ SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_run',
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

@@ -97,7 +97,7 @@ impl Attempt<'_> {
                     rowid_name: built.layout.rowid.clone(),
                     content_hash: content.hash.text(),
                     columns: content.file_columns(built),
-                    keys: vec![],
+                    ..Manifest::default()
                 }),
                 token: identity.token(),
                 generation,
@@ -273,7 +273,8 @@ impl FileContent {
                 encoding: column.encoding,
                 mixed: stats.fallback > 0,
                 has_nulls: stats.nulls > 0,
-                missing: None,
+                nulls: Some(stats.nulls),
+                ..FileColumn::default()
             })
             .collect()
     }

@@ -213,7 +213,7 @@ impl Builder {
         drop(work);
         check(done.path(), &layout, rows, stop)?;
         let ascending: Vec<String> = (layout.columns.iter().zip(&stats))
-            .filter(|(_, stats)| stats.ascending)
+            .filter(|(_, stats)| stats.ascending && matches!(stats.min, Some(Cell::Int(_))))
             .map(|(name, _)| name.clone())
             .collect();
         let map = file_map::of(done.path(), &layout, &ascending, stop)?;

@@ -1,6 +1,6 @@
 //! What the catalog says about a chunk: plain, frozen for an export, or cold in a file.
 
-use crate::cold::mapping::Encoding;
+use crate::cold::mapping::{Cell, Encoding};
 use std::rc::Rc;
 
 /// Where the rows of a chunk with the access method `strata_cold` are.
@@ -15,7 +15,7 @@ pub enum ChunkState {
 }
 
 /// One live file and its columns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Manifest {
     /// id of the file, a uuid in text form
     pub file: String,
@@ -34,10 +34,22 @@ pub struct Manifest {
     pub columns: Vec<FileColumn>,
     /// columns (attnums) of each unique key whose index the file carries
     pub keys: Vec<Vec<i16>>,
+    /// all indexes that the file carries
+    pub indexes: Vec<FileIndex>,
+    /// the store is a directory of this machine
+    pub is_local: bool,
+}
+
+/// An index inside a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileIndex {
+    /// attnums of its columns, and which are descending
+    pub columns: Vec<(i16, bool)>,
+    pub unique: bool,
 }
 
 /// A column of the chunk as the file knows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct FileColumn {
     pub attnum: i16,
     /// column name inside the file; `None` for a column added after the export
@@ -47,6 +59,14 @@ pub struct FileColumn {
     pub mixed: bool,
     /// some value is NULL
     pub has_nulls: bool,
+    /// rows with NULL, where that is known
+    pub nulls: Option<i64>,
+    /// smallest value in stored form (text: by bytes), where it is known
+    pub min: Option<Cell>,
+    /// largest value, likewise
+    pub max: Option<Cell>,
+    /// no NULL, and no row is smaller than the one before it, in stored form
+    pub ascending: bool,
     /// text form of the value of every cold row, for a column added after the export
     pub missing: Option<String>,
 }
@@ -76,19 +96,8 @@ mod tests {
     #[test]
     fn a_key_matches_whatever_its_column_order() {
         let manifest = Manifest {
-            file: String::new(),
-            chunk_name: String::new(),
-            hypertable: 1,
-            server: String::new(),
-            key: String::new(),
-            etag: String::new(),
-            bytes: 0,
-            rows: 0,
-            raw_table: String::new(),
-            rowid_name: String::new(),
-            content_hash: String::new(),
-            columns: vec![],
             keys: vec![vec![1, 2], vec![5]],
+            ..Manifest::default()
         };
         assert!(manifest.has_key(&[2, 1]));
         assert!(manifest.has_key(&[5]));

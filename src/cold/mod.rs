@@ -11,6 +11,7 @@ mod cell;
 mod check;
 pub mod column_stats;
 pub mod content;
+pub mod cost;
 pub mod credentials;
 pub mod disk_cache;
 pub mod export;
@@ -27,7 +28,10 @@ pub mod manifest;
 pub mod mapping;
 pub mod name;
 mod option_values;
+pub mod order;
+mod prefix;
 pub mod pushdown;
+mod pushdown_sql;
 pub mod readahead;
 pub mod runs;
 pub mod server_options;
@@ -37,6 +41,7 @@ pub mod sums;
 mod temp;
 mod tier;
 mod untier;
+mod zone;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
 
