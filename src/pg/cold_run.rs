@@ -8,7 +8,7 @@ use super::cold_plan::Condition;
 use super::cold_prefetch;
 use super::cold_reader::Reader;
 use super::cold_reads;
-use super::cold_value::ValueReader;
+use super::cold_value::{self, ValueReader};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::order::Key;
@@ -184,7 +184,7 @@ impl Scan {
         let values = self.values.iter_mut();
         values
             // SAFETY: the expressions were initialised for this node
-            .map(|(expr, reader)| unsafe { evaluate(*expr, reader, context) })
+            .map(|(expr, reader)| unsafe { cold_value::evaluate(*expr, reader, context) })
             .collect()
     }
 
@@ -386,22 +386,5 @@ impl Scan {
             // SAFETY: the scan that was begun for this phase, ended once
             unsafe { pg_sys::table_endscan(desc) };
         }
-    }
-}
-
-/// The value of an expression in stored form; by-reference values are copied.
-unsafe fn evaluate(
-    expr: *mut pg_sys::ExprState,
-    reader: &mut ValueReader,
-    context: *mut pg_sys::ExprContext,
-) -> Value {
-    // SAFETY: promised by the caller
-    unsafe {
-        let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
-        let mut null = false;
-        let datum = pg_sys::ExecEvalExpr(expr, context, &mut null);
-        let value = reader.read(datum, null);
-        pg_sys::MemoryContextSwitchTo(old);
-        value
     }
 }
