@@ -2,18 +2,20 @@
 
 use super::export::{Attempt, Attempted, Frozen, Stop, lock_to_read};
 use crate::cold::catalog::jobs;
-use crate::cold::catalog::{self, LiveFile, spec};
+use crate::cold::catalog::{self, LiveFile, spec, uploads};
 use crate::cold::check::check_chunk;
-use crate::cold::content::ContentHash;
+use crate::cold::content::{ContentHash, Sample};
 use crate::cold::file::{Builder, Built, ColumnSpec, FileSpec, IndexSpec};
 use crate::cold::manifest::{FileColumn, Manifest};
 use crate::cold::name::{self, ObjectName};
 use crate::cold::servers;
-use crate::cold::store::StoreError;
+use crate::cold::storage::Carry;
+use crate::cold::store::{StoreError, StoreResult};
 use crate::cold::temp::TempDir;
 use crate::error::{Error, Kind, Result};
 use crate::hypertable::ChunkInfo;
-use crate::pg::{bgworker, cold_copy, cold_move, cold_reader, cold_state, guc, inject};
+use crate::pg::progress::Progress;
+use crate::pg::{bgworker, cold_copy, cold_move, cold_state, guc, inject};
 use pgrx::pg_sys;
 use std::rc::Rc;
 
@@ -21,10 +23,11 @@ impl Attempt<'_> {
     /// Step 3. One snapshot; writes that it misses have left marks, which step 6 looks for.
     pub(super) fn build(&self, frozen: &Frozen, dir: &TempDir) -> Attempted<(Built, FileContent)> {
         let (chunk, job) = (self.job.chunk, self.job.id);
-        Ok(bgworker::transaction(|| {
+        let mut progress = Progress::begin(chunk);
+        let (builder, content) = bgworker::transaction(|| {
             lock_to_read(chunk)?;
             let columns = spec::columns(chunk)?;
-            let indexes = carried_indexes(chunk, &columns)?;
+            let indexes = carried_indexes(chunk, &columns, frozen.setting.carry)?;
             let identity = spec::identity()?;
             let spec = FileSpec {
                 table: crate::pg::catalog::relation_name(frozen.info.hypertable)?,
@@ -34,40 +37,47 @@ impl Attempt<'_> {
             };
             let mut builder = Builder::create(dir.path(), spec)?;
             builder.stop_when(crate::pg::catalog::interrupt_pending)?;
-            let hash = cold_copy::read_heap(chunk, frozen.key, |row| builder.add(row))?;
-            let built = builder
+            let mut sample = Sample::default();
+            let hash = cold_copy::read_heap(chunk, &frozen.order, |row, digest| {
+                sample.add(digest);
+                progress.row();
+                builder.add(row)
+            })?;
+            let content = FileContent {
+                hash,
+                sample,
+                carry: frozen.setting.carry,
+                columns,
+                indexes,
+            };
+            Ok((builder, content))
+        })?;
+        inject::point("cold.export.read");
+        // no transaction: indexes and checks take long, and other exports wait for old snapshots
+        let built = bgworker::contain(|| {
+            builder
                 .finish()
-                .inspect_err(|_| crate::pg::catalog::check_for_interrupts())?;
-            if built.rows != hash.rows {
-                return Err(Error::internal(
-                    "the file has another number of rows than the chunk",
-                ));
-            }
-            jobs::set_progress(job, hash.rows, hash.rows)?;
-            Ok((
-                built,
-                FileContent {
-                    hash,
-                    columns,
-                    indexes,
-                },
-            ))
-        })?)
+                .inspect_err(|_| crate::pg::catalog::check_for_interrupts())
+        })?;
+        drop(progress);
+        let rows = content.hash.rows;
+        if built.rows != rows {
+            return Err(Stop::from(Error::internal(
+                "the file has another number of rows than the chunk",
+            )));
+        }
+        bgworker::transaction(|| jobs::set_progress(job, rows, rows))?;
+        Ok((built, content))
     }
 
-    /// Step 4. The intent is committed before the first byte is sent.
-    pub(super) fn upload(
-        &self,
-        frozen: &Frozen,
-        built: &Built,
-        content: FileContent,
-    ) -> Attempted<Uploaded> {
+    /// Records under which name, never used before, the object will come to be.
+    fn intend(&self, frozen: &Frozen, built: &Built, content: FileContent) -> Attempted<Uploaded> {
         let chunk = self.job.chunk;
         let uuid = uuid::Uuid::new_v4();
-        let mut uploaded = bgworker::transaction(|| {
+        Ok(bgworker::transaction(|| {
             let identity = spec::identity()?;
-            let server = spec::server_of(frozen.info.hypertable)?;
-            let generation = jobs::next_generation(chunk)?;
+            let server = frozen.setting.server.clone();
+            let generation = uploads::next_generation(chunk)?;
             let (schema, hypertable) = hypertable_name(frozen.info.hypertable)?;
             let key = name::object_key(&ObjectName {
                 prefix: "",
@@ -82,7 +92,7 @@ impl Attempt<'_> {
                 generation,
                 attempt: *uuid.as_bytes(),
             });
-            jobs::intend_upload(&key, &server, chunk)?;
+            uploads::intend(&key, &server, chunk)?;
             Ok(Uploaded {
                 manifest: Rc::new(Manifest {
                     file: uuid.to_string(),
@@ -103,7 +113,17 @@ impl Attempt<'_> {
                 generation,
                 content,
             })
-        })?;
+        })?)
+    }
+
+    /// Step 4. The intent is committed before the first byte is sent.
+    pub(super) fn upload(
+        &self,
+        frozen: &Frozen,
+        built: &Built,
+        content: FileContent,
+    ) -> Attempted<Uploaded> {
+        let mut uploaded = self.intend(frozen, built, content)?;
         inject::point("cold.export.intended");
         let m = Rc::clone(&uploaded.manifest);
         let store =
@@ -118,54 +138,21 @@ impl Attempt<'_> {
                 ),
                 ("format", String::from("1")),
             ];
+            let mut begun = |id: &str| note_begun(&m.key, &m.server, id);
             store
-                .put_if_absent(&m.key, &built.path, &built.sha256, &notes)
+                .put_if_absent(&m.key, &built.path, &built.sha256, &notes, &mut begun)
                 .map_err(|e| at(&m, &e))
         });
         let meta = match meta {
             Ok(meta) => meta,
             Err(e) => {
-                bgworker::transaction(|| jobs::give_up_upload(&m.key, &m.server, &uploaded.token))?;
+                self.settle_leftovers()?;
                 return Err(e.into());
             }
         };
         drop(m);
         Rc::make_mut(&mut uploaded.manifest).etag = meta.etag;
         Ok(uploaded)
-    }
-
-    /// Step 5. Every value is read back through the store and decoded.
-    pub(super) fn verify(&self, frozen: &Frozen, uploaded: &Uploaded) -> Attempted<()> {
-        let chunk = self.job.chunk;
-        let fits = bgworker::transaction(|| {
-            lock_to_read(chunk)?;
-            if !uploaded.content.fits(chunk)? {
-                return Ok(false);
-            }
-            let m = &uploaded.manifest;
-            let store = servers::store_for(&m.server, frozen.info.hypertable)?;
-            let meta = store.head(&m.key).map_err(|e| at(m, &e))?;
-            if meta.size != m.bytes {
-                let e = StoreError::Short {
-                    wanted: m.bytes,
-                    got: meta.size,
-                };
-                return Err(at(m, &e));
-            }
-            let found = cold_copy::read_file(chunk, m)?;
-            cold_reader::close_all();
-            if found != uploaded.content.hash {
-                return Err(Error::new(
-                    Kind::DataCorrupted,
-                    format!(
-                        "file \"{}\" does not hold the same rows as chunk \"{}\"",
-                        m.key, m.chunk_name
-                    ),
-                ));
-            }
-            Ok(true)
-        })?;
-        fits.then_some(()).ok_or_else(altered)
     }
 
     /// Step 6. The commit is the single point: before it the heap is the truth, after it the file.
@@ -209,9 +196,18 @@ impl Attempt<'_> {
             if !catalog::set_live(m, &live)? {
                 return Ok(false);
             }
+            // the collection of garbage takes an intent before it touches the object
+            if !uploads::used(&m.key, &m.server)? {
+                return Err(Error::new(
+                    Kind::NotInState,
+                    format!(
+                        "the upload of \"{}\" took too long: its intent has expired",
+                        m.key
+                    ),
+                ));
+            }
             cold_move::empty(chunk, m.rows)?;
             cold_move::rebuild_indexes(chunk);
-            jobs::upload_used(&m.key, &m.server)?;
             cold_state::invalidate(chunk);
             inject::point("cold.export.swapping");
             Ok(true)
@@ -226,7 +222,9 @@ impl Attempt<'_> {
 
 /// What the file of step 3 holds.
 pub(super) struct FileContent {
-    hash: ContentHash,
+    pub(super) hash: ContentHash,
+    pub(super) sample: Sample,
+    carry: Carry,
     columns: Vec<ColumnSpec>,
     indexes: Vec<IndexSpec>,
 }
@@ -235,18 +233,23 @@ pub(super) struct Uploaded {
     pub(super) manifest: Rc<Manifest>,
     pub(super) token: String,
     generation: i32,
-    content: FileContent,
+    pub(super) content: FileContent,
 }
 
 /// Somebody wrote to the chunk, or altered it, while it was exported.
-fn altered() -> Stop {
+pub(super) fn altered() -> Stop {
     Stop::GiveWay(String::from("writers of the chunk"))
 }
 
 /// The indexes that a file carries.
-fn carried_indexes(chunk: pg_sys::Oid, columns: &[ColumnSpec]) -> Result<Vec<IndexSpec>> {
+fn carried_indexes(
+    chunk: pg_sys::Oid,
+    columns: &[ColumnSpec],
+    carry: Carry,
+) -> Result<Vec<IndexSpec>> {
     Ok(spec::indexes(chunk, columns)?
         .into_iter()
+        .filter(|i| carry == Carry::All || i.spec.unique)
         .filter(|i| i.btree && !i.special && !i.exclusion)
         .map(|i| i.spec)
         .collect())
@@ -255,9 +258,12 @@ fn carried_indexes(chunk: pg_sys::Oid, columns: &[ColumnSpec]) -> Result<Vec<Ind
 impl FileContent {
     /// False when the chunk has other columns or indexes now than when the file was written: names,
     /// types and values of added columns would be missing from the manifest.
-    fn fits(&self, chunk: pg_sys::Oid) -> Result<bool> {
+    pub(super) fn fits(&self, chunk: pg_sys::Oid) -> Result<bool> {
         let columns = spec::columns(chunk)?;
-        Ok(columns == self.columns && carried_indexes(chunk, &columns)? == self.indexes)
+        Ok(
+            columns == self.columns
+                && carried_indexes(chunk, &columns, self.carry)? == self.indexes,
+        )
     }
 
     fn file_columns(&self, built: &Built) -> Vec<FileColumn> {
@@ -309,7 +315,7 @@ fn file_info(info: &ChunkInfo, token: &str) -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-fn at(manifest: &Manifest, e: &StoreError) -> Error {
+pub(super) fn at(manifest: &Manifest, e: &StoreError) -> Error {
     Error::new(
         e.kind(),
         format!(
@@ -317,4 +323,12 @@ fn at(manifest: &Manifest, e: &StoreError) -> Error {
             manifest.chunk_name, manifest.server, manifest.key
         ),
     )
+}
+
+/// Records by what the upload is aborted, before its first byte is sent.
+fn note_begun(key: &str, server: &str, upload_id: &str) -> StoreResult<()> {
+    bgworker::transaction(|| uploads::begun(key, server, upload_id))
+        .map_err(|e| StoreError::Io(format!("the upload could not be recorded: {}", e.message)))?;
+    inject::point("cold.export.begun");
+    Ok(())
 }

@@ -25,6 +25,9 @@ pub struct ColumnSpec {
     pub name: String,
     /// as `format_type` prints it
     pub type_name: String,
+    pub type_oid: u32,
+    /// equal values of its collation are the same bytes
+    pub deterministic: bool,
     pub encoding: Encoding,
     /// oid and label of every value of an enum, in its order
     pub enum_labels: Vec<(u32, String)>,

@@ -15,6 +15,7 @@ pub mod cost;
 pub mod credentials;
 pub mod disk_cache;
 pub mod export;
+mod export_check;
 mod export_file;
 pub mod facts;
 pub mod file;
@@ -29,6 +30,7 @@ pub mod mapping;
 pub mod name;
 mod option_values;
 pub mod order;
+mod policy;
 mod prefix;
 pub mod pushdown;
 mod pushdown_sql;
@@ -36,6 +38,7 @@ pub mod readahead;
 pub mod runs;
 pub mod server_options;
 pub mod servers;
+pub mod storage;
 pub mod store;
 pub mod sums;
 mod temp;
@@ -49,6 +52,7 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 
 /// Tells `pg` where the manifest is; once, when the library is loaded.
 pub fn init() {
+    policy::init();
     set_catalog(Catalog {
         state_of: catalog::state_of,
         file_in_snapshot: catalog::file_in_snapshot,

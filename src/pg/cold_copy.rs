@@ -1,10 +1,10 @@
 //! Rows of a chunk out of the heap into a file, and back.
 
-use super::cold_am::Moving;
 use super::cold_datum::{Codec, pin_settings};
 use super::cold_move::OpenRelation;
 use super::cold_reader::Reader;
-use crate::cold::content::ContentHash;
+use super::cold_types::less_than;
+use crate::cold::content::{ContentHash, RowHash};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::pushdown;
@@ -62,15 +62,16 @@ fn codecs(rel: &OpenRelation) -> Vec<(usize, Codec)> {
     }
 }
 
-/// Reads all visible rows of the heap in the order of column `key` (NULLs last, none expected) and
-/// passes each as cells, in the order of the live columns. Returns the hash over all rows.
+/// Reads all visible rows of the heap in the order of some columns (NULLs last) and passes each as cells, in
+/// the order of the live columns, with its hash. Returns the hash over all rows.
 ///
-/// Reads under the active snapshot and without the planner, so that neither row security nor an
-/// expression of the owner takes part.
+/// Reads under one snapshot and without the planner, so that neither row security nor an expression of the owner
+/// takes part. Runs in a transaction of a worker: once all rows are sorted the snapshot is let go of, for other
+/// exports wait for old ones. Rows that are changed meanwhile have left a mark.
 pub fn read_heap(
     chunk: pg_sys::Oid,
-    key: i16,
-    mut each: impl FnMut(&[Cell]) -> Result<()>,
+    order: &[i16],
+    mut each: impl FnMut(&[Cell], u128) -> Result<()>,
 ) -> Result<ContentHash> {
     let rel = OpenRelation::locked(chunk);
     let _settings = pin_settings();
@@ -80,7 +81,7 @@ pub fn read_heap(
     let mut cells: Vec<Cell> = Vec::with_capacity(codecs.len());
     // SAFETY: the relation is open; slot and sort live to the end of the loop, or of the transaction
     unsafe {
-        let sort = sorted(&rel, key)?;
+        let sort = sorted(&rel, order)?;
         let slot = pg_sys::MakeSingleTupleTableSlot(rel.desc(), &pg_sys::TTSOpsMinimalTuple);
         while pg_sys::tuplesort_gettupleslot(sort, true, false, slot, std::ptr::null_mut()) {
             pgrx::check_for_interrupts!();
@@ -98,9 +99,10 @@ pub fn read_heap(
                         cells.push(codec.encode(datum));
                     }
                 }
-                hash.add(row);
-                each(&cells)
+                let digest = hash.add(row);
+                each(&cells, digest)
             })?;
+            renew_now_and_then(&hash);
         }
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::tuplesort_end(sort);
@@ -108,27 +110,35 @@ pub fn read_heap(
     Ok(hash)
 }
 
-/// All visible rows, sorted by one column.
-unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<*mut pg_sys::Tuplesortstate> {
-    // SAFETY: promised by the caller: the relation is open
+/// Lets go of the snapshot every so many rows.
+fn renew_now_and_then(hash: &ContentHash) {
+    if hash.rows % 1024 == 1 {
+        super::bgworker::renew_snapshot();
+    }
+}
+
+/// All visible rows, sorted by some columns.
+unsafe fn sorted(rel: &OpenRelation, order: &[i16]) -> Result<*mut pg_sys::Tuplesortstate> {
+    // SAFETY: promised by the caller: the relation is open; the arrays are copied by the sort
     unsafe {
-        let att = super::compat::attribute(rel.desc(), (key - 1) as usize);
-        let cache = pg_sys::lookup_type_cache((*att).atttypid, pg_sys::TYPECACHE_LT_OPR as i32);
-        let mut operator = (*cache).lt_opr;
-        if operator == pg_sys::InvalidOid {
-            return Err(Error::new(
-                Kind::NotSupported,
-                "the partition column's type has no order",
-            ));
+        let mut numbers = order.to_vec();
+        let mut nulls_first = vec![false; order.len()];
+        let (mut operators, mut collations) = (Vec::new(), Vec::new());
+        for number in order {
+            let att = super::compat::attribute(rel.desc(), (*number - 1) as usize);
+            operators.push(less_than((*att).atttypid).ok_or_else(|| {
+                let text = "a column that orders the file has a type without an order";
+                Error::new(Kind::NotSupported, text)
+            })?);
+            collations.push((*att).attcollation);
         }
-        let (mut number, mut collation, mut nulls_first) = (key, (*att).attcollation, false);
         let sort = pg_sys::tuplesort_begin_heap(
             rel.desc(),
-            1,
-            &mut number,
-            &mut operator,
-            &mut collation,
-            &mut nulls_first,
+            order.len() as i32,
+            numbers.as_mut_ptr(),
+            operators.as_mut_ptr(),
+            collations.as_mut_ptr(),
+            nulls_first.as_mut_ptr(),
             pg_sys::maintenance_work_mem,
             std::ptr::null_mut(),
             0,
@@ -155,13 +165,21 @@ unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<*mut pg_sys::Tuplesorts
 
 /// Reads the whole file through the store and decodes every value; returns the hash over all rows.
 pub fn read_file(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
-    each_file_row(chunk, manifest, |_, _| Ok(()))
+    each_file_row(chunk, manifest, |_, _, _| Ok(()))
+}
+
+/// The same in a transaction of a worker, which nobody waits for meanwhile.
+pub fn read_file_in_worker(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
+    each_file_row(chunk, manifest, |_, _, hash| {
+        renew_now_and_then(hash);
+        Ok(())
+    })
 }
 
 fn each_file_row(
     chunk: pg_sys::Oid,
     manifest: &Rc<Manifest>,
-    mut each: impl FnMut(&mut [pg_sys::Datum], &mut [bool]) -> Result<()>,
+    mut each: impl FnMut(&mut [pg_sys::Datum], &mut [bool], &ContentHash) -> Result<()>,
 ) -> Result<ContentHash> {
     let rel = OpenRelation::locked(chunk);
     let _settings = pin_settings();
@@ -193,16 +211,8 @@ fn each_file_row(
                 nulls[*i] = value.is_none();
                 values[*i] = value.unwrap_or(pg_sys::Datum::null());
             }
-            let mut row = hash.row();
-            for (i, codec) in &mut codecs {
-                if nulls[*i] {
-                    row.null();
-                } else {
-                    row.value(&codec.send(values[*i]));
-                }
-            }
-            hash.add(row);
-            each(&mut values, &mut nulls)?;
+            hash.add(hash_row(&mut codecs, &values, &nulls));
+            each(&mut values, &mut nulls, &hash)?;
             Ok::<bool, Error>(true)
         })?;
         if !more {
@@ -211,13 +221,60 @@ fn each_file_row(
     }
 }
 
-/// Writes all rows of the file into the chunk's empty heap, frozen: visible to every snapshot, as
+/// The hashes of single rows of the file, by their numbers; `None` where there is no such row.
+pub fn digests_in_file(
+    chunk: pg_sys::Oid,
+    manifest: &Rc<Manifest>,
+    rowids: &[i64],
+) -> Result<Vec<Option<u128>>> {
+    let rel = OpenRelation::locked(chunk);
+    let _settings = pin_settings();
+    let mut codecs = codecs(&rel);
+    let needed: Vec<i16> = codecs.iter().map(|(i, _)| *i as i16 + 1).collect();
+    let query = pushdown::by_rowid(manifest, &needed);
+    // SAFETY: the relation is open, the descriptor its own
+    let (mut reader, natts) = unsafe {
+        let reader = Reader::new(Rc::clone(manifest), &query, rel.desc(), rel.owner())?;
+        (reader, (*rel.desc()).natts as usize)
+    };
+    let memory = RowMemory::new();
+    let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); natts], vec![true; natts]);
+    let mut found = Vec::with_capacity(rowids.len());
+    for rowid in rowids {
+        pgrx::check_for_interrupts!();
+        found.push(memory.run(|| {
+            reader.restart(&[Cell::Int(*rowid)])?;
+            nulls.fill(true);
+            let there = reader.next(&mut values, &mut nulls)?;
+            Ok::<_, Error>(there.map(|_| hash_row(&mut codecs, &values, &nulls).finish()))
+        })?);
+    }
+    Ok(found)
+}
+
+/// The hash of a row, from its values.
+fn hash_row(codecs: &mut [(usize, Codec)], values: &[pg_sys::Datum], nulls: &[bool]) -> RowHash {
+    let mut row = ContentHash::default().row();
+    for (i, codec) in codecs {
+        if nulls[*i] {
+            row.null();
+        } else {
+            row.value(&codec.send(values[*i]));
+        }
+    }
+    row
+}
+
+/// Writes all rows of the file into a heap with the columns of the chunk, frozen: visible to every snapshot, as
 /// they were while the chunk was cold. Legal because this transaction made the heap's file.
 ///
 /// Returns the hash over the rows that the file gave.
-pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
-    let _moving = Moving::begin(chunk);
-    let rel = OpenRelation::locked(chunk);
+pub fn file_to_heap(
+    chunk: pg_sys::Oid,
+    heap: pg_sys::Oid,
+    manifest: &Rc<Manifest>,
+) -> Result<ContentHash> {
+    let rel = OpenRelation::locked(heap);
     // subscribers have these rows already
     let options = (pg_sys::TABLE_INSERT_SKIP_FSM
         | pg_sys::TABLE_INSERT_FROZEN
@@ -226,10 +283,10 @@ pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<Conte
     unsafe {
         let bulk = pg_sys::GetBulkInsertState();
         let cid = pg_sys::GetCurrentCommandId(true);
-        let hash = each_file_row(chunk, manifest, |values, nulls| {
+        let hash = each_file_row(chunk, manifest, |values, nulls, _| {
             let tuple =
                 pg_sys::heap_form_tuple(rel.desc(), values.as_mut_ptr(), nulls.as_mut_ptr());
-            (*tuple).t_tableOid = chunk;
+            (*tuple).t_tableOid = heap;
             pg_sys::heap_insert(rel.raw(), tuple, cid, options, bulk);
             Ok(())
         })?;
@@ -238,8 +295,30 @@ pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<Conte
     }
 }
 
-/// Hash over the rows of the heap, in its own order: after untiering.
-pub fn hash_heap(chunk: pg_sys::Oid, key: i16) -> Result<ContentHash> {
-    let _moving = Moving::begin(chunk);
-    read_heap(chunk, key, |_| Ok(()))
+/// Hash over the rows of a heap that are visible now, in whatever order they lie.
+pub fn hash_heap(relation: pg_sys::Oid) -> Result<ContentHash> {
+    let rel = OpenRelation::locked(relation);
+    let _settings = pin_settings();
+    let mut codecs = codecs(&rel);
+    let memory = RowMemory::new();
+    let mut hash = ContentHash::default();
+    // SAFETY: the relation is open; slot, scan and snapshot are given back below, or by the transaction's end
+    unsafe {
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        let slot = pg_sys::table_slot_create(rel.raw(), std::ptr::null_mut());
+        let scan = pg_sys::table_beginscan(rel.raw(), snapshot, 0, std::ptr::null_mut());
+        let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        while pg_sys::table_scan_getnextslot(scan, forward, slot) {
+            pgrx::check_for_interrupts!();
+            pg_sys::slot_getallattrs(slot);
+            let natts = codecs.last().map_or(0, |(i, _)| i + 1);
+            let values = std::slice::from_raw_parts((*slot).tts_values, natts);
+            let nulls = std::slice::from_raw_parts((*slot).tts_isnull, natts);
+            memory.run(|| hash.add(hash_row(&mut codecs, values, nulls)));
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::ExecDropSingleTupleTableSlot(slot);
+        pg_sys::UnregisterSnapshot(snapshot);
+    }
+    Ok(hash)
 }

@@ -23,5 +23,8 @@ mod rules;
 mod scan;
 mod snapshots;
 mod stores;
+mod tiering;
 mod types;
+mod untier;
+mod uploads;
 mod writes;

@@ -1,10 +1,12 @@
 //! Every catalog statement of the cold tier.
 
+pub mod claims;
 pub mod guard;
 pub mod jobs;
 pub mod layout;
 pub mod settings;
 pub mod spec;
+pub mod uploads;
 
 use crate::cold::file::{Built, ColumnSpec, IndexSpec};
 use crate::cold::manifest::{ChunkState, FileColumn, FileIndex, Manifest};
