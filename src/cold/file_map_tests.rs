@@ -12,6 +12,8 @@ fn build(dir: &Path, rows: i64) -> Built {
         type_name: "x".into(),
         encoding,
         enum_labels: vec![],
+        type_oid: 0,
+        deterministic: true,
     };
     let spec = FileSpec {
         table: "m".into(),
