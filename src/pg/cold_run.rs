@@ -194,13 +194,16 @@ impl Scan {
     /// `node` must be the state that owns this scan.
     pub(super) unsafe fn ahead(&mut self, node: *mut pg_sys::CustomScanState) -> Option<Statement> {
         // SAFETY: promised by the caller
-        let prepared = unsafe { self.evaluate(node) };
-        let prepared = self.prepare(&prepared);
-        let query = prepared.query.filter(|_| prepared.skip.is_none())?;
+        let values = unsafe { self.evaluate(node) };
+        self.plan = self.prepare(&values);
+        if self.plan.skip.is_some() || self.known_first().is_some() {
+            return None;
+        }
+        let query = self.plan.query.take()?;
         Some(Statement {
             manifest: Rc::clone(&self.manifest),
             sql: query.sql,
-            binds: prepared.binds,
+            binds: std::mem::take(&mut self.plan.binds),
             hint: Hint::Unknown,
         })
     }
