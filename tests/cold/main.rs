@@ -8,6 +8,7 @@
 mod common;
 mod support;
 
+mod ahead;
 mod check;
 mod crash;
 mod dump;
@@ -21,9 +22,11 @@ mod interrupts;
 mod keys;
 mod owner;
 mod plans;
+mod requests;
 mod rules;
 mod scan;
 mod snapshots;
+mod stores;
 mod tiering;
 mod types;
 mod untier;

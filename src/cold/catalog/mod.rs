@@ -5,6 +5,7 @@ pub mod gc;
 pub mod guard;
 pub mod inspect;
 pub mod jobs;
+pub mod layout;
 pub mod owner;
 pub mod settings;
 pub mod spec;
@@ -198,6 +199,7 @@ pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
         add_columns(manifest, live)?;
         add_keys(manifest, live)?;
         add_indexes(manifest, live)?;
+        layout::add(&manifest.file, &live.built.map)?;
         Ok(true)
     })
 }
