@@ -7,15 +7,11 @@
 use crate::cold::catalog::gc::{self as rows, Action, Leftover, Queued, Upload};
 use crate::cold::catalog::owner::{self as leases, Folder};
 use crate::cold::lease::{self, Held, Work};
-use crate::cold::owner::{Me, Verdict, is_file_of_ours, judge, lease_key};
-use crate::cold::store::upkeep::Listed;
+use crate::cold::owner::{Me, Verdict, judge, lease_key};
 use crate::cold::store::{StoreError, StoreResult};
 use crate::cold::upkeep_stores::Stores;
 use crate::error::{Error, Result};
-use crate::pg::{bgworker, databases, inject, time};
-
-/// Objects and uploads younger than this may still be in somebody's hands.
-const YOUNG_US: i64 = 24 * 3600 * 1_000_000;
+use crate::pg::{bgworker, databases, inject};
 
 /// How a run goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +25,11 @@ enum How {
 }
 
 /// One run over the servers.
-struct Run {
+pub(super) struct Run {
     how: How,
     /// names the run in the log
     id: String,
-    me: Me,
+    pub(super) me: Me,
     actions: Vec<Action>,
 }
 
@@ -75,7 +71,7 @@ pub fn collect(id: &str, server: Option<&str>, search: bool) -> Result<()> {
 
 impl Run {
     /// A piece of catalog work.
-    fn db<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(super) fn db<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
         match self.how {
             How::Look => f(),
             _ => Ok(bgworker::transaction(f)?),
@@ -84,18 +80,18 @@ impl Run {
 
     /// A request to a store. No transaction is open meanwhile in a background worker: an export waits for old
     /// snapshots.
-    fn net<T>(&self, f: impl FnOnce() -> StoreResult<T>) -> Result<StoreResult<T>> {
+    pub(super) fn net<T>(&self, f: impl FnOnce() -> StoreResult<T>) -> Result<StoreResult<T>> {
         match self.how {
             How::Look => Ok(f()),
             _ => Ok(bgworker::contain(|| Ok(f()))?),
         }
     }
 
-    fn looks_only(&self) -> bool {
+    pub(super) fn looks_only(&self) -> bool {
         self.how == How::Look
     }
 
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         server: &str,
         action: &str,
@@ -252,66 +248,6 @@ impl Run {
         self.tell(server, action, key, bytes, reason)
     }
 
-    /// What uploads have left that nobody even remembers.
-    fn unfinished(&mut self, stores: &Stores, folder: &Folder) -> Result<()> {
-        let prefix = format!("{}/", folder.folder);
-        let found = self.net(|| stores.ask(|s| s.unfinished(&prefix)))?;
-        for upload in found.map_err(|e| e.at(&prefix))? {
-            if is_young(upload.begun_us) {
-                continue;
-            }
-            if !self.looks_only() {
-                let done = self.net(|| stores.ask(|s| s.abort_upload(&upload.key, &upload.id)))?;
-                done.map_err(|e| e.at(&upload.key))?;
-            }
-            self.tell(
-                &folder.server,
-                "abort",
-                &upload.key,
-                None,
-                "unfinished upload",
-            )?;
-        }
-        Ok(())
-    }
-
-    /// Objects that nothing names: they join the queue.
-    fn orphans(&mut self, stores: &Stores, folder: &Folder) -> Result<()> {
-        let prefix = format!("{}/", folder.folder);
-        let mut from: Option<String> = None;
-        loop {
-            let page = self.net(|| stores.ask(|s| s.list(&prefix, from.as_deref())))?;
-            let page = page.map_err(|e| e.at(&prefix))?;
-            let mut old = page.objects;
-            old.retain(|o| !is_young(o.modified_us) && is_file_of_ours(&o.key));
-            // asked after the listing: what was named before it was written is named by now
-            let keys = old.iter().map(|o| o.key.clone()).collect();
-            let unknown = self.db(|| rows::unknown(keys))?;
-            for object in old.iter().filter(|o| unknown.contains(&o.key)) {
-                self.orphan(folder, object)?;
-            }
-            from = page.next;
-            if from.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn orphan(&mut self, folder: &Folder, object: &Listed) -> Result<()> {
-        let bytes = i64::try_from(object.size).ok();
-        let left = Leftover {
-            server: &folder.server,
-            key: &object.key,
-            token: &self.me.token,
-            bytes,
-            reason: "orphan",
-        };
-        if !self.looks_only() && !self.db(|| rows::queue_orphan(&left))? {
-            return Ok(());
-        }
-        self.tell(&folder.server, "queue", &object.key, bytes, "orphan")
-    }
-
     fn queued(&mut self, stores: &Stores, folder: &Folder, queued: &Queued) -> Result<()> {
         let (server, key) = (folder.server.as_str(), queued.key.as_str());
         if !queued.ours || queued.live {
@@ -400,8 +336,4 @@ impl Run {
         }
         Ok(())
     }
-}
-
-fn is_young(since_1970_us: i64) -> bool {
-    time::unix_ns() / 1000 - since_1970_us < YOUNG_US
 }

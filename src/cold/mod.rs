@@ -27,6 +27,7 @@ pub mod file_map;
 pub mod file_schema;
 mod gc;
 mod gc_run;
+mod gc_search;
 mod inspect;
 #[cfg(feature = "s3")]
 pub mod io_thread;
