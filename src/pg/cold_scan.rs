@@ -1,10 +1,11 @@
 //! ColdScan: the executor node that reads a chunk from its file, then the stub's own rows.
 
-use super::cold_dump;
+use super::cold_ahead::Statement;
 use super::cold_plan::{self, Private};
 use super::cold_run::{Columns, Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
 use super::cold_value;
+use super::{cold_dump, cold_prefetch, cold_reads};
 use crate::cold::manifest::ChunkState;
 use crate::error::{Error, Result};
 use pgrx::{pg_guard, pg_sys};
@@ -95,6 +96,23 @@ unsafe extern "C-unwind" fn begin(
         (*callback).func = Some(drop_scan);
         (*callback).arg = scan.cast();
         pg_sys::MemoryContextRegisterResetCallback((*estate).es_query_cxt, callback);
+        cold_prefetch::register(node, ahead);
+    }
+}
+
+/// What this scan would ask its file for, before it starts.
+unsafe fn ahead(node: *mut pg_sys::CustomScanState) -> Result<Option<Statement>> {
+    // SAFETY: a registered node of ours, initialised by begin()
+    unsafe {
+        let scan = &mut *(*node.cast::<ColdScanState>()).scan;
+        if cold_dump::leaves_file_out((*(*node).ss.ss_currentRelation).rd_id) {
+            return Ok(None);
+        }
+        // a sibling that must not be read says so itself
+        if !cold_reads::allowed(&scan.manifest).unwrap_or(false) {
+            return Ok(None);
+        }
+        Ok(scan.ahead(node))
     }
 }
 
@@ -124,6 +142,7 @@ unsafe fn new_scan(
         let mut scan = Scan::new(manifest, columns, private.conditions, private.order);
         scan.missing = missing;
         scan.owner = owner;
+        scan.half = ((*plan).scan.plan.plan_rows / 2.0).max(1.0) as i64;
         scan.stub_slot = pg_sys::table_slot_create(rel, &mut (*estate).es_tupleTable);
         let parent = &raw mut (*node).ss.ps;
         for operand in &values {

@@ -203,3 +203,23 @@ pub(super) unsafe fn constants(operands: &[Operand]) -> Vec<Value> {
     };
     operands.iter().map(read).collect()
 }
+
+/// The value of an expression in stored form; by-reference values are copied.
+///
+/// # Safety
+/// `expr` must have been initialised for a node with this context.
+pub(super) unsafe fn evaluate(
+    expr: *mut pg_sys::ExprState,
+    reader: &mut ValueReader,
+    context: *mut pg_sys::ExprContext,
+) -> Value {
+    // SAFETY: promised by the caller
+    unsafe {
+        let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
+        let mut null = false;
+        let datum = pg_sys::ExecEvalExpr(expr, context, &mut null);
+        let value = reader.read(datum, null);
+        pg_sys::MemoryContextSwitchTo(old);
+        value
+    }
+}

@@ -8,6 +8,7 @@
 mod common;
 mod support;
 
+mod ahead;
 mod crash;
 mod dump;
 mod faults;
@@ -17,9 +18,11 @@ mod fuzz_queries;
 mod interrupts;
 mod keys;
 mod plans;
+mod requests;
 mod rules;
 mod scan;
 mod snapshots;
+mod stores;
 mod tiering;
 mod types;
 mod untier;
