@@ -1,6 +1,6 @@
 //! Bringing chunks back while they are read: short locks, all kinds of columns and indexes, whole or not at all.
 
-use crate::common::wait_until;
+use crate::common::{Cluster, Stop, wait_until};
 use crate::support::{
     Armed, ColdDb, Db, HASH, JANUARY, arm, chunk_state, exec, fails, one, rows, server, try_one,
 };
@@ -233,6 +233,45 @@ fn untiering_belongs_to_the_transaction() {
     fails(&mut session, &untier, "55006", &[]);
     exec(&mut session, "ROLLBACK");
     assert_eq!(one(&mut session, HASH), hash);
+}
+
+/// Where the server writes no WAL for files that a transaction has made, it must know that the exchanged ones are
+/// such: what the same transaction writes to them afterwards is there after a crash, once.
+#[test]
+fn crash_with_minimal_wal_loses_nothing() {
+    let mut cluster = Cluster::builder()
+        .set("wal_level", "minimal")
+        .set("max_wal_senders", "0")
+        .set("fsync", "on")
+        .start();
+    let before = {
+        let db = Db::new(&cluster, "untier_minimal");
+        db.metrics();
+        db.run("UPDATE m SET note = repeat(md5(id::text), 300) WHERE id % 10 = 0");
+        db.tier("2025-03-01");
+        let mut session = db.session();
+        exec(&mut session, "CHECKPOINT");
+        exec(&mut session, "BEGIN");
+        exec(&mut session, "CALL strata.untier_chunks('m')");
+        exec(
+            &mut session,
+            "INSERT INTO m SELECT 9000 + g, '2025-01-20 00:30+00', g, 1, repeat(md5(g::text), 300) FROM generate_series(1, 50) g;
+             SAVEPOINT a; UPDATE m SET note = 'undone' WHERE id > 9000; ROLLBACK TO a;
+             UPDATE m SET note = 'kept' WHERE id < 100; COMMIT",
+        );
+        exec(
+            &mut session,
+            "UPDATE m SET note = 'later' WHERE id BETWEEN 50 AND 60",
+        );
+        db.hash()
+    };
+    cluster.restart(Stop::Immediate);
+    let db = Db {
+        cluster: &cluster,
+        name: "untier_minimal",
+    };
+    assert_eq!(db.hash(), before);
+    check_indexes(&mut db.session(), JANUARY);
 }
 
 /// Index expressions are code of the owner's: a superuser who brings a chunk back must not run it.
