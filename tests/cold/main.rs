@@ -9,14 +9,18 @@ mod common;
 mod support;
 
 mod ahead;
+mod check;
 mod crash;
 mod dump;
+mod events;
 mod faults;
 mod fuzz;
 mod fuzz_columns;
 mod fuzz_queries;
+mod gc;
 mod interrupts;
 mod keys;
+mod owner;
 mod plans;
 mod requests;
 mod rules;
