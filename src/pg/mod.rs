@@ -30,6 +30,7 @@ mod cold_param;
 mod cold_path;
 mod cold_plan;
 mod cold_prefetch;
+mod cold_range;
 pub mod cold_reader;
 mod cold_reads;
 mod cold_run;
