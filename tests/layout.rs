@@ -43,6 +43,7 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "content"),
     ("pg", "cold", "facts"),
     ("pg", "cold", "runs"),
+    ("pg", "cold", "row_range"),
     // calendar arithmetic is plain numbers
     ("pg", "hypertable", "calendar"),
     // so are the key ranges that follow from conditions

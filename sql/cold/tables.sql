@@ -84,7 +84,7 @@ CREATE TABLE strata.cold_sum (
     crc32     bytea NOT NULL
 );
 
--- Run maps: for columns that ascend with the rowid, first value, rowid and offset of each megabyte of
+-- Run maps: for columns that ascend with the rowid, first value, rowid and offset of each 256 kB of
 -- table pages. Columns go by their names inside the file, which never change.
 CREATE TABLE strata.cold_run (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension

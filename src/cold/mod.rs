@@ -35,6 +35,7 @@ mod prefix;
 pub mod pushdown;
 mod pushdown_sql;
 pub mod readahead;
+pub mod row_range;
 pub mod runs;
 pub mod server_options;
 pub mod servers;

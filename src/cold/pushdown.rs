@@ -270,6 +270,30 @@ pub(super) fn comparable<'m>(manifest: &'m Manifest, leaf: &Leaf) -> Option<&'m 
 /// Builds the statement that reads these columns of all rows that fulfil `filter` (SQL of
 /// [`push`], or nothing), in this order, or in any for none.
 pub fn select(manifest: &Manifest, needed: &[i16], filter: &str, order: &[Key]) -> Query {
+    let order = order::order_by(manifest, order, filter);
+    statement(manifest, needed, "", filter, &order)
+}
+
+/// The same for rowids from the first to the last, without an index. The order must be none, or
+/// that of a column which ascends with the rowid.
+pub fn select_rows(
+    manifest: &Manifest,
+    needed: &[i16],
+    filter: &str,
+    order: &[Key],
+    rows: (i64, i64),
+) -> Query {
+    let rowid = quote_name(&manifest.rowid_name);
+    let mut all = format!("{rowid} BETWEEN {} AND {}", rows.0, rows.1);
+    if !filter.is_empty() {
+        all.push_str(" AND ");
+        all.push_str(filter);
+    }
+    let order = order::order_by(manifest, order, "");
+    statement(manifest, needed, " NOT INDEXED", &all, &order)
+}
+
+fn statement(manifest: &Manifest, needed: &[i16], how: &str, filter: &str, order: &str) -> Query {
     let mut columns = Vec::new();
     let mut sql = format!("SELECT {}", quote_name(&manifest.rowid_name));
     for attnum in needed {
@@ -281,11 +305,12 @@ pub fn select(manifest: &Manifest, needed: &[i16], filter: &str, order: &[Key]) 
     }
     sql.push_str(" FROM ");
     sql.push_str(&quote_name(&manifest.raw_table));
+    sql.push_str(how);
     if !filter.is_empty() {
         sql.push_str(" WHERE ");
         sql.push_str(filter);
     }
-    sql.push_str(&order::order_by(manifest, order, filter));
+    sql.push_str(order);
     Query { sql, columns }
 }
 

@@ -1,6 +1,5 @@
 //! A running scan of a cold chunk: which conditions the file decides, its rows, columns it lacks.
 
-use super::cold_ahead::Statement;
 use super::cold_am::cold_tid;
 use super::cold_late::Late;
 pub(super) use super::cold_missing::missing_values;
@@ -101,6 +100,11 @@ pub(super) struct Scan {
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) query: Option<Query>,
+    /// columns that it reads, and its conditions
+    pub(super) needed: Vec<i16>,
+    pub(super) filter: String,
+    /// bytes that it will go through
+    pub(super) hint: Hint,
     pub(super) binds: Vec<Cell>,
     /// exact conditions that PostgreSQL has to evaluate all the same
     pub(super) checks: Vec<usize>,
@@ -170,6 +174,9 @@ impl Scan {
         let query = pushdown::select(&self.manifest, &needed, &pushed.filter, &self.order);
         Prepared {
             query: Some(query),
+            needed,
+            filter: pushed.filter,
+            hint: Hint::Unknown,
             binds: pushed.binds,
             checks,
             open: pushed.open,
@@ -178,7 +185,10 @@ impl Scan {
     }
 
     /// The values as they are now.
-    unsafe fn evaluate(&mut self, node: *mut pg_sys::CustomScanState) -> Vec<Value> {
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn evaluate(&mut self, node: *mut pg_sys::CustomScanState) -> Vec<Value> {
         // SAFETY: promised by the caller
         let context = unsafe { (*node).ss.ps.ps_ExprContext };
         let values = self.values.iter_mut();
@@ -186,26 +196,6 @@ impl Scan {
             // SAFETY: the expressions were initialised for this node
             .map(|(expr, reader)| unsafe { cold_value::evaluate(*expr, reader, context) })
             .collect()
-    }
-
-    /// What can be run ahead of this scan, if it is going to read its file.
-    ///
-    /// # Safety
-    /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn ahead(&mut self, node: *mut pg_sys::CustomScanState) -> Option<Statement> {
-        // SAFETY: promised by the caller
-        let values = unsafe { self.evaluate(node) };
-        self.plan = self.prepare(&values);
-        if self.plan.skip.is_some() || self.known_first().is_some() {
-            return None;
-        }
-        let query = self.plan.query.take()?;
-        Some(Statement {
-            manifest: Rc::clone(&self.manifest),
-            sql: query.sql,
-            binds: std::mem::take(&mut self.plan.binds),
-            hint: Hint::Unknown,
-        })
     }
 
     /// Evaluates the values, and finds out whether the file must be read at all.
@@ -222,6 +212,9 @@ impl Scan {
         if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
             self.plan.skip = Some(Skip::ReadsOff);
         }
+        let mut plan = std::mem::take(&mut self.plan);
+        self.narrow(&mut plan, &values)?;
+        self.plan = plan;
         self.skipped = self.plan.skip;
         self.first = self.known_first().map_or(First::Read, First::Known);
         self.started = true;
@@ -253,7 +246,7 @@ impl Scan {
             if self.conditions.is_empty() && self.order.is_empty() {
                 reader.hint_table()?;
             } else {
-                reader.hint(Hint::Unknown);
+                reader.hint(self.plan.hint);
             }
             reader.restart(&self.plan.binds)?;
         }

@@ -26,6 +26,7 @@ mod cold_heap;
 mod cold_late;
 mod cold_missing;
 pub mod cold_move;
+mod cold_narrow;
 mod cold_param;
 mod cold_path;
 mod cold_plan;

@@ -87,7 +87,9 @@ fn requests_stay_within_the_budget() {
     for (sql, most) in [
         (LOOKUP, 2),
         (&LOOKUP.replace("SELECT *", "SELECT id"), 1),
-        (&format!("SELECT count(val) FROM e WHERE {hour}"), 3),
+        (&format!("SELECT count(val) FROM e WHERE {hour}"), 1),
+        (&format!("SELECT count(*) FROM e WHERE {hour}"), 1),
+        (&format!("SELECT * FROM e WHERE {hour} ORDER BY ts DESC"), 4),
         (
             "SELECT * FROM e WHERE dev = 77 AND ts >= '2025-01-14 00:00+00' AND ts < '2025-01-15 00:00+00'",
             10,
