@@ -16,20 +16,24 @@ impl Scan {
     ///
     /// # Safety
     /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn ahead(&mut self, node: *mut pg_sys::CustomScanState) -> Option<Statement> {
+    pub(super) unsafe fn ahead(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+    ) -> Result<Option<Statement>> {
         // SAFETY: promised by the caller
         let values = unsafe { self.evaluate(node) };
         self.plan = self.prepare(&values);
         if self.plan.skip.is_some() || self.known_first().is_some() {
-            return None;
+            return Ok(None);
         }
-        let query = self.plan.query.take()?;
-        Some(Statement {
+        let mut plan = std::mem::take(&mut self.plan);
+        self.narrow(&mut plan, &values)?;
+        Ok(plan.query.map(|query| Statement {
             manifest: Rc::clone(&self.manifest),
             sql: query.sql,
-            binds: std::mem::take(&mut self.plan.binds),
-            hint: Hint::Unknown,
-        })
+            binds: plan.binds,
+            hint: plan.hint,
+        }))
     }
 
     /// Lets the file be read by rowids, if that costs fewer requests.
