@@ -30,7 +30,9 @@ pub fn choose<'t>(
         Some((leaf.attnum, map))
     });
     let (attnum, map) = columns.find(|(attnum, _)| {
-        let ordered = order.is_empty() || matches!(order, [key] if key.attnum == *attnum);
+        // backwards, an index asks for as little
+        let forward = |key: &Key| key.attnum == *attnum && !key.descending;
+        let ordered = order.is_empty() || matches!(order, [key] if forward(key));
         ordered && !better_by_index(manifest, &leaves, *attnum, needed)
     })?;
     let (mut low, mut high): (Option<i64>, Option<i64>) = (None, None);

@@ -11,6 +11,9 @@ use crate::error::Result;
 use pgrx::pg_sys;
 use std::rc::Rc;
 
+/// Bytes that are fetched at once when they are going to be read one after the other.
+const SHORT: u64 = 1 << 20;
+
 impl Scan {
     /// What can be run ahead of this scan, if it is going to read its file.
     ///
@@ -57,8 +60,8 @@ impl Scan {
             (rows.first, rows.last),
         );
         prepared.query = Some(query);
-        // in an order it may be stopped early
-        if order.is_empty() {
+        // in an order it may be stopped early; a short one is one request in any case
+        if order.is_empty() || rows.end - rows.start <= SHORT {
             prepared.hint = Hint::Range {
                 start: rows.start,
                 end: rows.end,
