@@ -4,7 +4,7 @@
 CREATE TABLE strata.cold_setting (
     hypertable regclass PRIMARY KEY,
     server     name NOT NULL,
-    late_rows  text NOT NULL DEFAULT 'reject' CHECK (late_rows IN ('accept', 'reject')),
+    late_rows  text NOT NULL DEFAULT 'accept' CHECK (late_rows IN ('accept', 'reject')),
     indexes    text NOT NULL DEFAULT 'all' CHECK (indexes IN ('all', 'unique', 'none')),
     verify     text NOT NULL DEFAULT 'full' CHECK (verify IN ('full', 'sample', 'checksum'))
 );
@@ -32,6 +32,7 @@ CREATE TABLE strata.cold_file (
     range_end    text,
     owner_token  text,
     created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    late_since   timestamptz, -- when the policy first saw late rows
     CHECK (state OPERATOR(pg_catalog.=) 'frozen' OR (server IS NOT NULL AND key IS NOT NULL AND etag IS NOT NULL
         AND bytes IS NOT NULL AND sha256 IS NOT NULL AND rows IS NOT NULL AND raw_table IS NOT NULL))
 );
@@ -59,6 +60,24 @@ CREATE TABLE strata.cold_key (
     index_name name NOT NULL,
     columns    name[] NOT NULL,
     PRIMARY KEY (file, index_name)
+);
+
+-- Bloom filters over columns of a file, by the names that they have inside it. EXTERNAL: one look reads one
+-- slice of the bits.
+CREATE TABLE strata.cold_bloom (
+    file    uuid NOT NULL, -- no foreign key, see strata.dimension
+    columns text[] NOT NULL,
+    blocks  integer NOT NULL,
+    bits    bytea NOT NULL,
+    PRIMARY KEY (file, columns)
+);
+ALTER TABLE strata.cold_bloom ALTER COLUMN bits SET STORAGE EXTERNAL;
+
+-- Cold chunks whose file and late rows are being merged into a new file. The chunk stays cold; writes leave
+-- marks as for a frozen chunk. Not dumped: nobody merges in a copy.
+CREATE TABLE strata.cold_merge (
+    chunk   oid PRIMARY KEY,
+    attempt bigint NOT NULL
 );
 
 -- First write of each subtransaction to a frozen chunk: the export gives way when it finds a row.
@@ -121,4 +140,6 @@ SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = '
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

@@ -1,6 +1,7 @@
 //! The exporter's steps from the frozen heap to the live file: build, upload, verify, swap.
 
 use super::export::{Attempt, Attempted, Frozen, Stop, lock_to_read};
+use crate::cold::bloom;
 use crate::cold::catalog::jobs;
 use crate::cold::catalog::{self, LiveFile, spec};
 use crate::cold::check::check_chunk;
@@ -12,7 +13,7 @@ use crate::cold::servers;
 use crate::cold::store::StoreError;
 use crate::cold::temp::TempDir;
 use crate::error::{Error, Kind, Result};
-use crate::hypertable::ChunkInfo;
+use crate::hypertable::{self, ChunkInfo};
 use crate::pg::{bgworker, cold_copy, cold_move, cold_reader, cold_state, guc, inject};
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -34,7 +35,8 @@ impl Attempt<'_> {
             };
             let mut builder = Builder::create(dir.path(), spec)?;
             builder.stop_when(crate::pg::catalog::interrupt_pending)?;
-            let hash = cold_copy::read_heap(chunk, frozen.key, |row| builder.add(row))?;
+            builder.want_blooms(wanted_blooms(&columns, &indexes, frozen.key));
+            let hash = cold_copy::read_heap(chunk, frozen.key, &mut builder)?;
             let built = builder
                 .finish()
                 .inspect_err(|_| crate::pg::catalog::check_for_interrupts())?;
@@ -97,7 +99,7 @@ impl Attempt<'_> {
                     rowid_name: built.layout.rowid.clone(),
                     content_hash: content.hash.text(),
                     columns: content.file_columns(built),
-                    keys: vec![],
+                    ..Manifest::default()
                 }),
                 token: identity.token(),
                 generation,
@@ -179,6 +181,8 @@ impl Attempt<'_> {
         let m = &uploaded.manifest;
         let out = bgworker::transaction(|| {
             crate::pg::owner::set_local("synchronous_commit", "on");
+            // before the lock: a large filter takes its time
+            catalog::bloom::add(&m.file, built)?;
             cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
             let rewritten =
                 cold_move::OpenRelation::locked(chunk).file_number() != frozen.file_number;
@@ -205,6 +209,8 @@ impl Attempt<'_> {
                 built,
                 indexes: &uploaded.content.indexes,
             };
+            // late rows go past the range of a closed chunk, and nobody could open it for them
+            hypertable::open_chunk(info.hypertable, chunk)?;
             // first the mark, then the rows: nothing has changed yet when the mark is gone
             if !catalog::set_live(m, &live)? {
                 return Ok(false);
@@ -250,6 +256,15 @@ fn carried_indexes(chunk: pg_sys::Oid, columns: &[ColumnSpec]) -> Result<Vec<Ind
         .filter(|i| i.btree && !i.special && !i.exclusion)
         .map(|i| i.spec)
         .collect())
+}
+
+/// The filters that a file gets.
+fn wanted_blooms(columns: &[ColumnSpec], indexes: &[IndexSpec], key: i16) -> Vec<bloom::Wanted> {
+    let encodings: Vec<_> = columns.iter().map(|c| c.encoding).collect();
+    let unique = indexes.iter().filter(|i| i.unique);
+    let unique: Vec<_> = unique.map(|i| i.columns.clone()).collect();
+    let partition = columns.iter().position(|c| c.attnum == key);
+    bloom::wanted(&encodings, &unique, partition.unwrap_or(usize::MAX), &[])
 }
 
 impl FileContent {

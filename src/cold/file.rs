@@ -5,8 +5,10 @@
 //!
 //! Readable by every sqlite3 since 3.8.3: no STRICT, no generated columns, no WITHOUT ROWID.
 
+use super::bloom;
 use super::column_stats::Collector;
 pub use super::column_stats::ColumnStats;
+use super::content::RowSink;
 use super::file_check::{TempFile, check, failed, sync_and_hash, utf8};
 pub use super::file_schema::Layout;
 use super::file_schema::{APPLICATION_ID, COLUMNS_TABLE, FORMAT, INFO_TABLE, PAGE_SIZE};
@@ -63,6 +65,7 @@ pub struct Built {
     pub columns: Vec<ColumnStats>,
     /// names inside the file
     pub layout: Layout,
+    pub blooms: Vec<bloom::Filter>,
 }
 
 /// Collects rows into a working file. Dropping it removes what it wrote.
@@ -76,6 +79,8 @@ pub struct Builder {
     insert: String,
     rows: i64,
     stats: Vec<Collector>,
+    wanted_blooms: Vec<bloom::Wanted>,
+    blooms: bloom::Collection,
     stop: fn() -> bool,
 }
 
@@ -125,6 +130,8 @@ impl Builder {
             layout,
             rows: 0,
             stats,
+            wanted_blooms: Vec::new(),
+            blooms: bloom::Collection::default(),
             stop: || false,
         })
     }
@@ -139,6 +146,11 @@ impl Builder {
         self.db
             .progress_handler(10_000, Some(stop))
             .map_err(|e| failed(&e))
+    }
+
+    /// Filters to collect, once [`RowSink::expect`] says how many rows there will be.
+    pub fn want_blooms(&mut self, wanted: Vec<bloom::Wanted>) {
+        self.wanted_blooms = wanted;
     }
 
     /// Names inside the file.
@@ -173,6 +185,7 @@ impl Builder {
         for (stats, cell) in self.stats.iter_mut().zip(row) {
             stats.add(cell);
         }
+        self.blooms.add(row);
         Ok(())
     }
 
@@ -185,6 +198,7 @@ impl Builder {
             .into_iter()
             .map(Collector::finish)
             .collect();
+        let blooms = std::mem::take(&mut self.blooms).finish();
         self.write_info()?;
         self.write_columns(&stats)?;
         self.run("COMMIT")?;
@@ -217,6 +231,7 @@ impl Builder {
             rows,
             columns: stats,
             layout,
+            blooms,
         })
     }
 
@@ -285,6 +300,18 @@ impl Builder {
                 .map_err(|e| failed(&e))?;
         }
         Ok(())
+    }
+}
+
+impl RowSink for Builder {
+    fn expect(&mut self, rows: u64) {
+        let encodings = self.spec.columns.iter().map(|c| c.encoding).collect();
+        let wanted = std::mem::take(&mut self.wanted_blooms);
+        self.blooms = bloom::Collection::new(encodings, wanted, rows);
+    }
+
+    fn row(&mut self, row: &[Cell]) -> Result<()> {
+        self.add(row)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the catalog says about a chunk: plain, frozen for an export, or cold in a file.
 
+use crate::cold::bloom::BloomInfo;
 use crate::cold::mapping::Encoding;
 use std::rc::Rc;
 
@@ -9,13 +10,17 @@ pub enum ChunkState {
     /// no manifest row: an ordinary heap (after a restore, or after untiering)
     Plain,
     /// an export is under way: the heap is the truth, writes leave a mark for the exporter
-    Frozen { attempt: i64 },
+    Frozen {
+        attempt: i64,
+        /// writes are refused meanwhile
+        rejects: bool,
+    },
     /// the rows are in a file
     Cold(Rc<Manifest>),
 }
 
 /// One live file and its columns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Manifest {
     /// id of the file, a uuid in text form
     pub file: String,
@@ -34,6 +39,11 @@ pub struct Manifest {
     pub columns: Vec<FileColumn>,
     /// columns (attnums) of each unique key whose index the file carries
     pub keys: Vec<Vec<i16>>,
+    pub blooms: Vec<BloomInfo>,
+    /// the hypertable takes no late rows
+    pub rejects_late: bool,
+    /// attempt of the merge that is under way: file and stub are the truth, writes leave a mark for it
+    pub merging: Option<i64>,
 }
 
 /// A column of the chunk as the file knows it.
@@ -76,19 +86,8 @@ mod tests {
     #[test]
     fn a_key_matches_whatever_its_column_order() {
         let manifest = Manifest {
-            file: String::new(),
-            chunk_name: String::new(),
-            hypertable: 1,
-            server: String::new(),
-            key: String::new(),
-            etag: String::new(),
-            bytes: 0,
-            rows: 0,
-            raw_table: String::new(),
-            rowid_name: String::new(),
-            content_hash: String::new(),
-            columns: vec![],
             keys: vec![vec![1, 2], vec![5]],
+            ..Manifest::default()
         };
         assert!(manifest.has_key(&[2, 1]));
         assert!(manifest.has_key(&[5]));

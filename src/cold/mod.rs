@@ -4,6 +4,7 @@
 //! agrees about it, and the catalog change that says so is the one atomic point.
 
 pub mod api;
+pub mod bloom;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -39,6 +40,7 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 pub fn init() {
     set_catalog(Catalog {
         state_of: catalog::state_of,
+        bloom_bits: catalog::bloom::bits,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
         store: servers::store_for,

@@ -206,17 +206,8 @@ mod tests {
             missing: None,
         };
         Manifest {
-            file: String::new(),
-            chunk_name: "c".into(),
-            hypertable: 1,
-            server: "s".into(),
-            key: "k".into(),
-            etag: "e".into(),
-            bytes: 1,
-            rows: 1,
             raw_table: "m_raw".into(),
             rowid_name: "rowid".into(),
-            content_hash: String::new(),
             columns: vec![
                 column(1, "id", Encoding::Int),
                 column(2, "t\"s", Encoding::TimestampTz),
@@ -230,7 +221,7 @@ mod tests {
                     ..column(4, "", Encoding::Int)
                 },
             ],
-            keys: vec![],
+            ..Manifest::default()
         }
     }
 

@@ -72,3 +72,4 @@ pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_
 pub use policy::policies;
 pub use reopen::everywhere as open_closed_chunks;
 pub use target::refuse_frozen;
+pub use zone::open_chunk;

@@ -4,7 +4,7 @@ use super::cold_am::Moving;
 use super::cold_datum::{Codec, pin_settings};
 use super::cold_move::OpenRelation;
 use super::cold_reader::Reader;
-use crate::cold::content::ContentHash;
+use crate::cold::content::{ContentHash, RowSink};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::pushdown;
@@ -67,11 +67,7 @@ fn codecs(rel: &OpenRelation) -> Vec<(usize, Codec)> {
 ///
 /// Reads under the active snapshot and without the planner, so that neither row security nor an
 /// expression of the owner takes part.
-pub fn read_heap(
-    chunk: pg_sys::Oid,
-    key: i16,
-    mut each: impl FnMut(&[Cell]) -> Result<()>,
-) -> Result<ContentHash> {
+pub fn read_heap(chunk: pg_sys::Oid, key: i16, sink: &mut impl RowSink) -> Result<ContentHash> {
     let rel = OpenRelation::locked(chunk);
     let _settings = pin_settings();
     let mut codecs = codecs(&rel);
@@ -80,7 +76,8 @@ pub fn read_heap(
     let mut cells: Vec<Cell> = Vec::with_capacity(codecs.len());
     // SAFETY: the relation is open; slot and sort live to the end of the loop, or of the transaction
     unsafe {
-        let sort = sorted(&rel, key)?;
+        let (sort, rows) = sorted(&rel, key)?;
+        sink.expect(rows);
         let slot = pg_sys::MakeSingleTupleTableSlot(rel.desc(), &pg_sys::TTSOpsMinimalTuple);
         while pg_sys::tuplesort_gettupleslot(sort, true, false, slot, std::ptr::null_mut()) {
             pgrx::check_for_interrupts!();
@@ -99,7 +96,7 @@ pub fn read_heap(
                     }
                 }
                 hash.add(row);
-                each(&cells)
+                sink.row(&cells)
             })?;
         }
         pg_sys::ExecDropSingleTupleTableSlot(slot);
@@ -108,8 +105,8 @@ pub fn read_heap(
     Ok(hash)
 }
 
-/// All visible rows, sorted by one column.
-unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<*mut pg_sys::Tuplesortstate> {
+/// All visible rows, sorted by one column, and their number.
+unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<(*mut pg_sys::Tuplesortstate, u64)> {
     // SAFETY: promised by the caller: the relation is open
     unsafe {
         let att = super::compat::attribute(rel.desc(), (key - 1) as usize);
@@ -142,14 +139,16 @@ unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<*mut pg_sys::Tuplesorts
             std::ptr::null_mut(),
         );
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        let mut rows = 0;
         while pg_sys::table_scan_getnextslot(scan, forward, slot) {
             pgrx::check_for_interrupts!();
             pg_sys::tuplesort_puttupleslot(sort, slot);
+            rows += 1;
         }
         pg_sys::table_endscan(scan);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::tuplesort_performsort(sort);
-        Ok(sort)
+        Ok((sort, rows))
     }
 }
 
@@ -240,5 +239,5 @@ pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<Conte
 /// Hash over the rows of the heap, in its own order: after untiering.
 pub fn hash_heap(chunk: pg_sys::Oid, key: i16) -> Result<ContentHash> {
     let _moving = Moving::begin(chunk);
-    read_heap(chunk, key, |_| Ok(()))
+    read_heap(chunk, key, &mut ())
 }

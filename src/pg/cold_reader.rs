@@ -52,6 +52,7 @@ pub fn open(manifest: &Manifest) -> Result<(Rc<ColdDb>, ReadStats)> {
 
 /// Closes what is kept open (the next read opens it again).
 pub fn close_all() {
+    super::cold_probe::forget(0);
     OPEN.with_borrow_mut(Vec::clear);
 }
 
@@ -71,7 +72,7 @@ fn unreadable(manifest: &Manifest, kind: &Kind, what: &str) -> Error {
 }
 
 /// The error for the client; names chunk and object. The connection is not used again.
-fn sqlite_error(manifest: &Manifest, e: &SqliteError) -> Error {
+pub(super) fn sqlite_error(manifest: &Manifest, e: &SqliteError) -> Error {
     close(&manifest.file);
     match e {
         SqliteError::Store(e) => unreadable(manifest, &e.kind(), &e.to_string()),

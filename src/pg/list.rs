@@ -35,6 +35,22 @@ pub unsafe fn integers(list: *mut pg_sys::List) -> Vec<i32> {
     }
 }
 
+/// The OIDs of an OID list.
+///
+/// # Safety
+/// `list` must be NIL or an OID list.
+pub unsafe fn oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
+    if list.is_null() {
+        return vec![];
+    }
+    // SAFETY: promised by the caller; i is below the list's length
+    unsafe {
+        (0..(*list).length as usize)
+            .map(|i| (*(*list).elements.add(i)).oid_value)
+            .collect()
+    }
+}
+
 /// A fresh integer list.
 pub fn ints(values: &[i32]) -> *mut pg_sys::List {
     let mut list = IntList::new();

@@ -1,7 +1,10 @@
 //! Every catalog statement of the cold tier.
 
+pub mod bloom;
 pub mod guard;
 pub mod jobs;
+pub mod late;
+pub mod merge;
 pub mod settings;
 pub mod spec;
 
@@ -15,9 +18,13 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use std::rc::Rc;
 
+// rows of a dump are put back whatever the policy says
 const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.server::text, f.key, f.etag, \
-    f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text \
-    FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk WHERE f.chunk = $1";
+    f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text, \
+    coalesce(s.late_rows = 'reject', false) AND f.chunk_oid = f.chunk::oid, g.attempt \
+    FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk \
+    LEFT JOIN strata.cold_setting s ON s.hypertable = f.hypertable \
+    LEFT JOIN strata.cold_merge g ON g.chunk = f.chunk::oid WHERE f.chunk = $1";
 
 // a file that came through a dump has its columns found by name: dropped columns are gone there
 // and have no number, but are still columns of the file
@@ -66,6 +73,7 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
         if state == "frozen" {
             return Ok(ChunkState::Frozen {
                 attempt: row.need(3)?,
+                rejects: row.need(14)?,
             });
         }
         let hypertable: pg_sys::Oid = row.need(4)?;
@@ -81,8 +89,9 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
             rowid_name: row.get(11)?.unwrap_or_else(|| String::from("rowid")),
             content_hash: row.get(12)?.unwrap_or_default(),
             chunk_name: row.need(13)?,
-            columns: vec![],
-            keys: vec![],
+            rejects_late: row.need(14)?,
+            merging: row.get(15)?,
+            ..Manifest::default()
         })))
     })?;
     let Some(state) = found.into_iter().next() else {
@@ -109,6 +118,7 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
         })
     })?;
     manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
+    manifest.blooms = bloom::of(&manifest)?;
     Ok(ChunkState::Cold(Rc::new(manifest)))
 }
 

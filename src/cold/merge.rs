@@ -1,0 +1,90 @@
+//! Late rows and their file made into a new file, one generation later.
+//!
+//! It is the exporter's machine, started from a cold chunk: the build reads file and stub, the chunk stays cold
+//! all the time, and the swap replaces one live file by the next. What is here is what differs.
+
+use crate::cold::catalog::{self, merge};
+use crate::cold::content::ContentHash;
+use crate::cold::file::ColumnSpec;
+use crate::cold::manifest::Manifest;
+use crate::error::{Error, Kind, Result};
+use crate::pg::cold_late;
+use pgrx::pg_sys;
+
+/// Late rows are merged when there are more than this of a hundred rows of the file.
+const PERCENT: i64 = 1;
+
+/// Cold chunks of a hypertable whose late rows are many, or have been there for more than a day.
+pub fn due(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+    let mut due = Vec::new();
+    for found in merge::with_stub(hypertable)? {
+        let late = cold_late::count(found.chunk);
+        if late == 0 {
+            continue;
+        }
+        if found.is_new {
+            merge::seen(found.chunk)?;
+        }
+        if is_due(late, found.rows, found.is_old) {
+            due.push(found.chunk);
+        }
+    }
+    Ok(due)
+}
+
+fn is_due(late: i64, rows: i64, is_old: bool) -> bool {
+    late > 0 && (is_old || late > rows.saturating_mul(PERCENT) / 100)
+}
+
+/// XX001 when the file that a merge reads does not hold what was written to it: the new file would hand the damage on.
+pub(super) fn check_source(
+    chunk: pg_sys::Oid,
+    manifest: &Manifest,
+    columns: &[ColumnSpec],
+    found: ContentHash,
+) -> Result<()> {
+    let damaged = |what: String| {
+        Err(Error::new(
+            Kind::DataCorrupted,
+            format!(
+                "file \"{}\" of cold chunk \"{}\" {what}",
+                manifest.key,
+                crate::pg::catalog::relation_name(chunk)?
+            ),
+        ))
+    };
+    if found.rows != manifest.rows {
+        return damaged(format!("holds {} rows instead of {}", found.rows, manifest.rows));
+    }
+    // the hash was taken over the columns of then
+    let written = |c: &ColumnSpec| manifest.column(c.attnum).is_some_and(|m| m.physical.is_some());
+    let same = columns.len() == manifest.columns.len() && columns.iter().all(written);
+    if same && found.text() != manifest.content_hash {
+        return damaged(String::from("does not hold the rows that were written to it"));
+    }
+    Ok(())
+}
+
+/// The file that an attempt to merge begins with, and the number of the attempt; `None` when there is nothing to
+/// merge. The chunk must be locked exclusively.
+pub(super) fn freeze(chunk: pg_sys::Oid) -> Result<Option<i64>> {
+    if crate::pg::cold_move::heap_blocks(chunk) == 0 {
+        return Ok(None);
+    }
+    catalog::merge::freeze(chunk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_due;
+
+    #[test]
+    fn many_or_old_late_rows_are_due() {
+        assert!(!is_due(0, 0, true));
+        assert!(is_due(1, 0, false));
+        assert!(!is_due(10, 1000, false));
+        assert!(is_due(11, 1000, false));
+        assert!(is_due(1, 1_000_000, true));
+        assert!(!is_due(1, i64::MAX, false));
+    }
+}
