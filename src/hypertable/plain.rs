@@ -258,7 +258,7 @@ fn remake_plain(h: &Hypertable, keep_data: bool, path: &str) -> Result<()> {
         let settings = SettingScope::new();
         settings.set("search_path", path);
         let list = carried.columns.join(", ");
-        let _owner = UserScope::restricted(h.table.owner);
+        let _owner = UserScope::reader(h.table.owner);
         spi::execute(
             &format!(
                 "INSERT INTO {} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {}",

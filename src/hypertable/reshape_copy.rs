@@ -72,10 +72,10 @@ impl Reshape<'_> {
         ))
     }
 
-    /// As the owner, for the expressions of generated columns and indexes; no policy hides a row from the
-    /// owner of a table whose policies are not forced, as those of chunks never are.
+    /// As the owner, for the expressions of generated columns and indexes; no policy hides a row from this
+    /// owner, forced or not.
     fn copy_all(&self, snapshot: &Held) -> Result<()> {
-        let _owner = UserScope::restricted(self.h.table.owner);
+        let _owner = UserScope::reader(self.h.table.owner);
         for part in &self.parts {
             for source in &self.sources {
                 snapshot.execute(&self.copying(part, source.oid, "")?)?;
@@ -152,7 +152,7 @@ impl Reshape<'_> {
     /// What others committed since the copy was made.
     fn catch_up(&self, before: &Held, changes: Vec<Changes>) -> Result<()> {
         let sources = || self.sources.iter().zip(&changes);
-        let _owner = UserScope::restricted(self.h.table.owner);
+        let _owner = UserScope::reader(self.h.table.owner);
         // first what went: its unique keys may have come again
         for (source, changes) in sources() {
             for tid in &changes.gone {

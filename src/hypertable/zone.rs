@@ -300,7 +300,7 @@ fn measure(
         let quoted = quote_ident(column);
         let end = |order: &str| -> Result<Option<String>> {
             // the column's own output function and order: without `c.` it would be the order of the text
-            let _owner = UserScope::restricted(h.table.owner);
+            let _owner = UserScope::reader(h.table.owner);
             spi::read_one(
                 &format!(
                     "SELECT c.{quoted}::pg_catalog.text FROM {name} c WHERE c.{quoted} IS NOT NULL ORDER BY c.{quoted} {order} LIMIT 1"

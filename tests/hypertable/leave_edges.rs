@@ -225,12 +225,26 @@ fn an_empty_chunk_with_a_writer_stays_and_rows_never_vanish() {
 
 #[test]
 fn rows_of_a_detached_chunk_move_when_there_is_a_new_one_in_its_place() {
+    rows_move_to_the_new_chunk("place", "");
+}
+
+#[test]
+fn rows_that_forced_policies_hide_from_the_owner_move_too() {
+    rows_move_to_the_new_chunk(
+        "place_hidden",
+        "CREATE ROLE keeper; ALTER TABLE m OWNER TO keeper;
+         ALTER TABLE m ENABLE ROW LEVEL SECURITY; ALTER TABLE m FORCE ROW LEVEL SECURITY",
+    );
+}
+
+fn rows_move_to_the_new_chunk(name: &str, prepare: &str) {
     let cluster = server();
     let db = with_chunks(
         &cluster,
-        "place",
+        name,
         ", twice int GENERATED ALWAYS AS (dev * 2) STORED",
     );
+    db.run(prepare);
     db.run("DELETE FROM m WHERE ts < now() - interval '4 days'; SELECT strata.alter_hypertable('m', drop_empty_after => interval '1 microsecond')");
     let chunk = oldest(&db);
     arm(&cluster, "hypertable.leave.detached:sleep");

@@ -63,7 +63,6 @@ const DEEDS: &[&str] = &[
     "SELECT strata.approximate_row_count('m.a'), strata.hypertable_size('m.a')",
     "CALL strata.run_maintenance()",
     "SELECT strata.drop_chunks('m.a', older_than => TIMESTAMPTZ '2024-01-02 00:00+00')",
-    "ALTER TABLE m.a NO FORCE ROW LEVEL SECURITY",
     "SELECT strata.drop_hypertable('m.a')",
 ];
 
@@ -236,5 +235,39 @@ fn an_ordinary_owner_changes_its_hypertable() {
     ] {
         let call = with_chunks(&mut other, "m.t", call);
         fails(&mut mallory, &call, "42501", &[]);
+    }
+}
+
+#[test]
+fn forced_policies_hide_no_row_from_what_moves_rows() {
+    let cluster = Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "forced");
+    db.run(
+        "CREATE ROLE keeper LOGIN; GRANT CREATE ON SCHEMA public TO keeper;
+         CREATE TABLE t (ts timestamptz NOT NULL, v int) PARTITION BY RANGE (ts);
+         SELECT strata.create_hypertable('t', strata.by_range('ts', interval '1 day'));
+         ALTER TABLE t OWNER TO keeper;
+         INSERT INTO t SELECT '2024-01-01 00:00+00'::timestamptz + i * interval '1 hour', i FROM generate_series(0, 95) i;
+         ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+         DO $$ DECLARE c regclass; BEGIN FOR c IN SELECT strata.show_chunks('t') LOOP
+           EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', c); END LOOP; END $$",
+    );
+    let mut keeper = db.session_as("keeper");
+    assert_eq!(one(&mut keeper, "SELECT count(*) FROM t"), "0");
+    for deed in [
+        "CALL strata.split_chunk('{first}', TIMESTAMPTZ '2024-01-01 12:00+00')",
+        "CALL strata.merge_chunks('{two}'::regclass[])",
+        "SELECT strata.drop_hypertable('t')",
+    ] {
+        let deed = with_chunks(&mut keeper, "t", deed);
+        exec(&mut keeper, &deed);
+        let all = "SELECT count(*) || ' ' || sum(v) FROM t";
+        assert_eq!(db.one(all), "96 4560", "after {deed}");
+        // what was forced is forced
+        assert_eq!(
+            one(&mut keeper, "SELECT count(*) FROM t"),
+            "0",
+            "after {deed}"
+        );
     }
 }
