@@ -49,6 +49,8 @@ pub enum Kind {
     ConfiguredLimit,
     /// 53000: no background worker slot
     NoWorkerSlot,
+    /// 53100: no room on disk
+    DiskFull,
     /// 25001: not inside a transaction block
     ActiveTransaction,
     /// 58030: store or file I/O failed
@@ -89,6 +91,7 @@ impl Kind {
             Kind::LimitExceeded => C::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
             Kind::ConfiguredLimit => C::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             Kind::NoWorkerSlot => C::ERRCODE_INSUFFICIENT_RESOURCES,
+            Kind::DiskFull => C::ERRCODE_DISK_FULL,
             Kind::ActiveTransaction => C::ERRCODE_ACTIVE_SQL_TRANSACTION,
             Kind::Io => C::ERRCODE_IO_ERROR,
             Kind::FileMissing => C::ERRCODE_UNDEFINED_FILE,

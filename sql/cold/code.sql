@@ -36,6 +36,19 @@ CREATE PROCEDURE strata.tier_chunks(
 )
     LANGUAGE c AS 'MODULE_PATHNAME', 'tier_chunks_wrapper';
 
+CREATE FUNCTION strata.add_tiering_policy(
+    hypertable regclass,
+    move_after interval DEFAULT NULL,
+    if_not_exists boolean DEFAULT false,
+    keep_hot_bytes bigint DEFAULT NULL,
+    schedule_interval interval DEFAULT interval '1 hour',
+    max_per_run integer DEFAULT 4
+) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'add_tiering_policy_wrapper';
+
+CREATE FUNCTION strata.remove_tiering_policy(hypertable regclass, if_exists boolean DEFAULT false) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'remove_tiering_policy_wrapper';
+
 CREATE PROCEDURE strata.untier_chunk(chunk regclass)
     LANGUAGE c AS 'MODULE_PATHNAME', 'untier_chunk_wrapper';
 
@@ -65,12 +78,30 @@ SELECT f.id AS file, f.hypertable, f.chunk, f.range_start, f.range_end, f.rows,
  WHERE f.state OPERATOR(pg_catalog.=) 'live'
    AND pg_catalog.has_table_privilege(f.hypertable, 'SELECT');
 
+CREATE FUNCTION strata._cold_rows_read(chunk regclass) RETURNS bigint
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', '_cold_rows_read_wrapper';
+
 CREATE VIEW strata.cold_exports WITH (security_barrier) AS
 SELECT e.id, e.chunk, e.state, e.step, e.attempt, e.queued_at, e.started_at, e.finished_at,
-       e.rows_done, e.blocked_by, e.last_error
+       CASE WHEN e.state OPERATOR(pg_catalog.=) 'running' AND e.step OPERATOR(pg_catalog.=) 'build'
+            THEN coalesce(strata._cold_rows_read(e.chunk), e.rows_done) ELSE e.rows_done END AS rows_done,
+       e.blocked_by, e.last_error
   FROM strata.cold_export e
   JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) e.chunk
  WHERE pg_catalog.pg_has_role(c.relowner, 'USAGE');
+
+-- What pg_stat_progress_* shows of the server's own long commands.
+CREATE VIEW strata.cold_progress WITH (security_barrier) AS
+SELECT e.chunk, e.pid, e.step, e.attempt,
+       pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) e.started_at) AS running,
+       CASE WHEN e.step OPERATOR(pg_catalog.=) 'build'
+            THEN coalesce(strata._cold_rows_read(e.chunk), e.rows_done) ELSE e.rows_done END AS rows_done,
+       coalesce(e.rows_total, CASE WHEN c.reltuples OPERATOR(pg_catalog.>=) 0 THEN c.reltuples::bigint END) AS rows_total,
+       e.blocked_by
+  FROM strata.cold_export e
+  JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) e.chunk
+ WHERE e.state OPERATOR(pg_catalog.=) 'running'
+   AND pg_catalog.pg_has_role(c.relowner, 'USAGE');
 
 -- A dropped chunk takes its manifest row along and leaves its file in the delete queue.
 CREATE FUNCTION strata._cold_on_drop() RETURNS event_trigger
@@ -123,6 +154,12 @@ CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
 CREATE FUNCTION strata._cold_before_alter_now() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    UPDATE strata.cold_setting s SET hypertable_oid = s.hypertable::oid,
+           cluster_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.cluster_by) WITH ORDINALITY AS u(name, n)
+                                JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped),
+           bloom_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.bloom_columns) WITH ORDINALITY AS u(name, n)
+                              JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped)
+     WHERE s.hypertable_oid <> s.hypertable::oid;
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE chunk_oid <> chunk::oid) THEN
         RETURN;
     END IF;
@@ -160,6 +197,18 @@ CREATE FUNCTION strata._cold_after_alter_now() RETURNS event_trigger
     SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
     SET extra_float_digits = 3 SET bytea_output = 'hex' SET lc_monetary = 'C' SET xmloption = 'content' AS $$
 BEGIN
+    UPDATE strata.cold_setting s SET cluster_by = renamed.names
+      FROM (SELECT t.hypertable, array_agg(a.attname ORDER BY u.n) AS names
+              FROM strata.cold_setting t CROSS JOIN unnest(t.cluster_attnums) WITH ORDINALITY AS u(attnum, n)
+              JOIN pg_attribute a ON a.attrelid = t.hypertable AND a.attnum = u.attnum AND NOT a.attisdropped
+             WHERE t.hypertable_oid = t.hypertable::oid GROUP BY t.hypertable) renamed
+     WHERE renamed.hypertable = s.hypertable AND s.cluster_by <> renamed.names;
+    UPDATE strata.cold_setting s SET bloom_columns = renamed.names
+      FROM (SELECT t.hypertable, array_agg(a.attname ORDER BY u.n) AS names
+              FROM strata.cold_setting t CROSS JOIN unnest(t.bloom_attnums) WITH ORDINALITY AS u(attnum, n)
+              JOIN pg_attribute a ON a.attrelid = t.hypertable AND a.attnum = u.attnum AND NOT a.attisdropped
+             WHERE t.hypertable_oid = t.hypertable::oid GROUP BY t.hypertable) renamed
+     WHERE renamed.hypertable = s.hypertable AND s.bloom_columns <> renamed.names;
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE state = 'live') THEN
         RETURN;
     END IF;

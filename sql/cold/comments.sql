@@ -21,7 +21,10 @@ COMMENT ON SERVER strata_local IS 'Built-in store: the directory strata.cold_dir
 COMMENT ON FUNCTION strata._cold_handler(internal) IS 'Internal: access method strata_cold';
 COMMENT ON FUNCTION strata._sqlite_validator(text[], oid) IS 'Internal: checks options of servers and user mappings';
 COMMENT ON FUNCTION strata.set_cold_storage(regclass, name, text, name[], name[], text, text) IS
-    'Chooses the server that a hypertable''s chunks are tiered to';
+    'Chooses the server that a hypertable''s chunks are tiered to, and how their files are written and checked';
+COMMENT ON FUNCTION strata.add_tiering_policy(regclass, interval, boolean, bigint, interval, integer) IS
+    'Tiers chunks that are older than move_after, and the oldest ones while the hot part is larger than keep_hot_bytes, again and again';
+COMMENT ON FUNCTION strata.remove_tiering_policy(regclass, boolean) IS 'Stops tiering chunks by themselves';
 COMMENT ON FUNCTION strata.remove_cold_storage(regclass) IS
     'Forgets the server of a hypertable; refused while chunks are cold';
 COMMENT ON FUNCTION strata.tier_chunk(regclass) IS
@@ -44,6 +47,8 @@ COMMENT ON FUNCTION strata._cold_before_alter_now() IS 'Internal: the part of _c
 COMMENT ON FUNCTION strata._cold_after_alter_now() IS 'Internal: the part of _cold_after_alter that looks at the catalog';
 
 COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold chunk of hypertables that you may SELECT';
+COMMENT ON FUNCTION strata._cold_rows_read(regclass) IS 'Internal: rows that the running export of a chunk has read so far';
+COMMENT ON VIEW strata.cold_progress IS 'Exports at work on your chunks: process, step, rows read so far';
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';
 
 COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest';

@@ -1,12 +1,18 @@
 -- Cold tier: the manifest (which file holds which chunk) and its working tables.
 -- Read with a latest snapshot, never with a query's: moving a chunk is a physical change.
 
+-- Names of columns are kept current by their numbers, which hold where hypertable_oid is the table's own.
 CREATE TABLE strata.cold_setting (
-    hypertable regclass PRIMARY KEY,
-    server     name NOT NULL,
-    late_rows  text NOT NULL DEFAULT 'accept' CHECK (late_rows IN ('accept', 'reject')),
-    indexes    text NOT NULL DEFAULT 'all' CHECK (indexes IN ('all', 'unique', 'none')),
-    verify     text NOT NULL DEFAULT 'full' CHECK (verify IN ('full', 'sample', 'checksum'))
+    hypertable    regclass PRIMARY KEY,
+    hypertable_oid oid NOT NULL,
+    server        name NOT NULL,
+    late_rows     text NOT NULL DEFAULT 'accept' CHECK (late_rows IN ('accept', 'reject')),
+    cluster_by    name[], -- order of the rows in a file; NULL: by the partition column
+    bloom_columns name[],
+    cluster_attnums int2[],
+    bloom_attnums int2[],
+    indexes       text NOT NULL DEFAULT 'all' CHECK (indexes IN ('all', 'unique', 'none')),
+    verify        text NOT NULL DEFAULT 'full' CHECK (verify IN ('full', 'sample', 'checksum'))
 );
 
 -- One row per chunk that is frozen (its export is under way) or live (its rows are in the file).
@@ -95,6 +101,7 @@ CREATE TABLE strata.cold_export (
     chunk       regclass NOT NULL,
     role        oid NOT NULL,
     state       text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done', 'failed')),
+    pid         integer, -- of the process that works on it, or did so last
     step        text,
     attempt     integer NOT NULL DEFAULT 0,
     queued_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -112,7 +119,9 @@ CREATE TABLE strata.cold_upload (
     key        text NOT NULL,
     server     name NOT NULL,
     chunk      oid NOT NULL,
+    upload_id  text, -- what an upload in parts is aborted by; in a directory the temporary name
     started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    expires_at timestamptz NOT NULL DEFAULT pg_catalog.now() OPERATOR(pg_catalog.+) interval '24 hours',
     PRIMARY KEY (server, key)
 );
 

@@ -4,15 +4,16 @@
     reason = "ErrorReport is pgrx's and keeps the SQLSTATE"
 )]
 
-use crate::cold::catalog::{settings, spec};
+use crate::cold::catalog::{jobs, settings, spec};
+use crate::cold::storage::{self, Carry, Setting, Verify};
 use crate::cold::tier::{self, Waiting};
-use crate::cold::{inspect, servers, store, untier};
+use crate::cold::{inspect, policy, servers, store, untier};
 use crate::error::{Error, Kind, Result};
 use crate::hypertable;
-use crate::pg::anyvalue::{AnyValue, any_value};
+use crate::pg::anyvalue::{AnyValue, any_value, names};
 use crate::pg::{catalog, cold_reader, nonatomic};
 use crate::worker;
-use pgrx::datum::AnyElement;
+use pgrx::datum::{AnyElement, Interval};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use std::ffi::CStr;
@@ -27,15 +28,9 @@ fn bound(arg: Option<AnyElement>) -> Option<AnyValue> {
     arg.map(|a| any_value(&a))
 }
 
-fn only(supported: &str, given: Option<&str>, option: &str) -> Result<()> {
-    match given {
-        Some(value) if value != supported => Err(Error::new(
-            Kind::NotSupported,
-            format!("{option} => '{value}' is not supported"),
-        )
-        .hint(format!("Supported: {option} => '{supported}'."))),
-        _ => Ok(()),
-    }
+fn list(arg: Option<AnyElement>, name: &str) -> Result<Option<Vec<String>>> {
+    arg.map(|a| need(names(&a), &format!("a column of {name}")))
+        .transpose()
 }
 
 #[pg_extern(sql = false)]
@@ -54,35 +49,15 @@ fn set_cold_storage(
     indexes: Option<&str>,
     verify: Option<&str>,
 ) -> Report<()> {
-    let table = need(hypertable, "hypertable")?;
-    let server = need(server, "server")?.to_string_lossy();
-    let server = server.as_ref();
-    hypertable::check_hypertable(table)?;
-    catalog::check_owner(table)?;
-    only("reject", late_rows, "late_rows")?;
-    only("all", indexes, "indexes")?;
-    only("full", verify, "verify")?;
-    if cluster_by.is_some() || bloom_columns.is_some() {
-        Err(Error::new(
-            Kind::NotSupported,
-            "cluster_by and bloom_columns are not supported",
-        )
-        .hint("Leave them out: files are ordered by the partition column."))?;
-    }
-    match settings::may_use(server, catalog::current_user())? {
-        None => Err(servers::unknown(server))?,
-        Some(false) => Err(Error::new(
-            Kind::InsufficientPrivilege,
-            format!("permission denied for foreign server {server}"),
-        ))?,
-        Some(true) => {}
-    }
-    if settings::has_row_security(table)? {
-        pgrx::notice!(
-            "files of the cold tier carry all rows: whoever can read them is not bound by row security"
-        );
-    }
-    Ok(settings::set_server(table, server)?)
+    let setting = Setting {
+        server: need(server, "server")?.to_string_lossy().into_owned(),
+        late_rows: need(late_rows, "late_rows")?.to_owned(),
+        cluster_by: list(cluster_by, "cluster_by")?,
+        bloom_columns: list(bloom_columns, "bloom_columns")?,
+        carry: Carry::parse(need(indexes, "indexes")?)?,
+        verify: Verify::parse(need(verify, "verify")?)?,
+    };
+    Ok(storage::set(need(hypertable, "hypertable")?, &setting)?)
 }
 
 #[pg_extern(sql = false)]
@@ -130,10 +105,14 @@ fn tier_chunks(
     }
     hypertable::check_hypertable(table)?;
     catalog::check_owner(table)?;
+    tier::check_limits(over_bytes, max_chunks)?;
     let candidates = hypertable::chunks_between(table, bound(older_than), bound(newer_than))?;
-    let chosen = tier::tierable(table, candidates, over_bytes, max_chunks)?;
-    let mut jobs = Vec::with_capacity(chosen.len());
-    for chunk in chosen {
+    let chosen = tier::choose(table, candidates, over_bytes, max_chunks)?;
+    if let Some(refused) = chosen.refused.into_iter().next() {
+        Err(refused)?;
+    }
+    let mut jobs = Vec::with_capacity(chosen.chunks.len());
+    for chunk in chosen.chunks {
         jobs.push(Waiting {
             id: tier::queue_chunk(chunk)?,
             name: catalog::relation_name(chunk)?,
@@ -149,6 +128,41 @@ fn tier_chunks(
     }
     worker::start_dynamic_at_commit(crate::cold::export::JOB);
     Ok(())
+}
+
+/// Makes the job that tiers old chunks.
+#[pg_extern(sql = false)]
+fn add_tiering_policy(
+    hypertable: Option<pg_sys::Oid>,
+    move_after: Option<Interval>,
+    if_not_exists: Option<bool>,
+    keep_hot_bytes: Option<i64>,
+    schedule_interval: Option<Interval>,
+    max_per_run: Option<i32>,
+) -> Report<i32> {
+    Ok(policy::add(
+        need(hypertable, "hypertable")?,
+        policy::Wanted {
+            move_after,
+            keep_hot_bytes,
+            schedule_interval: need(schedule_interval, "schedule_interval")?,
+            max_per_run: need(max_per_run, "max_per_run")?,
+            if_not_exists: if_not_exists == Some(true),
+        },
+    )?)
+}
+
+/// Removes the job that tiers old chunks.
+#[pg_extern(sql = false)]
+fn remove_tiering_policy(hypertable: Option<pg_sys::Oid>, if_exists: Option<bool>) -> Report<()> {
+    let table = need(hypertable, "hypertable")?;
+    Ok(policy::remove(table, if_exists == Some(true))?)
+}
+
+/// Rows that a running export has read, for the chunk's owner.
+#[pg_extern(sql = false)]
+fn _cold_rows_read(chunk: pg_sys::Oid) -> Report<Option<i64>> {
+    Ok(jobs::rows_read(chunk)?)
 }
 
 #[pg_extern(sql = false)]

@@ -1,6 +1,7 @@
 //! Whether a chunk can be moved, said before anything is done.
 
 use crate::cold::catalog::spec;
+use crate::cold::storage;
 use crate::error::{Error, Kind, Result};
 use crate::hypertable::{self, ChunkInfo};
 use pgrx::pg_sys;
@@ -40,6 +41,7 @@ pub fn check_chunk(chunk: pg_sys::Oid) -> Result<ChunkInfo> {
     }
     hypertable::refuse_frozen(chunk, "tier")?;
     let columns = spec::columns(chunk)?;
+    storage::check_types(chunk, &columns)?;
     let special: Vec<String> = spec::indexes(chunk, &columns)?
         .into_iter()
         .filter(|i| i.exclusion || (i.spec.unique && (i.special || !i.btree)))

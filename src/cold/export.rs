@@ -1,19 +1,24 @@
-//! The exporter: hot, frozen, cold. One process per database; each chunk is a state machine whose
-//! every stop is repaired by what the next one finds (the crash table of cold.md, 12.3).
+//! The exporter: hot, frozen, cold. A few processes per database, never two on one chunk; each chunk is a state
+//! machine whose every stop is repaired by what the next one finds (the crash table of cold.md, 12.3).
 //!
 //! Order: freeze, wait for old snapshots, build, record the intent, upload under a name that was
 //! never used, verify through the store, swap in one transaction.
 
+use crate::cold::catalog::claims::{self, Place};
 use crate::cold::catalog::jobs::{self, Job};
-use crate::cold::catalog::{self, spec};
+use crate::cold::catalog::{self, settings, spec, uploads};
 use crate::cold::check::check_chunk;
-use crate::cold::manifest::ChunkState;
-use crate::cold::temp::TempDir;
+use crate::cold::file::ColumnSpec;
+use crate::cold::manifest::{ChunkState, Manifest};
+use crate::cold::merge;
+use crate::cold::storage::Setting;
+use crate::cold::temp::{self, TempDir};
 use crate::error::{Error, Result};
 use crate::hypertable::ChunkInfo;
 use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, cold_move, cold_state, guc, inject, spi};
 use pgrx::{PgSqlErrorCode, pg_sys};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Kind of the background job.
@@ -45,20 +50,33 @@ impl From<Error> for Stop {
 
 pub(super) type Attempted<T> = std::result::Result<T, Stop>;
 
-/// Runs all queued jobs of this database; ends at once when another exporter is at work.
+/// Works on the queued jobs of this database until none is left, or returns at once when as many exporters as
+/// may be are at work. Each that takes a job calls for one more while others wait.
 pub fn run_queued() -> Result<()> {
-    if !bgworker::transaction(jobs::become_exporter)? {
-        return Ok(());
+    loop {
+        let Some(place) = bgworker::transaction(Place::take)? else {
+            return Ok(());
+        };
+        let identity = bgworker::transaction(spec::identity)?;
+        temp::sweep(identity.system_identifier as u64);
+        while let Some(claim) = bgworker::transaction(claims::claim)? {
+            if bgworker::transaction(claims::exporter_wanted)? {
+                crate::worker::start_dynamic(bgworker::my_database(), JOB);
+            }
+            run(&claim.job)?;
+        }
+        drop(place);
+        // whoever queued a job meanwhile may have found no place for an exporter
+        if !bgworker::transaction(claims::claimable)? {
+            return Ok(());
+        }
+        bgworker::pause(Duration::from_millis(100));
     }
-    while let Some(job) = bgworker::transaction(jobs::claim)? {
-        run(&job)?;
-    }
-    Ok(())
 }
 
 /// Step of the database worker: starts an exporter when jobs wait, also after a crash.
 pub fn start_if_pending() -> Result<()> {
-    if jobs::pending()? {
+    if claims::exporter_wanted()? {
         crate::worker::start_dynamic(bgworker::my_database(), JOB);
     }
     Ok(())
@@ -104,7 +122,7 @@ fn run(job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// Makes a frozen chunk an ordinary hot one again. When its lock cannot be had it stays frozen,
+/// Makes a frozen chunk an ordinary hot one again, and one whose merge has failed an ordinary cold one. When its lock cannot be had it stays frozen,
 /// which changes nothing for readers and writers, and the next job takes it from there.
 fn thaw(chunk: pg_sys::Oid) -> Result<()> {
     let out = bgworker::transaction(|| {
@@ -112,7 +130,9 @@ fn thaw(chunk: pg_sys::Oid) -> Result<()> {
             return Ok(());
         }
         cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
-        if jobs::thaw(chunk)? {
+        if merge::thaw(chunk)? {
+            cold_state::invalidate(chunk);
+        } else if jobs::thaw(chunk)? {
             cold_move::set_access_method(chunk, false)?;
             cold_state::invalidate(chunk);
         }
@@ -129,8 +149,12 @@ pub(super) struct Frozen {
     pub(super) attempt: i64,
     pub(super) xid: u32,
     pub(super) file_number: u32,
-    pub(super) key: i16,
+    /// columns by which the rows are ordered in the file
+    pub(super) order: Vec<i16>,
     pub(super) info: ChunkInfo,
+    pub(super) setting: Setting,
+    /// the file that the chunk has already: its rows and the late ones are merged
+    pub(super) old: Option<Rc<Manifest>>,
 }
 
 pub(super) struct Attempt<'a> {
@@ -143,13 +167,30 @@ impl Attempt<'_> {
     fn run(&self) -> Attempted<()> {
         let chunk = self.job.chunk;
         self.step("check")?;
-        let already = bgworker::transaction(|| {
+        let (already, bytes, server) = bgworker::transaction(|| {
             check_chunk(chunk)?;
-            Ok(matches!(cold_state_of(chunk)?, ChunkState::Cold(_)))
+            let (already, file) = match catalog::state_of(chunk)? {
+                ChunkState::Cold(m) => (!merge::has_late_rows(chunk)?, m.bytes),
+                _ => (false, 0),
+            };
+            let file = i64::try_from(file).unwrap_or(0);
+            let identity = spec::identity()?;
+            Ok((
+                already,
+                settings::size_bytes(&[chunk])?.saturating_add(file),
+                identity.system_identifier as u64,
+            ))
         })?;
         if already {
             return Ok(());
         }
+        self.settle_leftovers()?;
+        bgworker::transaction(|| {
+            temp::check_room(
+                &crate::pg::catalog::relation_name(chunk)?,
+                u64::try_from(bytes).unwrap_or(0),
+            )
+        })?;
         self.analyze()?;
         self.step("freeze")?;
         let Some(frozen) = self.freeze()? else {
@@ -160,21 +201,21 @@ impl Attempt<'_> {
         self.wait_for_snapshots(&frozen)?;
         inject::point("cold.export.waited");
         self.step("build")?;
-        let dir = TempDir::create()?;
+        let dir = TempDir::create(server)?;
         let (built, file) = self.build(&frozen, &dir)?;
         inject::point("cold.export.built");
         self.step("upload")?;
         let uploaded = self.upload(&frozen, &built, file)?;
         inject::point("cold.export.uploaded");
         self.step("verify")?;
-        let out = self.verify(&frozen, &uploaded).and_then(|()| {
+        let out = self.verify(&frozen, &built, &uploaded).and_then(|()| {
             inject::point("cold.export.verified");
             self.step("swap")?;
             self.swap(&frozen, &built, &uploaded)
         });
         if out.is_err() {
             let (m, token) = (&uploaded.manifest, &uploaded.token);
-            bgworker::transaction(|| jobs::give_up_upload(&m.key, &m.server, token))?;
+            bgworker::transaction(|| uploads::give_up(&m.key, &m.server, token))?;
         }
         inject::point("cold.export.swapped");
         out
@@ -187,13 +228,17 @@ impl Attempt<'_> {
         })?)
     }
 
-    /// Statistics from now on belong to the file: ANALYZE of a cold chunk changes nothing.
+    /// Statistics from now on belong to the file: ANALYZE of a cold chunk changes nothing. Waiting for its lock
+    /// ends an autovacuum of the chunk, which the short attempts of the freeze would not, and stops nobody else.
     fn analyze(&self) -> Attempted<()> {
         let chunk = self.job.chunk;
-        Ok(bgworker::transaction(|| {
+        let out = bgworker::transaction(|| {
+            crate::pg::owner::set_local("lock_timeout", "5s");
             let name = crate::pg::catalog::qualified_name(chunk)?;
             spi::execute(&format!("ANALYZE {name}"), &[]).map(|_| ())
-        })?)
+        });
+        self.note_lock_holders(&out)?;
+        Ok(out?)
     }
 
     /// Step 1. From the commit on every write leaves a mark, and no earlier writer is left.
@@ -202,16 +247,22 @@ impl Attempt<'_> {
         let out = bgworker::transaction(|| {
             cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
             let info = check_chunk(chunk)?;
-            let columns = spec::columns(chunk)?;
-            let key = columns
-                .iter()
-                .find(|c| c.name == info.key)
-                .map(|c| c.attnum);
-            let key = key.ok_or_else(|| Error::internal("the chunk lacks the partition column"))?;
-            let Some(attempt) = jobs::freeze(info.hypertable, chunk)? else {
+            let setting = settings::of(info.hypertable)?;
+            let order = order_of(&info, &setting, &spec::columns(chunk)?)?;
+            let old = match catalog::state_of(chunk)? {
+                ChunkState::Cold(manifest) => Some(manifest),
+                _ => None,
+            };
+            let attempt = match &old {
+                Some(_) => merge::freeze(chunk)?,
+                None => jobs::freeze(info.hypertable, chunk)?,
+            };
+            let Some(attempt) = attempt else {
                 return Ok(None);
             };
-            cold_move::set_access_method(chunk, true)?;
+            if old.is_none() {
+                cold_move::set_access_method(chunk, true)?;
+            }
             cold_state::invalidate(chunk);
             let file_number = cold_move::OpenRelation::locked(chunk).file_number();
             let xid = cold_move::current_xid();
@@ -220,8 +271,10 @@ impl Attempt<'_> {
                 attempt,
                 xid,
                 file_number,
-                key,
+                order,
                 info,
+                setting,
+                old,
             }))
         });
         self.note_lock_holders(&out)?;
@@ -275,8 +328,27 @@ impl Attempt<'_> {
     }
 }
 
-fn cold_state_of(chunk: pg_sys::Oid) -> Result<ChunkState> {
-    catalog::state_of(chunk)
+/// Numbers of the columns that order the file: those of `cluster_by`, then the partition column.
+fn order_of(info: &ChunkInfo, setting: &Setting, columns: &[ColumnSpec]) -> Result<Vec<i16>> {
+    let number = |name: &String| columns.iter().find(|c| c.name == *name).map(|c| c.attnum);
+    let key = number(&info.key);
+    let key = key.ok_or_else(|| Error::internal("the chunk lacks the partition column"))?;
+    let wanted = setting.cluster_by.as_deref().unwrap_or_default();
+    let mut order = Vec::with_capacity(wanted.len() + 1);
+    for name in wanted {
+        match number(name) {
+            Some(found) => order.push(found),
+            // it is the speed of later queries that depends on it, nothing else
+            None => pgrx::log!(
+                "pg_strata: cluster_by of chunk \"{}\" names column \"{name}\", which does not exist any more",
+                info.name
+            ),
+        }
+    }
+    if !order.contains(&key) {
+        order.push(key);
+    }
+    Ok(order)
 }
 
 /// AccessShareLock for a step that reads the chunk; an error when it was dropped meanwhile.

@@ -1,20 +1,23 @@
-//! The exporter's steps from the frozen heap to the live file: build, upload, verify, swap.
+//! The exporter's steps from the frozen heap to the stored file: build, upload.
 
 use super::export::{Attempt, Attempted, Frozen, Stop, lock_to_read};
 use crate::cold::bloom;
 use crate::cold::catalog::jobs;
-use crate::cold::catalog::{self, LiveFile, spec};
-use crate::cold::check::check_chunk;
-use crate::cold::content::ContentHash;
+use crate::cold::catalog::{spec, uploads};
+use crate::cold::content::{ContentHash, RowSink, Sample};
 use crate::cold::file::{Builder, Built, ColumnSpec, FileSpec, IndexSpec};
 use crate::cold::manifest::{FileColumn, Manifest};
+use crate::cold::mapping::Cell;
+use crate::cold::merge;
 use crate::cold::name::{self, ObjectName};
 use crate::cold::servers;
-use crate::cold::store::StoreError;
+use crate::cold::storage::Carry;
+use crate::cold::store::{StoreError, StoreResult};
 use crate::cold::temp::TempDir;
-use crate::error::{Error, Kind, Result};
-use crate::hypertable::{self, ChunkInfo};
-use crate::pg::{bgworker, cold_copy, cold_move, cold_reader, cold_state, guc, inject};
+use crate::error::{Error, Result};
+use crate::hypertable::ChunkInfo;
+use crate::pg::progress::Progress;
+use crate::pg::{bgworker, cold_copy, inject};
 use pgrx::pg_sys;
 use std::rc::Rc;
 
@@ -25,7 +28,7 @@ impl Attempt<'_> {
         Ok(bgworker::transaction(|| {
             lock_to_read(chunk)?;
             let columns = spec::columns(chunk)?;
-            let indexes = carried_indexes(chunk, &columns)?;
+            let indexes = carried_indexes(chunk, &columns, frozen.setting.carry)?;
             let identity = spec::identity()?;
             let spec = FileSpec {
                 table: crate::pg::catalog::relation_name(frozen.info.hypertable)?,
@@ -35,8 +38,19 @@ impl Attempt<'_> {
             };
             let mut builder = Builder::create(dir.path(), spec)?;
             builder.stop_when(crate::pg::catalog::interrupt_pending)?;
-            builder.want_blooms(wanted_blooms(&columns, &indexes, frozen.key));
-            let hash = cold_copy::read_heap(chunk, frozen.key, &mut builder)?;
+            builder.want_blooms(wanted_blooms(&columns, &indexes, frozen));
+            let mut pass = Pass {
+                builder,
+                sample: Sample::default(),
+                progress: Progress::begin(chunk),
+            };
+            let read = cold_copy::read_rows(chunk, frozen.old.as_ref(), &frozen.order, &mut pass)?;
+            if let (Some(old), Some(found)) = (&frozen.old, read.file) {
+                merge::check_source(old, &columns, found)?;
+            }
+            let (hash, sample, builder) = (read.all, pass.sample, pass.builder);
+            inject::point("cold.export.read");
+            drop(pass.progress);
             let built = builder
                 .finish()
                 .inspect_err(|_| crate::pg::catalog::check_for_interrupts())?;
@@ -50,6 +64,8 @@ impl Attempt<'_> {
                 built,
                 FileContent {
                     hash,
+                    sample,
+                    carry: frozen.setting.carry,
                     columns,
                     indexes,
                 },
@@ -57,19 +73,14 @@ impl Attempt<'_> {
         })?)
     }
 
-    /// Step 4. The intent is committed before the first byte is sent.
-    pub(super) fn upload(
-        &self,
-        frozen: &Frozen,
-        built: &Built,
-        content: FileContent,
-    ) -> Attempted<Uploaded> {
+    /// Records under which name, never used before, the object will come to be.
+    fn intend(&self, frozen: &Frozen, built: &Built, content: FileContent) -> Attempted<Uploaded> {
         let chunk = self.job.chunk;
         let uuid = uuid::Uuid::new_v4();
-        let mut uploaded = bgworker::transaction(|| {
+        Ok(bgworker::transaction(|| {
             let identity = spec::identity()?;
-            let server = spec::server_of(frozen.info.hypertable)?;
-            let generation = jobs::next_generation(chunk)?;
+            let server = frozen.setting.server.clone();
+            let generation = uploads::next_generation(chunk)?;
             let (schema, hypertable) = hypertable_name(frozen.info.hypertable)?;
             let key = name::object_key(&ObjectName {
                 prefix: "",
@@ -84,7 +95,7 @@ impl Attempt<'_> {
                 generation,
                 attempt: *uuid.as_bytes(),
             });
-            jobs::intend_upload(&key, &server, chunk)?;
+            uploads::intend(&key, &server, chunk)?;
             Ok(Uploaded {
                 manifest: Rc::new(Manifest {
                     file: uuid.to_string(),
@@ -105,7 +116,17 @@ impl Attempt<'_> {
                 generation,
                 content,
             })
-        })?;
+        })?)
+    }
+
+    /// Step 4. The intent is committed before the first byte is sent.
+    pub(super) fn upload(
+        &self,
+        frozen: &Frozen,
+        built: &Built,
+        content: FileContent,
+    ) -> Attempted<Uploaded> {
+        let mut uploaded = self.intend(frozen, built, content)?;
         inject::point("cold.export.intended");
         let m = Rc::clone(&uploaded.manifest);
         let store =
@@ -120,14 +141,15 @@ impl Attempt<'_> {
                 ),
                 ("format", String::from("1")),
             ];
+            let mut begun = |id: &str| note_begun(&m.key, &m.server, id);
             store
-                .put_if_absent(&m.key, &built.path, &built.sha256, &notes)
+                .put_if_absent(&m.key, &built.path, &built.sha256, &notes, &mut begun)
                 .map_err(|e| at(&m, &e))
         });
         let meta = match meta {
             Ok(meta) => meta,
             Err(e) => {
-                bgworker::transaction(|| jobs::give_up_upload(&m.key, &m.server, &uploaded.token))?;
+                self.settle_leftovers()?;
                 return Err(e.into());
             }
         };
@@ -135,144 +157,87 @@ impl Attempt<'_> {
         Rc::make_mut(&mut uploaded.manifest).etag = meta.etag;
         Ok(uploaded)
     }
-
-    /// Step 5. Every value is read back through the store and decoded.
-    pub(super) fn verify(&self, frozen: &Frozen, uploaded: &Uploaded) -> Attempted<()> {
-        let chunk = self.job.chunk;
-        let fits = bgworker::transaction(|| {
-            lock_to_read(chunk)?;
-            if !uploaded.content.fits(chunk)? {
-                return Ok(false);
-            }
-            let m = &uploaded.manifest;
-            let store = servers::store_for(&m.server, frozen.info.hypertable)?;
-            let meta = store.head(&m.key).map_err(|e| at(m, &e))?;
-            if meta.size != m.bytes {
-                let e = StoreError::Short {
-                    wanted: m.bytes,
-                    got: meta.size,
-                };
-                return Err(at(m, &e));
-            }
-            let found = cold_copy::read_file(chunk, m)?;
-            cold_reader::close_all();
-            if found != uploaded.content.hash {
-                return Err(Error::new(
-                    Kind::DataCorrupted,
-                    format!(
-                        "file \"{}\" does not hold the same rows as chunk \"{}\"",
-                        m.key, m.chunk_name
-                    ),
-                ));
-            }
-            Ok(true)
-        })?;
-        fits.then_some(()).ok_or_else(altered)
-    }
-
-    /// Step 6. The commit is the single point: before it the heap is the truth, after it the file.
-    pub(super) fn swap(
-        &self,
-        frozen: &Frozen,
-        built: &Built,
-        uploaded: &Uploaded,
-    ) -> Attempted<()> {
-        let chunk = self.job.chunk;
-        let m = &uploaded.manifest;
-        let out = bgworker::transaction(|| {
-            crate::pg::owner::set_local("synchronous_commit", "on");
-            // before the lock: a large filter takes its time
-            catalog::bloom::add(&m.file, built)?;
-            cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
-            let rewritten =
-                cold_move::OpenRelation::locked(chunk).file_number() != frozen.file_number;
-            if rewritten || jobs::touched(chunk, frozen.attempt)? {
-                return Ok(false);
-            }
-            // ALTER TABLE leaves no mark when it touches no row
-            let info = check_chunk(chunk)?;
-            let range = |i: &ChunkInfo| (i.range_start.clone(), i.range_end.clone());
-            if info.hypertable != frozen.info.hypertable
-                || range(&info) != range(&frozen.info)
-                || !uploaded.content.fits(chunk)?
-            {
-                return Ok(false);
-            }
-            let live = LiveFile {
-                chunk,
-                attempt: frozen.attempt,
-                generation: uploaded.generation,
-                sha256: &built.sha256,
-                range: (&frozen.info.range_start, &frozen.info.range_end),
-                owner_token: &uploaded.token,
-                columns: &uploaded.content.columns,
-                built,
-                indexes: &uploaded.content.indexes,
-            };
-            // late rows go past the range of a closed chunk, and nobody could open it for them
-            hypertable::open_chunk(info.hypertable, chunk)?;
-            // first the mark, then the rows: nothing has changed yet when the mark is gone
-            if !catalog::set_live(m, &live)? {
-                return Ok(false);
-            }
-            cold_move::empty(chunk, m.rows)?;
-            cold_move::rebuild_indexes(chunk);
-            jobs::upload_used(&m.key, &m.server)?;
-            cold_state::invalidate(chunk);
-            inject::point("cold.export.swapping");
-            Ok(true)
-        });
-        self.note_lock_holders(&out)?;
-        match out? {
-            true => Ok(()),
-            false => Err(altered()),
-        }
-    }
 }
 
 /// What the file of step 3 holds.
 pub(super) struct FileContent {
-    hash: ContentHash,
-    columns: Vec<ColumnSpec>,
-    indexes: Vec<IndexSpec>,
+    pub(super) hash: ContentHash,
+    pub(super) sample: Sample,
+    carry: Carry,
+    pub(super) columns: Vec<ColumnSpec>,
+    pub(super) indexes: Vec<IndexSpec>,
 }
 
 pub(super) struct Uploaded {
     pub(super) manifest: Rc<Manifest>,
     pub(super) token: String,
-    generation: i32,
-    content: FileContent,
+    pub(super) generation: i32,
+    pub(super) content: FileContent,
 }
 
 /// Somebody wrote to the chunk, or altered it, while it was exported.
-fn altered() -> Stop {
+pub(super) fn altered() -> Stop {
     Stop::GiveWay(String::from("writers of the chunk"))
 }
 
 /// The indexes that a file carries.
-fn carried_indexes(chunk: pg_sys::Oid, columns: &[ColumnSpec]) -> Result<Vec<IndexSpec>> {
+fn carried_indexes(
+    chunk: pg_sys::Oid,
+    columns: &[ColumnSpec],
+    carry: Carry,
+) -> Result<Vec<IndexSpec>> {
     Ok(spec::indexes(chunk, columns)?
         .into_iter()
+        .filter(|i| carry == Carry::All || i.spec.unique)
         .filter(|i| i.btree && !i.special && !i.exclusion)
         .map(|i| i.spec)
         .collect())
 }
 
 /// The filters that a file gets.
-fn wanted_blooms(columns: &[ColumnSpec], indexes: &[IndexSpec], key: i16) -> Vec<bloom::Wanted> {
+fn wanted_blooms(
+    columns: &[ColumnSpec],
+    indexes: &[IndexSpec],
+    frozen: &Frozen,
+) -> Vec<bloom::Wanted> {
     let encodings: Vec<_> = columns.iter().map(|c| c.encoding).collect();
     let unique = indexes.iter().filter(|i| i.unique);
     let unique: Vec<_> = unique.map(|i| i.columns.clone()).collect();
-    let partition = columns.iter().position(|c| c.attnum == key);
-    bloom::wanted(&encodings, &unique, partition.unwrap_or(usize::MAX), &[])
+    let position = |name: &String| columns.iter().position(|c| c.name == *name);
+    let more = frozen.setting.bloom_columns.iter().flatten();
+    let more: Vec<usize> = more.filter_map(position).collect();
+    let partition = position(&frozen.info.key).unwrap_or(usize::MAX);
+    bloom::wanted(&encodings, &unique, partition, &more)
+}
+
+/// What rows pass on their way into a file.
+struct Pass {
+    builder: Builder,
+    sample: Sample,
+    progress: Progress,
+}
+
+impl RowSink for Pass {
+    fn expect(&mut self, rows: u64) {
+        self.builder.expect(rows);
+    }
+
+    fn row(&mut self, row: &[Cell], digest: u128) -> Result<()> {
+        self.sample.add(digest);
+        self.progress.row();
+        self.builder.add(row)
+    }
 }
 
 impl FileContent {
     /// False when the chunk has other columns or indexes now than when the file was written: names,
     /// types and values of added columns would be missing from the manifest.
-    fn fits(&self, chunk: pg_sys::Oid) -> Result<bool> {
+    pub(super) fn fits(&self, chunk: pg_sys::Oid) -> Result<bool> {
         let columns = spec::columns(chunk)?;
-        Ok(columns == self.columns && carried_indexes(chunk, &columns)? == self.indexes)
+        Ok(
+            columns == self.columns
+                && carried_indexes(chunk, &columns, self.carry)? == self.indexes,
+        )
     }
 
     fn file_columns(&self, built: &Built) -> Vec<FileColumn> {
@@ -323,7 +288,7 @@ fn file_info(info: &ChunkInfo, token: &str) -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-fn at(manifest: &Manifest, e: &StoreError) -> Error {
+pub(super) fn at(manifest: &Manifest, e: &StoreError) -> Error {
     Error::new(
         e.kind(),
         format!(
@@ -331,4 +296,12 @@ fn at(manifest: &Manifest, e: &StoreError) -> Error {
             manifest.chunk_name, manifest.server, manifest.key
         ),
     )
+}
+
+/// Records by what the upload is aborted, before its first byte is sent.
+fn note_begun(key: &str, server: &str, upload_id: &str) -> StoreResult<()> {
+    bgworker::transaction(|| uploads::begun(key, server, upload_id))
+        .map_err(|e| StoreError::Io(format!("the upload could not be recorded: {}", e.message)))?;
+    inject::point("cold.export.begun");
+    Ok(())
 }

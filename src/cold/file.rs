@@ -8,7 +8,6 @@
 use super::bloom;
 use super::column_stats::Collector;
 pub use super::column_stats::ColumnStats;
-use super::content::RowSink;
 use super::file_check::{TempFile, check, failed, sync_and_hash, utf8};
 pub use super::file_schema::Layout;
 use super::file_schema::{APPLICATION_ID, COLUMNS_TABLE, FORMAT, INFO_TABLE, PAGE_SIZE};
@@ -26,6 +25,9 @@ pub struct ColumnSpec {
     pub name: String,
     /// as `format_type` prints it
     pub type_name: String,
+    pub type_oid: u32,
+    /// equal values of its collation are the same bytes
+    pub deterministic: bool,
     pub encoding: Encoding,
     /// oid and label of every value of an enum, in its order
     pub enum_labels: Vec<(u32, String)>,
@@ -148,9 +150,16 @@ impl Builder {
             .map_err(|e| failed(&e))
     }
 
-    /// Filters to collect, once [`RowSink::expect`] says how many rows there will be.
+    /// Filters to collect, once [`Builder::expect`] says how many rows there will be.
     pub fn want_blooms(&mut self, wanted: Vec<bloom::Wanted>) {
         self.wanted_blooms = wanted;
+    }
+
+    /// Makes room for the filters; without it there are none.
+    pub fn expect(&mut self, rows: u64) {
+        let encodings = self.spec.columns.iter().map(|c| c.encoding).collect();
+        let wanted = std::mem::take(&mut self.wanted_blooms);
+        self.blooms = bloom::Collection::new(encodings, wanted, rows);
     }
 
     /// Names inside the file.
@@ -300,18 +309,6 @@ impl Builder {
                 .map_err(|e| failed(&e))?;
         }
         Ok(())
-    }
-}
-
-impl RowSink for Builder {
-    fn expect(&mut self, rows: u64) {
-        let encodings = self.spec.columns.iter().map(|c| c.encoding).collect();
-        let wanted = std::mem::take(&mut self.wanted_blooms);
-        self.blooms = bloom::Collection::new(encodings, wanted, rows);
-    }
-
-    fn row(&mut self, row: &[Cell]) -> Result<()> {
-        self.add(row)
     }
 }
 

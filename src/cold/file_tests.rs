@@ -11,6 +11,8 @@ fn column(attnum: i16, name: &str, type_name: &str, encoding: Encoding) -> Colum
         attnum,
         name: name.into(),
         type_name: type_name.into(),
+        type_oid: 0,
+        deterministic: true,
         encoding,
         enum_labels: vec![],
     }

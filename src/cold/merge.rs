@@ -3,12 +3,13 @@
 //! It is the exporter's machine, started from a cold chunk: the build reads file and stub, the chunk stays cold
 //! all the time, and the swap replaces one live file by the next. What is here is what differs.
 
-use crate::cold::catalog::{self, merge};
+use crate::cold::catalog::merge;
 use crate::cold::content::ContentHash;
+use crate::cold::export::lock_to_read;
 use crate::cold::file::ColumnSpec;
 use crate::cold::manifest::Manifest;
 use crate::error::{Error, Kind, Result};
-use crate::pg::cold_late;
+use crate::pg::{cold_late, cold_move};
 use pgrx::pg_sys;
 
 /// Late rows are merged when there are more than this of a hundred rows of the file.
@@ -32,13 +33,21 @@ pub fn due(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
     Ok(due)
 }
 
+/// True when a run of the policy would find something: to merge, or late rows to remember from now on.
+pub fn needed(hypertable: pg_sys::Oid) -> Result<bool> {
+    let found = merge::with_stub(hypertable)?;
+    Ok(found.iter().any(|f| {
+        let late = cold_late::count(f.chunk);
+        late > 0 && (f.is_new || is_due(late, f.rows, f.is_old))
+    }))
+}
+
 fn is_due(late: i64, rows: i64, is_old: bool) -> bool {
     late > 0 && (is_old || late > rows.saturating_mul(PERCENT) / 100)
 }
 
 /// XX001 when the file that a merge reads does not hold what was written to it: the new file would hand the damage on.
 pub(super) fn check_source(
-    chunk: pg_sys::Oid,
     manifest: &Manifest,
     columns: &[ColumnSpec],
     found: ContentHash,
@@ -48,30 +57,49 @@ pub(super) fn check_source(
             Kind::DataCorrupted,
             format!(
                 "file \"{}\" of cold chunk \"{}\" {what}",
-                manifest.key,
-                crate::pg::catalog::relation_name(chunk)?
+                manifest.key, manifest.chunk_name
             ),
         ))
     };
     if found.rows != manifest.rows {
-        return damaged(format!("holds {} rows instead of {}", found.rows, manifest.rows));
+        return damaged(format!(
+            "holds {} rows instead of {}",
+            found.rows, manifest.rows
+        ));
     }
     // the hash was taken over the columns of then
-    let written = |c: &ColumnSpec| manifest.column(c.attnum).is_some_and(|m| m.physical.is_some());
+    let written = |c: &ColumnSpec| {
+        manifest
+            .column(c.attnum)
+            .is_some_and(|m| m.physical.is_some())
+    };
     let same = columns.len() == manifest.columns.len() && columns.iter().all(written);
     if same && found.text() != manifest.content_hash {
-        return damaged(String::from("does not hold the rows that were written to it"));
+        return damaged(String::from(
+            "does not hold the rows that were written to it",
+        ));
     }
     Ok(())
 }
 
-/// The file that an attempt to merge begins with, and the number of the attempt; `None` when there is nothing to
-/// merge. The chunk must be locked exclusively.
+/// Begins an attempt and gives its number; `None` when there is nothing to merge. The chunk must be locked
+/// exclusively.
 pub(super) fn freeze(chunk: pg_sys::Oid) -> Result<Option<i64>> {
-    if crate::pg::cold_move::heap_blocks(chunk) == 0 {
+    if cold_move::heap_blocks(chunk) == 0 {
         return Ok(None);
     }
-    catalog::merge::freeze(chunk)
+    merge::freeze(chunk)
+}
+
+/// Ends all attempts; false when there was none.
+pub(super) fn thaw(chunk: pg_sys::Oid) -> Result<bool> {
+    merge::thaw(chunk)
+}
+
+/// True when a cold chunk has something in its own heap. Takes AccessShareLock.
+pub(super) fn has_late_rows(chunk: pg_sys::Oid) -> Result<bool> {
+    lock_to_read(chunk)?;
+    Ok(cold_move::heap_blocks(chunk) > 0)
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ pub mod column_stats;
 pub mod content;
 pub mod credentials;
 pub mod export;
+mod export_check;
 mod export_file;
+mod export_swap;
 pub mod file;
 mod file_check;
 pub mod file_schema;
@@ -22,11 +24,14 @@ mod inspect;
 pub mod io_thread;
 pub mod manifest;
 pub mod mapping;
+pub mod merge;
 pub mod name;
 mod option_values;
+mod policy;
 pub mod pushdown;
 pub mod server_options;
 pub mod servers;
+pub mod storage;
 pub mod store;
 mod temp;
 mod tier;
@@ -38,6 +43,7 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 
 /// Tells `pg` where the manifest is; once, when the library is loaded.
 pub fn init() {
+    policy::init();
     set_catalog(Catalog {
         state_of: catalog::state_of,
         bloom_bits: catalog::bloom::bits,

@@ -1,20 +1,23 @@
-//! Bringing a chunk back: the file's rows into a new heap, in the caller's transaction.
+//! Bringing a chunk back: the file's rows into a new heap, in one transaction of the caller.
 
 use crate::cold::catalog;
 use crate::cold::content::ContentHash;
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::error::{Error, Kind, Result};
-use crate::pg::{self, cold_copy, cold_move, cold_state, inject};
-use pgrx::pg_sys;
+use crate::pg::cold_untier::SecondHeap;
+use crate::pg::{self, bgworker, cold_move, cold_state, guc, inject, subxact};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-/// Moves the rows of a cold chunk back into its heap; the file is queued for deletion.
+/// Moves the rows of a cold chunk back into its heap; the file is queued for deletion. Returns their number.
 ///
-/// Takes AccessExclusiveLock on the chunk, to the end of the transaction. 55000 when the chunk is
-/// not cold, XX001 when the file does not hold what was written; then nothing has changed.
+/// The chunk is read and takes late rows meanwhile: ShareUpdateExclusiveLock while the rows are copied and
+/// indexed, then AccessExclusiveLock, to the end of the transaction. 55000 when the chunk is not cold, XX001 when
+/// the file does not hold what was written, 55P03 when others keep the chunk locked; then nothing has changed.
 pub fn untier(chunk: pg_sys::Oid) -> Result<i64> {
     pg::catalog::check_owner(chunk)?;
-    pg::catalog::lock_relation(chunk, pg_sys::AccessExclusiveLock as i32);
+    pg::catalog::lock_relation(chunk, pg_sys::ShareUpdateExclusiveLock as i32);
     let name = pg::catalog::relation_name(chunk)?;
     cold_move::check_not_in_use(chunk);
     let ChunkState::Cold(manifest) = catalog::state_of(chunk)? else {
@@ -23,28 +26,74 @@ pub fn untier(chunk: pg_sys::Oid) -> Result<i64> {
                 .hint("SELECT chunk FROM strata.cold_files; lists the cold chunks."),
         );
     };
-    if cold_move::heap_blocks(chunk) != 0 {
-        return Err(Error::new(
-            Kind::NotInState,
-            format!("cold chunk \"{name}\" has rows outside of its file"),
-        ));
-    }
     // a fresh look at the file: what is open may be an old object under the same name
     pg::cold_reader::close_all();
-    cold_move::empty(chunk, manifest.rows)?;
-    let written = cold_copy::file_to_heap(chunk, &manifest)?;
-    inject::point("cold.untier.copied");
-    pg::catalog::command_counter_increment();
+    let mut heap = SecondHeap::make(chunk);
+    let written = heap.fill(&manifest)?;
     check_rows(chunk, &manifest, written)?;
+    inject::point("cold.untier.copied");
+    heap.build_indexes()?;
+    inject::point("cold.untier.indexed");
+    lock_for_exchange(chunk, &name)?;
+    cold_move::check_not_in_use(chunk);
+    // late rows come until now
+    let late = match cold_move::heap_blocks(chunk) {
+        0 => ContentHash::default(),
+        _ => add_late_rows(&mut heap, written, &name)?,
+    };
+    inject::point("cold.untier.exchanging");
+    heap.take_over()?;
     catalog::forget_file(chunk, "untiered")?;
-    cold_move::set_access_method(chunk, false)?;
     cold_state::invalidate(chunk);
-    cold_move::rebuild_indexes(chunk);
+    pg::catalog::command_counter_increment();
     inject::point("cold.untier.done");
-    Ok(written.rows)
+    Ok(written.rows + late.rows)
 }
 
-/// Count and hash of the new heap against what was exported.
+fn add_late_rows(heap: &mut SecondHeap, written: ContentHash, name: &str) -> Result<ContentHash> {
+    let late = heap.add_stub()?;
+    if heap.hash()? != written.plus(late) {
+        return Err(Error::internal(format!(
+            "late rows of cold chunk \"{name}\" did not come along"
+        )));
+    }
+    Ok(late)
+}
+
+/// AccessExclusiveLock in short attempts: who comes meanwhile waits for one of them at most.
+fn lock_for_exchange(chunk: pg_sys::Oid, name: &str) -> Result<()> {
+    let patience = Duration::from_secs(u64::try_from(guc::COLD_MAX_WAIT_S.get()).unwrap_or(1));
+    let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let got = subxact::attempt(|| {
+            cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
+            Ok(())
+        });
+        let caught = match got {
+            Ok(done) => return done,
+            Err(caught) => caught,
+        };
+        if caught.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
+            caught.raise().report(PgLogLevel::ERROR);
+            return Err(Error::internal("an error did not end the statement"));
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::new(
+                Kind::LockNotAvailable,
+                format!(
+                    "could not lock cold chunk \"{name}\" within {} s",
+                    patience.as_secs()
+                ),
+            )
+            .hint("Its rows are still in its file. strata.cold_max_wait says how long to wait."));
+        }
+        bgworker::pause(pause);
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+/// Count and hash of what the file gave against what was exported.
 fn check_rows(chunk: pg_sys::Oid, manifest: &Rc<Manifest>, written: ContentHash) -> Result<()> {
     let damaged = |what: &str| {
         Error::new(
@@ -71,17 +120,6 @@ fn check_rows(chunk: pg_sys::Oid, manifest: &Rc<Manifest>, written: ContentHash)
         });
     if same && written.text() != manifest.content_hash {
         return Err(damaged("does not hold the rows that were written to it"));
-    }
-    // any column with an order will do, for the hash does not depend on it; a chunk that was detached
-    // since has no partition column
-    let key = columns
-        .iter()
-        .find(|c| c.encoding.order_exact(false))
-        .map_or(1, |c| c.attnum);
-    if cold_copy::hash_heap(chunk, key)? != written {
-        return Err(Error::internal(
-            "the heap does not hold the rows that were just written to it",
-        ));
     }
     Ok(())
 }

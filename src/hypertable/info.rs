@@ -2,7 +2,7 @@
 
 use super::bounds::Edge;
 use super::select::{self, Bounds};
-use super::{catalog, chunks, policy};
+use super::{age, catalog, chunks, policy};
 use crate::error::{Error, Kind, Result};
 use crate::pg::anyvalue::AnyValue;
 use crate::pg::catalog::relation_name;
@@ -123,6 +123,11 @@ pub fn premake_all() -> Result<i32> {
         );
     }
     Ok(made)
+}
+
+/// True when chunks are as old as the times in their rows: their bounds are ids.
+pub fn ages_by_rows(relation: pg_sys::Oid) -> Result<bool> {
+    Ok(age::time_column(&chunks::hypertable(relation)?)?.is_some())
 }
 
 /// 42704 unless the relation is a hypertable.

@@ -68,8 +68,11 @@ pub mod window;
 mod zone;
 mod zone_open;
 
-pub use info::{ChunkInfo, check_hypertable, chunk_info, chunks_between, premake_all};
-pub use policy::policies;
+pub use info::{
+    ChunkInfo, ages_by_rows, check_hypertable, chunk_info, chunks_between, premake_all,
+};
+pub use policy::{interval_text, policies};
 pub use reopen::everywhere as open_closed_chunks;
+pub use retention::interval as interval_of_text;
 pub use target::refuse_frozen;
 pub use zone::open_chunk;

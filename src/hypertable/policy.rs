@@ -191,8 +191,8 @@ fn wrong(argument: &str, h: &Hypertable, by_time: bool) -> Error {
     )
 }
 
-/// As people write it.
-fn interval_text(months: i32, days: i32, us: i64) -> Result<String> {
+/// An interval as people write it.
+pub fn interval_text(months: i32, days: i32, us: i64) -> Result<String> {
     let text = format!("{months} mons {days} days {us} microseconds");
     let _settings = chunks::ddl_settings();
     let shown = crate::pg::spi::read_one(

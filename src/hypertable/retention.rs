@@ -85,7 +85,8 @@ SELECT (extract(year FROM i) * 12 + extract(month FROM i))::int4, extract(day FR
                                              days => extract(day FROM i)::int4)) * 1000000)::int8
 FROM (SELECT $1::interval) x(i)";
 
-fn interval(text: &str) -> Result<AnyValue> {
+/// The interval that a text means.
+pub fn interval(text: &str) -> Result<AnyValue> {
     as_extension_owner(|| {
         spi::read_one(SPLIT, &[text.into()], |r| {
             Ok(AnyValue::Interval {

@@ -66,3 +66,29 @@ pub fn type_name(oid: pg_sys::Oid) -> String {
         .to_string_lossy()
         .into_owned()
 }
+
+/// The elements of an argument declared `name[]`; `None` when one of them is NULL.
+pub fn names(arg: &AnyElement) -> Option<Vec<String>> {
+    let (mut elements, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+    // SAFETY: the server has checked the argument's type against the declaration; elements of type name are
+    // NUL terminated strings inside the array, which lives as long as the call
+    unsafe {
+        let array = pg_sys::pg_detoast_datum(arg.datum().cast_mut_ptr());
+        pg_sys::deconstruct_array(
+            array.cast(),
+            pg_sys::NAMEOID,
+            pg_sys::NAMEDATALEN as i32,
+            false,
+            pg_sys::TYPALIGN_CHAR as core::ffi::c_char,
+            &mut elements,
+            &mut nulls,
+            &mut count,
+        );
+        (0..usize::try_from(count).unwrap_or(0))
+            .map(|i| {
+                let name = (*elements.add(i)).cast_mut_ptr();
+                (!*nulls.add(i)).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+            })
+            .collect()
+    }
+}

@@ -195,6 +195,33 @@ pub(super) unsafe extern "C-unwind" fn copy_for_cluster(
     ))
 }
 
+/// Copies all rows of the stub that anybody may still see into a plain heap, with their transaction ids.
+pub(super) fn copy_stub(stub: pg_sys::Relation, heap: pg_sys::Relation) {
+    let _heap = AsHeap::begin(stub);
+    let (mut tuples, mut vacuumed, mut dead) = (0.0, 0.0, 0.0);
+    // SAFETY: both relations are open; nothing is frozen beyond what is so already
+    let (oldest, mut xid, mut multi) = unsafe {
+        let class = (*stub).rd_rel;
+        (
+            pg_sys::GetOldestNonRemovableTransactionId(stub),
+            (*class).relfrozenxid,
+            (*class).relminmxid,
+        )
+    };
+    heap!(relation_copy_for_cluster(
+        stub,
+        heap,
+        std::ptr::null_mut(),
+        false,
+        oldest,
+        &mut xid,
+        &mut multi,
+        &mut tuples,
+        &mut vacuumed,
+        &mut dead
+    ));
+}
+
 /// The TOAST table stays plain heap: with our own method VACUUM FULL fails over its dependency.
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn toast_am(_rel: pg_sys::Relation) -> pg_sys::Oid {

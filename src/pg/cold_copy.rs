@@ -1,10 +1,10 @@
 //! Rows of a chunk out of the heap into a file, and back.
 
-use super::cold_am::Moving;
 use super::cold_datum::{Codec, pin_settings};
 use super::cold_move::OpenRelation;
 use super::cold_reader::Reader;
-use crate::cold::content::{ContentHash, RowSink};
+use super::cold_types::less_than;
+use crate::cold::content::{ContentHash, RowHash, RowSink};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::pushdown;
@@ -62,12 +62,19 @@ fn codecs(rel: &OpenRelation) -> Vec<(usize, Codec)> {
     }
 }
 
-/// Reads all visible rows of the heap in the order of column `key` (NULLs last, none expected) and
-/// passes each as cells, in the order of the live columns. Returns the hash over all rows.
+/// Reads all visible rows of the heap in the order of some columns (NULLs last) and passes each as cells, in
+/// the order of the live columns, with its hash. Returns the hash over all rows.
 ///
 /// Reads under the active snapshot and without the planner, so that neither row security nor an
 /// expression of the owner takes part.
-pub fn read_heap(chunk: pg_sys::Oid, key: i16, sink: &mut impl RowSink) -> Result<ContentHash> {
+///
+/// With `file`, the rows of a file and the heap together, which is what a cold chunk has.
+pub fn read_rows(
+    chunk: pg_sys::Oid,
+    file: Option<&Rc<Manifest>>,
+    order: &[i16],
+    sink: &mut impl RowSink,
+) -> Result<Read> {
     let rel = OpenRelation::locked(chunk);
     let _settings = pin_settings();
     let mut codecs = codecs(&rel);
@@ -76,7 +83,7 @@ pub fn read_heap(chunk: pg_sys::Oid, key: i16, sink: &mut impl RowSink) -> Resul
     let mut cells: Vec<Cell> = Vec::with_capacity(codecs.len());
     // SAFETY: the relation is open; slot and sort live to the end of the loop, or of the transaction
     unsafe {
-        let (sort, rows) = sorted(&rel, key)?;
+        let (sort, rows, from_file) = sorted(&rel, file, order)?;
         sink.expect(rows);
         let slot = pg_sys::MakeSingleTupleTableSlot(rel.desc(), &pg_sys::TTSOpsMinimalTuple);
         while pg_sys::tuplesort_gettupleslot(sort, true, false, slot, std::ptr::null_mut()) {
@@ -95,37 +102,51 @@ pub fn read_heap(chunk: pg_sys::Oid, key: i16, sink: &mut impl RowSink) -> Resul
                         cells.push(codec.encode(datum));
                     }
                 }
-                hash.add(row);
-                sink.row(&cells)
+                let digest = hash.add(row);
+                sink.row(&cells, digest)
             })?;
         }
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::tuplesort_end(sort);
+        Ok(Read {
+            all: hash,
+            file: from_file,
+        })
     }
-    Ok(hash)
 }
 
-/// All visible rows, sorted by one column, and their number.
-unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<(*mut pg_sys::Tuplesortstate, u64)> {
-    // SAFETY: promised by the caller: the relation is open
+/// What was read: hashes over all rows, and over those of the file.
+pub struct Read {
+    pub all: ContentHash,
+    pub file: Option<ContentHash>,
+}
+
+/// All visible rows, sorted by some columns, their number, and the hash over those of the file.
+unsafe fn sorted(
+    rel: &OpenRelation,
+    file: Option<&Rc<Manifest>>,
+    order: &[i16],
+) -> Result<(*mut pg_sys::Tuplesortstate, u64, Option<ContentHash>)> {
+    // SAFETY: promised by the caller: the relation is open; the arrays are copied by the sort
     unsafe {
-        let att = super::compat::attribute(rel.desc(), (key - 1) as usize);
-        let cache = pg_sys::lookup_type_cache((*att).atttypid, pg_sys::TYPECACHE_LT_OPR as i32);
-        let mut operator = (*cache).lt_opr;
-        if operator == pg_sys::InvalidOid {
-            return Err(Error::new(
-                Kind::NotSupported,
-                "the partition column's type has no order",
-            ));
+        let mut numbers = order.to_vec();
+        let mut nulls_first = vec![false; order.len()];
+        let (mut operators, mut collations) = (Vec::new(), Vec::new());
+        for number in order {
+            let att = super::compat::attribute(rel.desc(), (*number - 1) as usize);
+            operators.push(less_than((*att).atttypid).ok_or_else(|| {
+                let text = "a column that orders the file has a type without an order";
+                Error::new(Kind::NotSupported, text)
+            })?);
+            collations.push((*att).attcollation);
         }
-        let (mut number, mut collation, mut nulls_first) = (key, (*att).attcollation, false);
         let sort = pg_sys::tuplesort_begin_heap(
             rel.desc(),
-            1,
-            &mut number,
-            &mut operator,
-            &mut collation,
-            &mut nulls_first,
+            order.len() as i32,
+            numbers.as_mut_ptr(),
+            operators.as_mut_ptr(),
+            collations.as_mut_ptr(),
+            nulls_first.as_mut_ptr(),
             pg_sys::maintenance_work_mem,
             std::ptr::null_mut(),
             0,
@@ -147,8 +168,31 @@ unsafe fn sorted(rel: &OpenRelation, key: i16) -> Result<(*mut pg_sys::Tuplesort
         }
         pg_sys::table_endscan(scan);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
+        let mut from_file = None;
+        if let Some(manifest) = file {
+            let slot = pg_sys::MakeSingleTupleTableSlot(rel.desc(), &pg_sys::TTSOpsVirtual);
+            let hash = each_file_row(
+                super::cold_am::relid(rel.raw()),
+                manifest,
+                |values, nulls| {
+                    pg_sys::ExecClearTuple(slot);
+                    std::ptr::copy_nonoverlapping(
+                        values.as_ptr(),
+                        (*slot).tts_values,
+                        values.len(),
+                    );
+                    std::ptr::copy_nonoverlapping(nulls.as_ptr(), (*slot).tts_isnull, nulls.len());
+                    pg_sys::ExecStoreVirtualTuple(slot);
+                    pg_sys::tuplesort_puttupleslot(sort, slot);
+                    Ok(())
+                },
+            )?;
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            rows += hash.rows.unsigned_abs();
+            from_file = Some(hash);
+        }
         pg_sys::tuplesort_performsort(sort);
-        Ok((sort, rows))
+        Ok((sort, rows, from_file))
     }
 }
 
@@ -191,15 +235,7 @@ fn each_file_row(
                 nulls[*i] = value.is_none();
                 values[*i] = value.unwrap_or(pg_sys::Datum::null());
             }
-            let mut row = hash.row();
-            for (i, codec) in &mut codecs {
-                if nulls[*i] {
-                    row.null();
-                } else {
-                    row.value(&codec.send(values[*i]));
-                }
-            }
-            hash.add(row);
+            hash.add(hash_row(&mut codecs, &values, &nulls));
             each(&mut values, &mut nulls)?;
             Ok::<bool, Error>(true)
         })?;
@@ -209,13 +245,60 @@ fn each_file_row(
     }
 }
 
-/// Writes all rows of the file into the chunk's empty heap, frozen: visible to every snapshot, as
+/// The hashes of single rows of the file, by their numbers; `None` where there is no such row.
+pub fn digests_in_file(
+    chunk: pg_sys::Oid,
+    manifest: &Rc<Manifest>,
+    rowids: &[i64],
+) -> Result<Vec<Option<u128>>> {
+    let rel = OpenRelation::locked(chunk);
+    let _settings = pin_settings();
+    let mut codecs = codecs(&rel);
+    let needed: Vec<i16> = codecs.iter().map(|(i, _)| *i as i16 + 1).collect();
+    let query = pushdown::by_rowid(manifest, &needed);
+    // SAFETY: the relation is open, the descriptor its own
+    let (mut reader, natts) = unsafe {
+        let reader = Reader::new(Rc::clone(manifest), &query, rel.desc(), rel.owner())?;
+        (reader, (*rel.desc()).natts as usize)
+    };
+    let memory = RowMemory::new();
+    let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); natts], vec![true; natts]);
+    let mut found = Vec::with_capacity(rowids.len());
+    for rowid in rowids {
+        pgrx::check_for_interrupts!();
+        found.push(memory.run(|| {
+            reader.restart(&[Cell::Int(*rowid)])?;
+            nulls.fill(true);
+            let there = reader.next(&mut values, &mut nulls)?;
+            Ok::<_, Error>(there.map(|_| hash_row(&mut codecs, &values, &nulls).finish()))
+        })?);
+    }
+    Ok(found)
+}
+
+/// The hash of a row, from its values.
+fn hash_row(codecs: &mut [(usize, Codec)], values: &[pg_sys::Datum], nulls: &[bool]) -> RowHash {
+    let mut row = ContentHash::default().row();
+    for (i, codec) in codecs {
+        if nulls[*i] {
+            row.null();
+        } else {
+            row.value(&codec.send(values[*i]));
+        }
+    }
+    row
+}
+
+/// Writes all rows of the file into a heap with the columns of the chunk, frozen: visible to every snapshot, as
 /// they were while the chunk was cold. Legal because this transaction made the heap's file.
 ///
 /// Returns the hash over the rows that the file gave.
-pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
-    let _moving = Moving::begin(chunk);
-    let rel = OpenRelation::locked(chunk);
+pub fn file_to_heap(
+    chunk: pg_sys::Oid,
+    heap: pg_sys::Oid,
+    manifest: &Rc<Manifest>,
+) -> Result<ContentHash> {
+    let rel = OpenRelation::locked(heap);
     // subscribers have these rows already
     let options = (pg_sys::TABLE_INSERT_SKIP_FSM
         | pg_sys::TABLE_INSERT_FROZEN
@@ -227,7 +310,7 @@ pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<Conte
         let hash = each_file_row(chunk, manifest, |values, nulls| {
             let tuple =
                 pg_sys::heap_form_tuple(rel.desc(), values.as_mut_ptr(), nulls.as_mut_ptr());
-            (*tuple).t_tableOid = chunk;
+            (*tuple).t_tableOid = heap;
             pg_sys::heap_insert(rel.raw(), tuple, cid, options, bulk);
             Ok(())
         })?;
@@ -236,8 +319,30 @@ pub fn file_to_heap(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<Conte
     }
 }
 
-/// Hash over the rows of the heap, in its own order: after untiering.
-pub fn hash_heap(chunk: pg_sys::Oid, key: i16) -> Result<ContentHash> {
-    let _moving = Moving::begin(chunk);
-    read_heap(chunk, key, &mut ())
+/// Hash over the rows of a heap that are visible now, in whatever order they lie.
+pub fn hash_heap(relation: pg_sys::Oid) -> Result<ContentHash> {
+    let rel = OpenRelation::locked(relation);
+    let _settings = pin_settings();
+    let mut codecs = codecs(&rel);
+    let memory = RowMemory::new();
+    let mut hash = ContentHash::default();
+    // SAFETY: the relation is open; slot, scan and snapshot are given back below, or by the transaction's end
+    unsafe {
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        let slot = pg_sys::table_slot_create(rel.raw(), std::ptr::null_mut());
+        let scan = pg_sys::table_beginscan(rel.raw(), snapshot, 0, std::ptr::null_mut());
+        let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        while pg_sys::table_scan_getnextslot(scan, forward, slot) {
+            pgrx::check_for_interrupts!();
+            pg_sys::slot_getallattrs(slot);
+            let natts = codecs.last().map_or(0, |(i, _)| i + 1);
+            let values = std::slice::from_raw_parts((*slot).tts_values, natts);
+            let nulls = std::slice::from_raw_parts((*slot).tts_isnull, natts);
+            memory.run(|| hash.add(hash_row(&mut codecs, values, nulls)));
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::ExecDropSingleTupleTableSlot(slot);
+        pg_sys::UnregisterSnapshot(snapshot);
+    }
+    Ok(hash)
 }

@@ -35,6 +35,12 @@ impl OpenRelation {
         OpenRelation(unsafe { pg_sys::relation_open(relation, pg_sys::NoLock as pg_sys::LOCKMODE) })
     }
 
+    /// Opens a relation and takes a lock on it, to the end of the transaction.
+    pub(super) fn locked_by(relation: pg_sys::Oid, mode: u32) -> Self {
+        // SAFETY: as above
+        OpenRelation(unsafe { pg_sys::relation_open(relation, mode as pg_sys::LOCKMODE) })
+    }
+
     pub(super) fn raw(&self) -> pg_sys::Relation {
         self.0
     }
@@ -54,7 +60,7 @@ impl OpenRelation {
         compat::file_number(self.0)
     }
 
-    fn toast(&self) -> Option<pg_sys::Oid> {
+    pub(super) fn toast(&self) -> Option<pg_sys::Oid> {
         // SAFETY: the relation is open
         let toast = unsafe { (*(*self.0).rd_rel).reltoastrelid };
         (toast != pg_sys::InvalidOid).then_some(toast)

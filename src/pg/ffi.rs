@@ -25,6 +25,7 @@ macro_rules! guarded {
             /// # Safety
             /// As the C function of this name.
             #[allow(ffi_unwind_calls, reason = "an error stops at the boundary")]
+            #[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
             pub unsafe fn $name($($arg: $type),*) $(-> $out)? {
                 unsafe extern "C-unwind" {
                     fn $name($($arg: $type),*) $(-> $out)?;
@@ -43,6 +44,26 @@ mod functions {
     guarded! {
         /// storage/predicate.h
         fn TransferPredicateLocksToHeapRelation(relation: pg_sys::Relation);
+        /// commands/cluster.h
+        fn make_new_heap(
+            old: pg_sys::Oid,
+            tablespace: pg_sys::Oid,
+            access_method: pg_sys::Oid,
+            persistence: core::ffi::c_char,
+            lockmode: pg_sys::LOCKMODE,
+        ) -> pg_sys::Oid;
+        /// commands/cluster.h
+        fn finish_heap_swap(
+            old: pg_sys::Oid,
+            new: pg_sys::Oid,
+            is_system_catalog: bool,
+            swap_toast_by_content: bool,
+            check_constraints: bool,
+            is_internal: bool,
+            frozen_xid: pg_sys::TransactionId,
+            cutoff_multi: pg_sys::MultiXactId,
+            persistence: core::ffi::c_char,
+        );
         /// executor/execPartition.h
         fn ExecSetupPartitionTupleRouting(
             estate: *mut pg_sys::EState,

@@ -23,6 +23,13 @@ pub static COLD_LOCK_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(100);
 /// How long an export waits for locks and old snapshots before it gives up, in seconds (superuser).
 pub static COLD_MAX_WAIT_S: GucSetting<i32> = GucSetting::<i32>::new(600);
 
+/// Exports of one database that run at once (postgresql.conf).
+pub static COLD_EXPORTERS: GucSetting<i32> = GucSetting::<i32>::new(2);
+
+/// Where files are built before they are stored; empty: base/pgsql_tmp (superuser).
+pub static COLD_TEMP_DIRECTORY: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c""));
+
 /// Largest plain table that create_hypertable moves row by row, in megabytes (any user).
 pub static MOVE_LIMIT_MB: GucSetting<i32> = GucSetting::<i32>::new(64);
 
@@ -94,6 +101,24 @@ pub fn init() {
         86_400,
         GucContext::Suset,
         GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.cold_exporters",
+        c"Chunks of one database that are tiered at once.",
+        c"Each takes one of max_worker_processes, and maintenance_work_mem.",
+        &COLD_EXPORTERS,
+        1,
+        64,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"strata.cold_temp_directory",
+        c"Directory in which cold files are built before they are stored.",
+        c"Empty: the directory of the server's own temporary files.",
+        &COLD_TEMP_DIRECTORY,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
     );
     GucRegistry::define_int_guc(
         c"strata.move_limit",

@@ -7,18 +7,25 @@ use crate::support::{
 use std::sync::OnceLock;
 
 /// Stop points of the exporter and the step that is shown while it rests there.
-const EXPORT: [(&str, &str); 9] = [
+const EXPORT: [(&str, &str); 11] = [
     ("cold.export.freezing", "freeze"),
     ("cold.export.frozen", "freeze"),
     ("cold.export.waited", "wait"),
+    ("cold.export.read", "build"),
     ("cold.export.built", "build"),
     ("cold.export.intended", "upload"),
+    ("cold.export.begun", "upload"),
     ("cold.export.uploaded", "upload"),
     ("cold.export.verified", "verify"),
     ("cold.export.swapping", "swap"),
     ("cold.export.swapped", "swap"),
 ];
-const UNTIER: [&str; 2] = ["cold.untier.copied", "cold.untier.done"];
+const UNTIER: [&str; 4] = [
+    "cold.untier.copied",
+    "cold.untier.indexed",
+    "cold.untier.exchanging",
+    "cold.untier.done",
+];
 
 fn armed() -> &'static Armed {
     static SERVER: OnceLock<Armed> = OnceLock::new();
@@ -80,7 +87,7 @@ fn check_whole(db: &Db, hash: &str, at: &str) {
 }
 
 /// Queues January and returns at once; the connection may break when the exporter is killed.
-fn queue(db: &Db) {
+pub fn queue(db: &Db) {
     // the crash may come before the answer
     let _ = try_one(
         &mut db.session(),
@@ -88,14 +95,14 @@ fn queue(db: &Db) {
     );
 }
 
-fn wait_for_crash(cluster: &Cluster, crashes: usize) {
+pub fn wait_for_crash(cluster: &Cluster, crashes: usize) {
     wait_until("the server has noticed the kill", || {
         count_crashes(cluster) > crashes
     });
     cluster.wait_for_recovery();
 }
 
-fn count_crashes(cluster: &Cluster) -> usize {
+pub fn count_crashes(cluster: &Cluster) -> usize {
     cluster.log().matches("was terminated by signal 9").count()
 }
 
@@ -175,7 +182,7 @@ fn immediate_shutdown_during_an_export_leaves_whole_chunks() {
 fn killed_postmaster_during_an_export_leaves_whole_chunks() {
     let mut cluster = armed().take();
     let hash = make(&cluster).1;
-    for (point, step) in [EXPORT[5], EXPORT[7]] {
+    for (point, step) in [EXPORT[7], EXPORT[9]] {
         {
             let db = Db {
                 cluster: &cluster,

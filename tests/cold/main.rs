@@ -21,5 +21,8 @@ mod late_merge;
 mod plans;
 mod rules;
 mod snapshots;
+mod tiering;
 mod types;
+mod untier;
+mod uploads;
 mod writes;

@@ -11,6 +11,7 @@ mod measure;
 mod planning;
 mod report;
 mod stage;
+mod tiering;
 
 use common::PgConfig;
 use report::Report;
@@ -18,7 +19,7 @@ use stage::Stage;
 use std::time::Instant;
 
 const HELP: &str = "\
-cargo measure [--scale N] [--runs N] [--only copy,insert,first,planning,drop] [--fsync] [--smoke]
+cargo measure [--scale N] [--runs N] [--only copy,insert,first,planning,drop,tiering] [--fsync] [--smoke]
   --scale N  1 (default) takes about 2 minutes: 200,000 rows, up to 1,000 chunks; N times the rows,
              from 2 on also 5,000 chunks
   --runs N   measurements of each cell, in turns (default 5); medians are printed
@@ -110,6 +111,9 @@ fn main() {
     }
     if wanted("drop") {
         dropping::dropping(&stage, &mut report, options.load_seconds, options.runs);
+    }
+    if wanted("tiering") {
+        tiering::tiering(&stage, &mut report, options.rows);
     }
     report.sum_up();
     println!("{:.0} s in all", start.elapsed().as_secs_f64());

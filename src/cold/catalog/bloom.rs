@@ -12,6 +12,7 @@ const OF_FILE: &str =
 // a substring of what is stored EXTERNAL reads no more than it gives
 const BITS: &str = "SELECT substring(bits FROM $3 FOR $4) FROM strata.cold_bloom \
     WHERE file = $1::uuid AND columns = $2::text[]";
+const REMOVE: &str = "DELETE FROM strata.cold_bloom WHERE file = $1::uuid";
 const ADD: &str = "INSERT INTO strata.cold_bloom (file, columns, blocks, bits) VALUES ($1::uuid, $2::text[], $3, $4)";
 
 /// The filters of a file whose columns the chunk still has. Runs as part of loading the manifest.
@@ -45,6 +46,11 @@ pub fn bits(file: &str, columns: &[String], start: u32, len: u32) -> Result<Opti
     ];
     let found = as_extension_owner(|| spi::read_latest(BITS, &args, |row| row.need(1)))?;
     Ok(found.into_iter().next())
+}
+
+/// Takes the filters of a file away that does not become live.
+pub fn remove(file: &str) -> Result<()> {
+    as_extension_owner(|| spi::execute(REMOVE, &[file.into()])).map(|_| ())
 }
 
 /// Keeps the filters of a file that is about to become live.

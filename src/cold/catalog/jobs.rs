@@ -1,16 +1,12 @@
-//! Export jobs, freeze marks, uploads: the working tables of the exporter.
+//! Export jobs and freeze marks: the working tables of the exporter.
 
 use crate::error::{Error, Result};
 use crate::pg::owner::as_extension_owner;
-use crate::pg::spi;
+use crate::pg::{session, spi};
 use pgrx::pg_sys;
 
 const QUEUE: &str = "INSERT INTO strata.cold_export (chunk, role) VALUES ($1, $2) \
     ON CONFLICT (chunk) WHERE state IN ('queued', 'running') DO UPDATE SET chunk = excluded.chunk RETURNING id";
-const CLAIM: &str = "UPDATE strata.cold_export SET state = 'running', started_at = clock_timestamp(), step = 'check', \
-    attempt = 0, blocked_by = NULL, last_error = NULL WHERE id = (SELECT id FROM strata.cold_export \
-    WHERE state = 'queued' ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, chunk::oid, role";
-const REQUEUE: &str = "UPDATE strata.cold_export SET state = 'queued' WHERE state = 'running'";
 const STEP: &str =
     "UPDATE strata.cold_export SET step = $2, attempt = $3, blocked_by = NULL WHERE id = $1";
 const PROGRESS: &str =
@@ -20,8 +16,6 @@ const BLOCKED_BY_SOMEBODY: &str =
     "UPDATE strata.cold_export SET blocked_by = $2 WHERE id = $1 AND blocked_by IS NULL";
 const FINISH: &str = "UPDATE strata.cold_export SET state = $2, last_error = $3, finished_at = clock_timestamp(), \
     blocked_by = NULL WHERE id = $1";
-const PENDING: &str =
-    "SELECT EXISTS (SELECT FROM strata.cold_export WHERE state IN ('queued', 'running'))";
 const JOB: &str =
     "SELECT state, step, blocked_by, last_error, rows_done FROM strata.cold_export WHERE id = $1";
 
@@ -44,18 +38,16 @@ const LOCK_HOLDERS: &str = "SELECT string_agg(DISTINCT format('pid %s (%s)', a.p
     WHERE l.locktype = 'relation' AND l.relation = $1 AND l.granted AND l.pid <> pg_backend_pid() \
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-const INTENT: &str = "INSERT INTO strata.cold_upload (key, server, chunk) VALUES ($1, $2, $3)";
-const INTENT_DONE: &str = "DELETE FROM strata.cold_upload WHERE key = $1 AND server = $2";
-const QUEUE_DELETE: &str = "INSERT INTO strata.cold_delete_queue (key, server, owner_token, reason) \
-    SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM strata.cold_file WHERE server = $2 AND key = $1) \
-    ON CONFLICT DO NOTHING";
-const GENERATION: &str =
-    "SELECT 1 + coalesce(max(generation), 0) FROM strata.cold_delete_queue WHERE chunk = $1::oid";
-const EXPORTER_LOCK: &str = "SELECT pg_try_advisory_lock(1398034004, 1)";
-
-const EXPORTER_ALIVE: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted \
-    AND classid = 1398034004 AND objid = 1 AND objsubid = 2 \
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+// an export reports its rows as a COPY TO would (pg/progress.rs); param3 counts tuples
+const ROWS_READ: &str = "SELECT p.param3 FROM pg_stat_get_progress_info('COPY') p \
+    JOIN strata.cold_export e ON e.pid = p.pid AND e.chunk = p.relid AND e.state = 'running' WHERE p.relid = $1 \
+    AND p.datid = (SELECT oid FROM pg_database WHERE datname = current_database())";
+const FAILED_LAST: &str = "SELECT chunk FROM (SELECT DISTINCT ON (e.chunk) e.chunk::oid AS chunk, e.state \
+    FROM strata.cold_export e WHERE e.chunk::oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = $1) \
+    ORDER BY e.chunk, e.id DESC) last WHERE state = 'failed'";
+const OPEN: &str = "SELECT count(*) FROM strata.cold_export WHERE id = ANY ($1) AND state IN ('queued', 'running')";
+const ENDED: &str = "SELECT e.id, e.state, e.last_error, coalesce(c.relname::text, '') FROM strata.cold_export e \
+    LEFT JOIN pg_class c ON c.oid = e.chunk WHERE e.id = ANY ($1) AND e.state IN ('done', 'failed')";
 
 /// A claimed job.
 #[derive(Debug, Clone, Copy)]
@@ -79,37 +71,6 @@ pub struct JobState {
 pub fn queue(chunk: pg_sys::Oid, role: pg_sys::Oid) -> Result<i64> {
     as_extension_owner(|| spi::write_one(QUEUE, &[chunk.into(), role.into()], |row| row.need(1)))?
         .ok_or_else(|| Error::internal("no export job was queued"))
-}
-
-/// Takes the oldest queued job.
-pub fn claim() -> Result<Option<Job>> {
-    as_extension_owner(|| {
-        spi::write_one(CLAIM, &[], |row| {
-            Ok(Job {
-                id: row.need(1)?,
-                chunk: row.need(2)?,
-                role: row.need(3)?,
-            })
-        })
-    })
-}
-
-/// At most one exporter runs per database: whatever is running then belongs to a dead one.
-pub fn become_exporter() -> Result<bool> {
-    as_extension_owner(|| {
-        let mine = spi::write_one(EXPORTER_LOCK, &[], |row| row.need::<bool>(1))? == Some(true);
-        if mine {
-            spi::execute(REQUEUE, &[])?;
-        }
-        Ok(mine)
-    })
-}
-
-/// True when there is something for an exporter to do.
-pub fn pending() -> Result<bool> {
-    as_extension_owner(|| {
-        Ok(spi::read_latest(PENDING, &[], |row| row.need(1))?.first() == Some(&true))
-    })
 }
 
 pub fn set_step(job: i64, step: &str, attempt: i32) -> Result<()> {
@@ -202,39 +163,47 @@ pub fn lock_holders(chunk: pg_sys::Oid) -> Result<Option<String>> {
     })
 }
 
-/// Records that an object may come to exist; must be committed before its first byte is sent.
-pub fn intend_upload(key: &str, server: &str, chunk: pg_sys::Oid) -> Result<()> {
-    as_extension_owner(|| spi::execute(INTENT, &[key.into(), server.into(), chunk.into()]))
-        .map(|_| ())
-}
-
-/// The object belongs to the manifest now.
-pub fn upload_used(key: &str, server: &str) -> Result<()> {
-    as_extension_owner(|| spi::execute(INTENT_DONE, &[key.into(), server.into()])).map(|_| ())
-}
-
-/// The object belongs to nobody: it may exist or not.
-pub fn give_up_upload(key: &str, server: &str, token: &str) -> Result<()> {
-    as_extension_owner(|| {
-        spi::execute(
-            QUEUE_DELETE,
-            &[key.into(), server.into(), token.into(), "given up".into()],
-        )?;
-        spi::execute(INTENT_DONE, &[key.into(), server.into()])
-    })
-    .map(|_| ())
-}
-
-/// Number of the next generation of a chunk: every export writes a file of its own.
-pub fn next_generation(chunk: pg_sys::Oid) -> Result<i32> {
+/// Rows that the running export of a chunk has read; `None` for others than members of its owner.
+pub fn rows_read(chunk: pg_sys::Oid) -> Result<Option<i64>> {
+    let allowed = super::spec::relation(chunk).is_ok_and(|r| session::has_role(r.owner.to_u32()));
+    if !allowed {
+        return Ok(None);
+    }
     let found =
-        as_extension_owner(|| spi::read_latest(GENERATION, &[chunk.into()], |row| row.need(1)))?;
-    Ok(found.into_iter().next().unwrap_or(1))
+        as_extension_owner(|| spi::read_latest(ROWS_READ, &[chunk.into()], |row| row.get(1)))?;
+    Ok(found.into_iter().next().flatten())
 }
 
-/// True while an exporter of this database is at work.
-pub fn exporter_alive() -> Result<bool> {
+/// A job that is not at work any more.
+pub struct Ended {
+    pub id: i64,
+    pub chunk: String,
+    /// `None`: done
+    pub error: Option<String>,
+}
+
+/// Chunks of a hypertable whose last export failed.
+pub fn failed_last(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+    as_extension_owner(|| spi::read_latest(FAILED_LAST, &[hypertable.into()], |row| row.need(1)))
+}
+
+/// How many of `jobs` have not ended.
+pub fn open(jobs: &[i64]) -> Result<i64> {
+    let found =
+        as_extension_owner(|| spi::read_latest(OPEN, &[jobs.to_vec().into()], |row| row.need(1)))?;
+    Ok(found.into_iter().next().unwrap_or(0))
+}
+
+/// Those of `jobs` that have ended.
+pub fn ended(jobs: &[i64]) -> Result<Vec<Ended>> {
     as_extension_owner(|| {
-        Ok(spi::read_latest(EXPORTER_ALIVE, &[], |row| row.need(1))?.first() == Some(&true))
+        spi::read_latest(ENDED, &[jobs.to_vec().into()], |row| {
+            let failed = row.need::<String>(2)? == "failed";
+            Ok(Ended {
+                id: row.need(1)?,
+                chunk: row.need(4)?,
+                error: failed.then_some(row.get(3)?.unwrap_or_default()),
+            })
+        })
     })
 }

@@ -1,12 +1,13 @@
 //! Every catalog statement of the cold tier.
 
 pub mod bloom;
+pub mod claims;
 pub mod guard;
 pub mod jobs;
-pub mod late;
 pub mod merge;
 pub mod settings;
 pub mod spec;
+pub mod uploads;
 
 use crate::cold::file::{Built, ColumnSpec, IndexSpec};
 use crate::cold::manifest::{ChunkState, FileColumn, Manifest};

@@ -1,12 +1,36 @@
 //! Where the chunks of a hypertable go, and which of them are cold.
 
+use crate::cold::storage::{Carry, Setting, Verify};
 use crate::error::Result;
 use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
 use pgrx::pg_sys;
 
-const SET: &str = "INSERT INTO strata.cold_setting (hypertable, server) VALUES ($1, $2) \
-    ON CONFLICT (hypertable) DO UPDATE SET server = excluded.server";
+/// Numbers of the columns in a list of names.
+macro_rules! attnums {
+    ($names:literal) => {
+        concat!(
+            "(SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(",
+            $names,
+            "::name[]) WITH ORDINALITY AS u(name, n) JOIN pg_attribute a ON a.attrelid = $1::oid \
+             AND a.attname = u.name AND NOT a.attisdropped)"
+        )
+    };
+}
+const SET: &str = concat!(
+    "INSERT INTO strata.cold_setting (hypertable, hypertable_oid, server, late_rows, cluster_by, bloom_columns, \
+     cluster_attnums, bloom_attnums, indexes, verify) \
+     VALUES ($1, $1::oid, $2, $3, $4::name[], $5::name[], ",
+    attnums!("$4"),
+    ", ",
+    attnums!("$5"),
+    ", $6, $7) ON CONFLICT (hypertable) DO UPDATE SET hypertable_oid = excluded.hypertable_oid, \
+     server = excluded.server, late_rows = excluded.late_rows, cluster_by = excluded.cluster_by, \
+     bloom_columns = excluded.bloom_columns, cluster_attnums = excluded.cluster_attnums, \
+     bloom_attnums = excluded.bloom_attnums, indexes = excluded.indexes, verify = excluded.verify"
+);
+const OF: &str = "SELECT server::text, late_rows, cluster_by::text[], bloom_columns::text[], indexes, verify \
+    FROM strata.cold_setting WHERE hypertable = $1";
 const REMOVE: &str = "DELETE FROM strata.cold_setting WHERE hypertable = $1";
 const COLD_CHUNKS: &str =
     "SELECT count(*) FROM strata.cold_file WHERE hypertable = $1 AND state = 'live'";
@@ -20,8 +44,35 @@ const LIVE: &str = "SELECT f.chunk::oid FROM strata.cold_file f WHERE f.state = 
     AND ($1::oid IS NULL OR f.hypertable = $1) AND pg_has_role($2::oid, \
     (SELECT relowner FROM pg_class WHERE oid = f.hypertable), 'USAGE') ORDER BY f.hypertable, f.range_start";
 
-pub fn set_server(hypertable: pg_sys::Oid, server: &str) -> Result<()> {
-    as_extension_owner(|| spi::execute(SET, &[hypertable.into(), server.into()])).map(|_| ())
+/// Records how the chunks of a hypertable are tiered from now on.
+pub fn set(hypertable: pg_sys::Oid, setting: &Setting) -> Result<()> {
+    let args = [
+        hypertable.into(),
+        setting.server.as_str().into(),
+        setting.late_rows.as_str().into(),
+        setting.cluster_by.clone().into(),
+        setting.bloom_columns.clone().into(),
+        setting.carry.as_str().into(),
+        setting.verify.as_str().into(),
+    ];
+    as_extension_owner(|| spi::execute(SET, &args)).map(|_| ())
+}
+
+/// How the chunks of a hypertable are tiered: as was set, or by the defaults.
+pub fn of(hypertable: pg_sys::Oid) -> Result<Setting> {
+    let found = as_extension_owner(|| {
+        spi::read_latest(OF, &[hypertable.into()], |row| {
+            Ok(Setting {
+                server: row.need(1)?,
+                late_rows: row.need(2)?,
+                cluster_by: row.get(3)?,
+                bloom_columns: row.get(4)?,
+                carry: Carry::parse(&row.need::<String>(5)?)?,
+                verify: Verify::parse(&row.need::<String>(6)?)?,
+            })
+        })
+    })?;
+    Ok(found.into_iter().next().unwrap_or_default())
 }
 
 pub fn remove(hypertable: pg_sys::Oid) -> Result<()> {

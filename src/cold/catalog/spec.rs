@@ -7,7 +7,8 @@ use crate::pg::owner::as_extension_owner;
 use crate::pg::{cold_datum, spi};
 use pgrx::pg_sys;
 
-const COLUMNS: &str = "SELECT a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid \
+const COLUMNS: &str = "SELECT a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.atttypid, \
+    coalesce((SELECT c.collisdeterministic FROM pg_collation c WHERE c.oid = a.attcollation), true) \
     FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 const ENUM_LABELS: &str = "SELECT e.oid, e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = $1 ORDER BY e.enumsortorder";
@@ -22,8 +23,6 @@ const INDEXES: &str = "SELECT c.relname::text, i.indisunique, \
 
 const RELATION: &str =
     "SELECT c.relkind::text, c.relpersistence::text, c.relowner FROM pg_class c WHERE c.oid = $1";
-
-const SETTING: &str = "SELECT server::text FROM strata.cold_setting WHERE hypertable = $1";
 
 const IDENTITY: &str = "SELECT (SELECT system_identifier FROM pg_control_system()), \
     (SELECT oid FROM pg_database WHERE datname = current_database()), current_database()::text, \
@@ -99,11 +98,12 @@ pub fn columns(chunk: pg_sys::Oid) -> Result<Vec<ColumnSpec>> {
                 row.need::<String>(2)?,
                 row.need::<String>(3)?,
                 row.need::<pg_sys::Oid>(4)?,
+                row.need::<bool>(5)?,
             ))
         })?;
         found
             .into_iter()
-            .map(|(attnum, name, type_name, type_oid)| {
+            .map(|(attnum, name, type_name, type_oid, deterministic)| {
                 let encoding = cold_datum::encoding_of(type_oid);
                 let enum_labels = if encoding == mapping::Encoding::TypeText {
                     let (base, _) = cold_datum::base_type(type_oid, -1);
@@ -117,6 +117,8 @@ pub fn columns(chunk: pg_sys::Oid) -> Result<Vec<ColumnSpec>> {
                     attnum,
                     name,
                     type_name,
+                    type_oid: type_oid.to_u32(),
+                    deterministic,
                     encoding,
                     enum_labels,
                 })
@@ -170,14 +172,4 @@ pub fn relation(chunk: pg_sys::Oid) -> Result<Kinds> {
             format!("relation with OID {} does not exist", chunk.to_u32()),
         )
     })
-}
-
-/// The server that a hypertable's chunks go to.
-pub fn server_of(hypertable: pg_sys::Oid) -> Result<String> {
-    let found =
-        as_extension_owner(|| spi::read_latest(SETTING, &[hypertable.into()], |row| row.need(1)))?;
-    Ok(found
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| String::from("strata_local")))
 }

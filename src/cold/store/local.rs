@@ -8,6 +8,7 @@
 //! and schema, so another export never has the same identity; damage in the middle is left to
 //! SQLite's own checks and to the sha256 in the catalog.
 
+use super::folders::{list_folder, make_directories, sync_directory};
 use super::{
     Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, check_key, count,
 };
@@ -15,12 +16,12 @@ use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Names of files that a put has not finished; never listed.
-const TEMPORARY: &str = ".strata-put-";
+pub(super) const TEMPORARY: &str = ".strata-put-";
 
 /// Bytes at each end that the identity covers.
 const IDENTITY_BYTES: u64 = 32 * 1024;
@@ -102,6 +103,7 @@ impl ObjectStore for LocalDir {
         file: &Path,
         sha256: &str,
         _meta: &[(&str, String)],
+        begun: &mut dyn FnMut(&str) -> StoreResult<()>,
     ) -> StoreResult<Meta> {
         let target = self.path(key)?;
         let write = |e: io::Error| failed("write", key, &e);
@@ -110,7 +112,9 @@ impl ObjectStore for LocalDir {
         if target.symlink_metadata().is_ok() {
             return Err(StoreError::Exists);
         }
-        let temporary = Temporary(parent.join(format!("{TEMPORARY}{}", uuid::Uuid::new_v4())));
+        let name = format!("{TEMPORARY}{}", uuid::Uuid::new_v4());
+        let temporary = Temporary(parent.join(&name));
+        begun(&name)?;
         let (_, written) = self.copy_to(file, &temporary.0).map_err(write)?;
         if written != sha256 {
             return Err(StoreError::Io(format!(
@@ -127,6 +131,23 @@ impl ObjectStore for LocalDir {
         let mut meta = self.head(key)?;
         meta.sha256 = Some(written);
         Ok(meta)
+    }
+
+    fn abort_upload(&self, key: &str, upload_id: &str) -> StoreResult<()> {
+        let target = self.path(key)?;
+        // never another name than one that a put has made up
+        let ours = upload_id.strip_prefix(TEMPORARY).unwrap_or_default();
+        if uuid::Uuid::parse_str(ours).is_err() {
+            return Err(StoreError::Protocol(format!(
+                "\"{}\" is no upload of this store",
+                upload_id.escape_default()
+            )));
+        }
+        let parent = target.parent().unwrap_or(&self.root);
+        match fs::remove_file(parent.join(upload_id)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("delete", key, &e)),
+            _ => Ok(()),
+        }
     }
 
     fn delete(&self, key: &str) -> StoreResult<()> {
@@ -309,64 +330,6 @@ fn read_exact_at(file: &File, offset: u64, buf: &mut [u8], key: &str) -> StoreRe
         }
     }
     Ok(())
-}
-
-fn list_folder(
-    root: &Path,
-    folder: &str,
-    prefix: &str,
-    keys: &mut Vec<String>,
-    folders: &mut Vec<String>,
-) -> io::Result<()> {
-    let entries = match fs::read_dir(root.join(folder)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        // keys are text: a name that is not cannot be one of ours
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if name.starts_with(TEMPORARY) {
-            continue;
-        }
-        let key = match folder {
-            "" => name,
-            _ => format!("{folder}/{name}"),
-        };
-        let kind = entry.file_type()?;
-        if kind.is_dir() && (key.starts_with(prefix) || prefix.starts_with(&key)) {
-            folders.push(key);
-        } else if kind.is_file() && key.starts_with(prefix) {
-            keys.push(key);
-        }
-    }
-    Ok(())
-}
-
-/// Makes missing directories and makes each new entry durable in its parent.
-fn make_directories(path: &Path) -> io::Result<()> {
-    if path.as_os_str().is_empty() || path.is_dir() {
-        return Ok(());
-    }
-    let parent = path.parent().unwrap_or(Path::new(""));
-    make_directories(parent)?;
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        // another session made it at the same time
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        other => other,
-    }?;
-    sync_directory(parent)
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
-    File::open(path)?.sync_all()
 }
 
 fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {

@@ -4,6 +4,7 @@
 //! names the identity (etag) that the catalog recorded, so a replaced object is an error and never
 //! a different answer.
 
+mod folders;
 pub mod local;
 mod open;
 #[cfg(feature = "s3")]
@@ -110,13 +111,20 @@ pub trait ObjectStore {
     fn get_range(&self, key: &str, etag: &str, start: u64, len: u64) -> StoreResult<Vec<u8>>;
     /// Writes a whole file under a free name; `Exists` if it is taken. Returns only when the object
     /// is durable. An unknown outcome is settled by asking for size and hash.
+    ///
+    /// Where an interrupted write leaves something behind that is no object yet, `begun` gets its id before the
+    /// first byte of content, for [`ObjectStore::abort_upload`]; when it fails nothing is written.
     fn put_if_absent(
         &self,
         key: &str,
         file: &Path,
         sha256: &str,
         meta: &[(&str, String)],
+        begun: &mut dyn FnMut(&str) -> StoreResult<()>,
     ) -> StoreResult<Meta>;
+    /// Removes what a write left that did not come to its end; one that did, or is gone, is `Ok`. An object that
+    /// has come to be stays.
+    fn abort_upload(&self, key: &str, upload_id: &str) -> StoreResult<()>;
     /// Removes an object; a missing one is `Ok`.
     fn delete(&self, key: &str) -> StoreResult<()>;
     /// All keys that begin with `prefix`, sorted.

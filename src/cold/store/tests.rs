@@ -70,7 +70,7 @@ impl Place {
 
     fn put(&self, key: &str) -> StoreResult<Meta> {
         self.store()
-            .put_if_absent(key, &self.source, &self.sha256, &[])
+            .put_if_absent(key, &self.source, &self.sha256, &[], &mut |_| Ok(()))
     }
 
     fn leftovers(&self) -> usize {
@@ -180,7 +180,9 @@ fn two_writers_of_one_name_one_wins() {
 fn a_wrong_hash_leaves_nothing() {
     let p = place(1000);
     p.put("a/x").expect("put");
-    let e = p.store().put_if_absent("a/y", &p.source, "00", &[]);
+    let e = p
+        .store()
+        .put_if_absent("a/y", &p.source, "00", &[], &mut |_| Ok(()));
     assert!(matches!(e, Err(StoreError::Io(text)) if text.contains("sha256")));
     assert_eq!(p.store().head("a/y"), Err(StoreError::Missing));
     assert_eq!(p.leftovers(), 0);
@@ -195,10 +197,41 @@ fn a_cancelled_put_leaves_nothing() {
         ..Host::plain()
     };
     let store = LocalDir::new(p.root(), host);
-    let put =
-        std::panic::AssertUnwindSafe(|| store.put_if_absent("a/y", &p.source, &p.sha256, &[]));
+    let put = std::panic::AssertUnwindSafe(|| {
+        store.put_if_absent("a/y", &p.source, &p.sha256, &[], &mut |_| Ok(()))
+    });
     assert!(std::panic::catch_unwind(put).is_err());
     assert_eq!(p.leftovers(), 0);
+}
+
+#[test]
+fn the_temporary_name_is_known_first_and_removes_what_a_crash_left() {
+    let p = place(1000);
+    p.put("a/x").expect("put");
+    let store = p.store();
+    let mut names = Vec::new();
+    let put = store.put_if_absent("a/y", &p.source, &p.sha256, &[], &mut |name| {
+        names.push(name.to_owned());
+        Err(StoreError::Io("not recorded".into()))
+    });
+    assert_eq!(put, Err(StoreError::Io("not recorded".into())));
+    assert_eq!(p.leftovers(), 0);
+    // as if the process had been killed in the middle
+    fs::write(p.root().join("a").join(&names[0]), "half").expect("write");
+    assert_eq!(p.leftovers(), 1);
+    assert_eq!(store.abort_upload("a/y", &names[0]), Ok(()));
+    assert_eq!(p.leftovers(), 0);
+    assert_eq!(store.abort_upload("a/y", &names[0]), Ok(()), "again");
+    for name in ["x", "../x", "", ".strata-put-x", ".strata-put-../x"] {
+        assert!(
+            matches!(
+                store.abort_upload("a/y", name),
+                Err(StoreError::Protocol(_))
+            ),
+            "{name}"
+        );
+    }
+    assert!(store.head("a/x").is_ok());
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl S3 {
                     max_retries: options.max_retries,
                 },
                 max_connections: options.max_connections as usize,
-                sizes: upload::Sizes::default(),
+                sizes: upload::Sizes::of(environment),
                 storage_class: options.storage_class.clone(),
                 sse: options.sse.clone(),
                 kms_key_id: options.kms_key_id.clone(),
@@ -145,15 +145,31 @@ impl ObjectStore for S3 {
         file: &Path,
         sha256: &str,
         meta: &[(&str, String)],
+        begun: &mut dyn FnMut(&str) -> StoreResult<()>,
     ) -> StoreResult<Meta> {
         check_key(key)?;
-        let upload = upload::Upload {
+        let upload = Arc::new(upload::Upload {
             key: key.to_owned(),
             file: file.to_owned(),
             sha256: sha256.to_owned(),
             meta: upload::metadata(sha256, meta),
-        };
-        self.call(move |remote| async move { upload::put(&remote, upload).await })
+        });
+        let prepared = Arc::clone(&upload);
+        let id = self.call(move |remote| async move { upload::begin(&remote, &prepared).await })?;
+        if let Some(id) = &id
+            && let Err(e) = begun(id)
+        {
+            // nobody would know of it later
+            let _ = self.abort_upload(key, id);
+            return Err(e);
+        }
+        self.call(move |remote| async move { upload::put(&remote, &upload, id).await })
+    }
+
+    fn abort_upload(&self, key: &str, upload_id: &str) -> StoreResult<()> {
+        check_key(key)?;
+        let (key, id) = (key.to_owned(), upload_id.to_owned());
+        self.call(move |remote| async move { upload::abort(&remote, &key, &id).await })
     }
 
     fn delete(&self, key: &str) -> StoreResult<()> {

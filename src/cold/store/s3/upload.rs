@@ -3,7 +3,7 @@
 //! A condition on the write (`If-None-Match: *`) is the guard; a HEAD before it covers stores that
 //! ignore the condition. When the answer is lost, size and sha256 of what lies there decide.
 
-use super::failure::{Again, Failure, failure, retry};
+use super::failure::{Again, Failure, failure, plain, retry};
 use super::{Remote, request};
 use crate::cold::store::{Meta, StoreError, StoreResult};
 use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadOutput;
@@ -37,6 +37,23 @@ impl Default for Sizes {
     }
 }
 
+impl Sizes {
+    /// Tests of the whole extension have small files, and want them in parts.
+    #[cfg(feature = "inject")]
+    pub fn of(environment: &dyn Fn(&str) -> Option<String>) -> Sizes {
+        let bytes = environment("STRATA_TEST_PART_BYTES").and_then(|n| n.parse().ok());
+        bytes.map_or_else(Sizes::default, |n| Sizes {
+            single_max: n,
+            part: n,
+        })
+    }
+
+    #[cfg(not(feature = "inject"))]
+    pub fn of(_: &dyn Fn(&str) -> Option<String>) -> Sizes {
+        Sizes::default()
+    }
+}
+
 /// What to write.
 pub(super) struct Upload {
     pub key: String,
@@ -45,22 +62,47 @@ pub(super) struct Upload {
     pub meta: HashMap<String, String>,
 }
 
-/// Writes the object; `Exists` if the name is taken by anything else than this content.
-pub(super) async fn put(remote: &Arc<Remote>, upload: Upload) -> StoreResult<Meta> {
+fn open(upload: &Upload) -> StoreResult<(File, u64)> {
     let broken = |e: std::io::Error| StoreError::Io(format!("cannot read the file to store: {e}"));
     let file = File::open(&upload.file).map_err(broken)?;
     let size = file.metadata().map_err(broken)?.len();
+    Ok((file, size))
+}
+
+/// `Exists` if the name is taken. For a file that goes up in parts, the id of the upload.
+pub(super) async fn begin(remote: &Remote, upload: &Upload) -> StoreResult<Option<String>> {
+    let (_, size) = open(upload)?;
     match request::head(remote, &upload.key).await {
         Ok(_) => return Err(StoreError::Exists),
         // without the right to list, a missing object is answered with 403
         Err(StoreError::Missing | StoreError::Forbidden(_)) => {}
         Err(e) => return Err(e),
     }
-    let upload = Rc::new(upload);
-    let sent = if size > remote.sizes.single_max {
-        parts(remote, &upload, Rc::new(file), size).await
-    } else {
-        whole(remote, &upload, &file, size).await
+    if size <= remote.sizes.single_max {
+        return Ok(None);
+    }
+    let create = async || create(remote, upload).await;
+    let begun = plain(retry(remote.patience, 0, &upload.key, create).await)?;
+    match begun.upload_id() {
+        Some(id) if !id.is_empty() => Ok(Some(id.to_owned())),
+        _ => Err(StoreError::Protocol(format!(
+            "\"{}\": the store began an upload without an id",
+            upload.key
+        ))),
+    }
+}
+
+/// Writes the object, in parts if an upload was begun; `Exists` if the name is taken by anything else than this
+/// content.
+pub(super) async fn put(
+    remote: &Arc<Remote>,
+    upload: &Arc<Upload>,
+    id: Option<String>,
+) -> StoreResult<Meta> {
+    let (file, size) = open(upload)?;
+    let sent = match id {
+        Some(id) => parts(remote, upload, Rc::new(file), size, id).await,
+        None => whole(remote, upload, &file, size).await,
     };
     match sent {
         Ok(()) => {
@@ -71,8 +113,24 @@ pub(super) async fn put(remote: &Arc<Remote>, upload: Upload) -> StoreResult<Met
             let why = format!("\"{}\" differs from what was written", upload.key);
             Err(StoreError::Protocol(why))
         }
-        Err(failure) => settle(remote, &upload, size, failure).await,
+        Err(failure) => settle(remote, upload, size, failure).await,
     }
+}
+
+/// Ends an upload in parts that nobody goes on with; one that is gone or complete is fine.
+pub(super) async fn abort(remote: &Remote, key: &str, id: &str) -> StoreResult<()> {
+    let attempt = async || {
+        let request = remote.client.abort_multipart_upload();
+        let request = request
+            .bucket(&remote.bucket)
+            .key(remote.name(key))
+            .upload_id(id);
+        match request.send().await.map_err(|e| failure(key, &e)) {
+            Err(e) if e.error == StoreError::Missing => Ok(()),
+            other => other.map(|_| ()),
+        }
+    };
+    plain(retry(remote.patience, 0, key, attempt).await)
 }
 
 /// The write failed, or nobody knows: look at what lies there.
@@ -136,13 +194,11 @@ fn unguard(failure: Failure, guarded: &mut bool) -> Failure {
 
 async fn parts(
     remote: &Arc<Remote>,
-    upload: &Rc<Upload>,
+    upload: &Arc<Upload>,
     file: Rc<File>,
     size: u64,
+    id: String,
 ) -> Result<(), Failure> {
-    let begin = async || begin(remote, upload).await;
-    let begun = retry(remote.patience, 0, &upload.key, begin).await?;
-    let id = begun.upload_id().unwrap_or_default().to_owned();
     let open = Open {
         remote: Arc::clone(remote),
         key: upload.key.clone(),
@@ -177,7 +233,7 @@ async fn parts(
     finished
 }
 
-async fn begin(remote: &Remote, upload: &Upload) -> Result<CreateMultipartUploadOutput, Failure> {
+async fn create(remote: &Remote, upload: &Upload) -> Result<CreateMultipartUploadOutput, Failure> {
     let request = remote
         .client
         .create_multipart_upload()
@@ -194,7 +250,7 @@ async fn begin(remote: &Remote, upload: &Upload) -> Result<CreateMultipartUpload
 /// A few parts at a time; the first failure drops the others.
 async fn send_parts(
     remote: &Arc<Remote>,
-    upload: &Rc<Upload>,
+    upload: &Arc<Upload>,
     file: Rc<File>,
     size: u64,
     id: &str,
@@ -209,7 +265,7 @@ async fn send_parts(
         }
         let start = (i64::from(number) - 1).unsigned_abs() * part_size;
         let bytes = read(&file, start, part_size.min(size - start))?;
-        let (remote, upload, id) = (Arc::clone(remote), Rc::clone(upload), id.to_owned());
+        let (remote, upload, id) = (Arc::clone(remote), Arc::clone(upload), id.to_owned());
         running.spawn_local(async move {
             send_part(&remote, &upload.key, &id, number, bytes::Bytes::from(bytes)).await
         });

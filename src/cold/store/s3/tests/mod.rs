@@ -3,6 +3,7 @@
 
 mod scripted;
 mod served;
+mod uploads;
 
 use super::*;
 use crate::cold::server_options::{parse_mapping, parse_server};
@@ -124,7 +125,7 @@ impl Source {
             ("rows", "5".to_owned()),
             ("range", "2025 – 2026".to_owned()),
         ];
-        store.put_if_absent(key, &self.path(), &self.sha256, &meta)
+        store.put_if_absent(key, &self.path(), &self.sha256, &meta, &mut |_| Ok(()))
     }
 }
 

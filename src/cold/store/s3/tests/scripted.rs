@@ -3,14 +3,14 @@
 use super::*;
 
 /// Answers each request with what the script makes of its head and number.
-struct Scripted {
-    address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
+pub(super) struct Scripted {
+    pub(super) address: SocketAddr,
+    pub(super) requests: Arc<Mutex<Vec<String>>>,
 }
 
-type Script = fn(&str, usize) -> Option<Vec<u8>>;
+pub(super) type Script = fn(&str, usize) -> Option<Vec<u8>>;
 
-fn scripted(script: Script) -> Scripted {
+pub(super) fn scripted(script: Script) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").expect("port");
     let address = listener.local_addr().expect("address");
     let requests = Arc::new(Mutex::new(Vec::new()));
@@ -54,7 +54,7 @@ fn answer(mut socket: TcpStream, script: Script, log: &Mutex<Vec<String>>) {
     }
 }
 
-fn http(status: &str, headers: &str, body: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn http(status: &str, headers: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut text = format!("HTTP/1.1 {status}\r\nconnection: close\r\n{headers}");
     if !headers.contains("content-length") {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
@@ -65,7 +65,7 @@ fn http(status: &str, headers: &str, body: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-const FEW: &[(&str, &str)] = &[("max_retries", "1"), ("request_timeout", "300ms")];
+pub(super) const FEW: &[(&str, &str)] = &[("max_retries", "1"), ("request_timeout", "300ms")];
 
 fn ten(script: Script) -> (StoreResult<Vec<u8>>, Vec<String>) {
     let server = scripted(script);
@@ -279,7 +279,7 @@ fn lost_answers_of_writes_are_settled_by_looking() {
     let put = |script: Script| {
         let server = scripted(script);
         let store = store(server.address, "secret", FEW);
-        let end = store.put_if_absent(KEY, &file.path(), &sha, &[]);
+        let end = store.put_if_absent(KEY, &file.path(), &sha, &[], &mut |_| Ok(()));
         let requests = server.requests.lock().expect("no panic").clone();
         let puts = requests.iter().filter(|r| r.starts_with("put")).count();
         let guarded = requests
@@ -358,7 +358,7 @@ fn cancelled_uploads_in_parts_are_aborted() {
     let store = in_parts(host, server.address);
     CANCEL_AFTER.set(100);
     let seen = Arc::clone(&server.requests);
-    let put = AssertUnwindSafe(|| store.put_if_absent(KEY, &path, "00", &[]));
+    let put = AssertUnwindSafe(|| store.put_if_absent(KEY, &path, "00", &[], &mut |_| Ok(())));
     assert!(catch_unwind(put).is_err());
     let begun = Instant::now();
     let aborted = || {
