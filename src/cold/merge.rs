@@ -9,7 +9,7 @@ use crate::cold::export::lock_to_read;
 use crate::cold::file::ColumnSpec;
 use crate::cold::manifest::Manifest;
 use crate::error::{Error, Kind, Result};
-use crate::pg::{cold_late, cold_move};
+use crate::pg::{cold_move, cold_stub};
 use pgrx::pg_sys;
 
 /// Late rows are merged when there are more than this of a hundred rows of the file.
@@ -19,7 +19,7 @@ const PERCENT: i64 = 1;
 pub fn due(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
     let mut due = Vec::new();
     for found in merge::with_stub(hypertable)? {
-        let late = cold_late::count(found.chunk);
+        let late = cold_stub::count(found.chunk);
         if late == 0 {
             continue;
         }
@@ -37,7 +37,7 @@ pub fn due(hypertable: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
 pub fn needed(hypertable: pg_sys::Oid) -> Result<bool> {
     let found = merge::with_stub(hypertable)?;
     Ok(found.iter().any(|f| {
-        let late = cold_late::count(f.chunk);
+        let late = cold_stub::count(f.chunk);
         late > 0 && (f.is_new || is_due(late, f.rows, f.is_old))
     }))
 }

@@ -34,6 +34,8 @@ struct Found {
 thread_local! {
     /// taken by the fetch that follows at once, while the values are still there
     static FOUND: Cell<Option<Found>> = const { Cell::new(None) };
+    /// the scan that has given a row of the file, which is its last one
+    static GIVEN: Cell<pg_sys::IndexScanDesc> = const { Cell::new(std::ptr::null_mut()) };
 }
 
 /// The btree's own function.
@@ -45,6 +47,8 @@ static NEXT: OnceLock<GetTuple> = OnceLock::new();
 pub(super) unsafe extern "C-unwind" fn index_fetch_begin(
     rel: pg_sys::Relation,
 ) -> *mut pg_sys::IndexFetchTableData {
+    // another scan may get the memory of the last one
+    GIVEN.set(std::ptr::null_mut());
     if is_cold(rel) {
         if compat::is_logical_worker() && !inserted_by_this_command(rel) {
             refuse(rel, "apply replicated changes to {}");
@@ -109,8 +113,7 @@ unsafe extern "C-unwind" fn get_tuple(
         if !looks_for_conflicts {
             return next(scan, direction);
         }
-        // the row of the file was the last one
-        if rowid_of(&raw mut (*scan).xs_heaptid).is_some() {
+        if std::ptr::eq(GIVEN.get(), scan) {
             return false;
         }
         next(scan, direction) || find_in_file(scan)
@@ -164,6 +167,7 @@ unsafe extern "C-unwind" fn find_in_file(scan: pg_sys::IndexScanDesc) -> bool {
                     values,
                     nulls,
                 }));
+                GIVEN.set(scan);
                 (*scan).xs_heaptid = cold_tid(rowid);
                 (*scan).xs_recheck = false;
                 true

@@ -79,7 +79,7 @@ fn keys_of_every_exact_type_are_looked_up() {
         ("real", "g / 8.0", "0.875", "0.876"),
         (
             "double precision",
-            "CASE g WHEN 7 THEN 'NaN' WHEN 8 THEN '-0' ELSE g END",
+            "CASE g WHEN 7 THEN 'NaN'::float8 WHEN 8 THEN '-0' ELSE g END",
             "'NaN'",
             "'Infinity'",
         ),
@@ -92,13 +92,13 @@ fn keys_of_every_exact_type_are_looked_up() {
         ),
         (
             "double precision",
-            "CASE g WHEN 7 THEN 'NaN' ELSE g END",
+            "CASE g WHEN 7 THEN 'NaN'::float8 ELSE g END",
             "'Infinity'::float8 - 'Infinity'",
             "-1",
         ),
         (
             "double precision",
-            "CASE g WHEN 7 THEN '-0' ELSE g + 1 END",
+            "CASE g WHEN 7 THEN '-0'::float8 ELSE g + 1 END",
             "0",
             "-1",
         ),
