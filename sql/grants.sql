@@ -1,7 +1,7 @@
 -- Who may do what. Functions check ownership themselves; internal ones are not for PUBLIC.
 GRANT USAGE ON SCHEMA strata TO PUBLIC;
 
-REVOKE ALL ON TABLE strata.cold_setting, strata.cold_file, strata.cold_column, strata.cold_key,
+REVOKE ALL ON TABLE strata.cold_setting, strata.cold_file, strata.cold_column, strata.cold_key, strata.cold_index,
     strata.cold_touch, strata.cold_export, strata.cold_upload, strata.cold_delete_queue,
     strata.cold_owner FROM PUBLIC;
 GRANT SELECT ON strata.cold_files, strata.cold_exports, strata.cold_progress TO PUBLIC;

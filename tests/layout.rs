@@ -39,6 +39,8 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "manifest"),
     ("pg", "cold", "bloom"),
     ("pg", "cold", "pushdown"),
+    ("pg", "cold", "order"),
+    ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
     // calendar arithmetic is plain numbers
     ("pg", "hypertable", "calendar"),

@@ -136,6 +136,7 @@ BEGIN
     DELETE FROM strata.cold_key k WHERE k.file = OLD.id;
     DELETE FROM strata.cold_bloom b WHERE b.file = OLD.id;
     DELETE FROM strata.cold_merge g WHERE g.chunk = OLD.chunk::oid;
+    DELETE FROM strata.cold_index i WHERE i.file = OLD.id;
     RETURN NULL;
 END
 $$;

@@ -6,6 +6,7 @@ COMMENT ON TABLE strata.cold_column IS 'Columns of cold files, and values of col
 COMMENT ON TABLE strata.cold_key IS 'Unique keys whose index a cold file carries';
 COMMENT ON TABLE strata.cold_bloom IS 'Bloom filters of cold files: tell that a key is not in the file without reading it';
 COMMENT ON TABLE strata.cold_merge IS 'Cold chunks whose late rows are being merged into a new file';
+COMMENT ON TABLE strata.cold_index IS 'Indexes inside cold files';
 COMMENT ON TABLE strata.cold_touch IS 'Marks of writers to chunks that are being tiered; the export gives way to them';
 COMMENT ON TABLE strata.cold_export IS 'Export jobs: queued, running, done, failed';
 COMMENT ON TABLE strata.cold_upload IS 'Objects that an interrupted upload may have left behind';

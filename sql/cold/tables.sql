@@ -56,6 +56,7 @@ CREATE TABLE strata.cold_column (
     nulls     bigint,
     min_value text,
     max_value text,
+    ascending boolean NOT NULL DEFAULT false,
     missing   text,
     PRIMARY KEY (file, attnum)
 );
@@ -84,6 +85,14 @@ ALTER TABLE strata.cold_bloom ALTER COLUMN bits SET STORAGE EXTERNAL;
 CREATE TABLE strata.cold_merge (
     chunk   oid PRIMARY KEY,
     attempt bigint NOT NULL
+-- Indexes inside a file, by the names that its columns have there: those never change.
+CREATE TABLE strata.cold_index (
+    file       uuid NOT NULL, -- no foreign key, see strata.dimension
+    index_name name NOT NULL,
+    columns    text[] NOT NULL,
+    descending boolean[] NOT NULL,
+    is_unique  boolean NOT NULL,
+    PRIMARY KEY (file, index_name)
 );
 
 -- First write of each subtransaction to a frozen chunk: the export gives way when it finds a row.
@@ -151,4 +160,5 @@ SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

@@ -19,6 +19,9 @@ pub struct ColumnStats {
     pub min: Option<Cell>,
     /// largest value, likewise
     pub max: Option<Cell>,
+    /// no NULL, no fallback, and no value smaller than the one before it: reading by rowid is
+    /// reading in the order of this column
+    pub ascending: bool,
 }
 
 /// Collects [`ColumnStats`].
@@ -28,6 +31,7 @@ pub struct Collector {
     nulls: i64,
     fallback: i64,
     bounds: Option<(Cell, Cell)>,
+    descent: bool,
 }
 
 impl Collector {
@@ -38,6 +42,7 @@ impl Collector {
             nulls: 0,
             fallback: 0,
             bounds: None,
+            descent: false,
         }
     }
 
@@ -65,8 +70,11 @@ impl Collector {
                 if value.order(&min.as_ref()) == Ordering::Less {
                     min.clone_from(cell);
                 }
-                if value.order(&max.as_ref()) == Ordering::Greater {
-                    max.clone_from(cell);
+                // as long as nothing descends, the largest is the one before
+                match value.order(&max.as_ref()) {
+                    Ordering::Greater => max.clone_from(cell),
+                    Ordering::Less => self.descent = true,
+                    Ordering::Equal => {}
                 }
             }
         }
@@ -74,12 +82,17 @@ impl Collector {
 
     #[must_use]
     pub fn finish(self) -> ColumnStats {
+        let ascending = !self.descent
+            && self.nulls == 0
+            && self.fallback == 0
+            && self.encoding.order_exact(true);
         let (min, max) = self.bounds.unzip();
         ColumnStats {
             nulls: self.nulls,
             fallback: self.fallback,
             min: min.filter(is_short),
             max: max.filter(is_short),
+            ascending,
         }
     }
 }
@@ -89,5 +102,33 @@ fn is_short(cell: &Cell) -> bool {
         Cell::Text(t) => t.len() <= MAX_BOUND_BYTES,
         Cell::Blob(b) => b.len() <= MAX_BOUND_BYTES,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(cells: &[Cell]) -> ColumnStats {
+        let mut collector = Collector::new(Encoding::Int);
+        cells.iter().for_each(|c| collector.add(c));
+        collector.finish()
+    }
+
+    #[test]
+    fn ascending_means_that_no_row_steps_back() {
+        let ints = |v: &[i64]| v.iter().map(|i| Cell::Int(*i)).collect::<Vec<_>>();
+        assert!(of(&ints(&[-3, 1, 1, 2])).ascending);
+        assert!(of(&[]).ascending);
+        assert!(!of(&ints(&[1, 3, 2])).ascending);
+        assert!(!of(&ints(&[1, 3, 2, 4])).ascending);
+        assert!(!of(&[Cell::Int(1), Cell::Null, Cell::Int(2)]).ascending);
+        let mut odd = Collector::new(Encoding::Timestamp);
+        odd.add(&Cell::Int(1));
+        odd.add(&Cell::Text("far".into()));
+        assert!(!odd.finish().ascending);
+        let mut text = Collector::new(Encoding::TypeText);
+        text.add(&Cell::Text("a".into()));
+        assert!(!text.finish().ascending, "nothing is known of its order");
     }
 }

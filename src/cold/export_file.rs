@@ -253,7 +253,8 @@ impl FileContent {
                 encoding: column.encoding,
                 mixed: stats.fallback > 0,
                 has_nulls: stats.nulls > 0,
-                missing: None,
+                nulls: Some(stats.nulls),
+                ..FileColumn::default()
             })
             .collect()
     }

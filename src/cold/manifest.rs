@@ -1,7 +1,7 @@
 //! What the catalog says about a chunk: plain, frozen for an export, or cold in a file.
 
 use crate::cold::bloom::BloomInfo;
-use crate::cold::mapping::Encoding;
+use crate::cold::mapping::{Cell, Encoding};
 use std::rc::Rc;
 
 /// Where the rows of a chunk with the access method `strata_cold` are.
@@ -44,10 +44,22 @@ pub struct Manifest {
     pub rejects_late: bool,
     /// attempt of the merge that is under way: file and stub are the truth, writes leave a mark for it
     pub merging: Option<i64>,
+    /// all indexes that the file carries
+    pub indexes: Vec<FileIndex>,
+    /// the store is a directory of this machine
+    pub is_local: bool,
+}
+
+/// An index inside a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileIndex {
+    /// attnums of its columns, and which are descending
+    pub columns: Vec<(i16, bool)>,
+    pub unique: bool,
 }
 
 /// A column of the chunk as the file knows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct FileColumn {
     pub attnum: i16,
     /// column name inside the file; `None` for a column added after the export
@@ -57,6 +69,14 @@ pub struct FileColumn {
     pub mixed: bool,
     /// some value is NULL
     pub has_nulls: bool,
+    /// rows with NULL, where that is known
+    pub nulls: Option<i64>,
+    /// smallest value in stored form (text: by bytes), where it is known
+    pub min: Option<Cell>,
+    /// largest value, likewise
+    pub max: Option<Cell>,
+    /// no NULL, and no row is smaller than the one before it, in stored form
+    pub ascending: bool,
     /// text form of the value of every cold row, for a column added after the export
     pub missing: Option<String>,
 }

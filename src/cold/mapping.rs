@@ -7,7 +7,7 @@
 pub use super::cell::{Cell, CellRef};
 
 /// How one column is stored. The names of `as_str` are part of the file format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// int2, int4, int8 as INTEGER
     Int,
@@ -36,6 +36,7 @@ pub enum Encoding {
     /// xid8 as INTEGER; beyond int64 its digits as text
     Xid8,
     /// any other type: the text of its output function, read by its input function
+    #[default]
     TypeText,
 }
 

@@ -11,6 +11,7 @@ mod cell;
 mod check;
 pub mod column_stats;
 pub mod content;
+pub mod cost;
 pub mod credentials;
 pub mod export;
 mod export_check;
@@ -27,8 +28,11 @@ pub mod mapping;
 pub mod merge;
 pub mod name;
 mod option_values;
+pub mod order;
 mod policy;
+mod prefix;
 pub mod pushdown;
+mod pushdown_sql;
 pub mod server_options;
 pub mod servers;
 pub mod storage;
@@ -36,6 +40,7 @@ pub mod store;
 mod temp;
 mod tier;
 mod untier;
+mod zone;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
 

@@ -1,12 +1,17 @@
-//! The SELECT that a scan sends to a cold file.
+//! The grammar of conditions that a cold file can decide, and the statements sent to it.
 //!
-//! Everything pushed is a superset: PostgreSQL evaluates all conditions again on what comes back.
-//! So a condition may be left out at any time, but must never lose a row that PostgreSQL keeps.
+//! A condition is *exact* when SQLite gives PostgreSQL's answer for every row, NULL included: then
+//! nobody evaluates it again on rows of the file. Otherwise it is a *prefilter*: a superset of the
+//! rows that PostgreSQL keeps, which evaluates it again. Anything may be left out at any time, but
+//! nothing may lose a row that PostgreSQL keeps.
 
 use crate::cold::manifest::{FileColumn, Manifest};
-use crate::cold::mapping::{Encoding, quote_name};
+use crate::cold::mapping::{Cell, Encoding, quote_name};
+use crate::cold::order::{self, Key};
 
-/// A comparison that SQLite decides as PostgreSQL does.
+pub use super::pushdown_sql::{Class, Pushed, classify, push};
+
+/// A comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     Lt,
@@ -15,38 +20,20 @@ pub enum Op {
     Ge,
     Gt,
     Ne,
-    IsNull,
-    IsNotNull,
 }
 
 impl Op {
+    const ALL: [Op; 6] = [Op::Lt, Op::Le, Op::Eq, Op::Ge, Op::Gt, Op::Ne];
+
     /// From a btree strategy number (1 to 5) or 6 for `<>`.
     pub fn from_strategy(strategy: i32) -> Option<Op> {
-        Some(match strategy {
-            1 => Op::Lt,
-            2 => Op::Le,
-            3 => Op::Eq,
-            4 => Op::Ge,
-            5 => Op::Gt,
-            6 => Op::Ne,
-            7 => Op::IsNull,
-            8 => Op::IsNotNull,
-            _ => return None,
-        })
+        let index = usize::try_from(strategy).ok()?.checked_sub(1)?;
+        Op::ALL.get(index).copied()
     }
 
     /// The number that travels in a plan.
     pub fn to_number(self) -> i32 {
-        match self {
-            Op::Lt => 1,
-            Op::Le => 2,
-            Op::Eq => 3,
-            Op::Ge => 4,
-            Op::Gt => 5,
-            Op::Ne => 6,
-            Op::IsNull => 7,
-            Op::IsNotNull => 8,
-        }
+        Op::ALL.iter().position(|o| *o == self).unwrap_or(0) as i32 + 1
     }
 
     /// The operator with its sides exchanged.
@@ -63,10 +50,10 @@ impl Op {
 
     /// True for operators that need more than equality of stored forms.
     pub fn is_ordering(self) -> bool {
-        matches!(self, Op::Lt | Op::Le | Op::Ge | Op::Gt)
+        !matches!(self, Op::Eq | Op::Ne)
     }
 
-    fn sql(self) -> &'static str {
+    pub(super) fn sql(self) -> &'static str {
         match self {
             Op::Lt => "<",
             Op::Le => "<=",
@@ -74,28 +61,193 @@ impl Op {
             Op::Ge => ">=",
             Op::Gt => ">",
             Op::Ne => "<>",
-            Op::IsNull => "IS NULL",
-            Op::IsNotNull => "IS NOT NULL",
         }
     }
 }
 
-/// `column op value`; the value is number `param` of the scan's expressions.
+/// What is asked of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Condition {
+pub enum Test {
+    IsNull,
+    IsNotNull,
+    Compare(Op),
+    /// IS DISTINCT FROM
+    Distinct,
+    /// `= ANY (array)`
+    Any,
+    /// `<> ALL (array)`
+    NotAny,
+    /// begins with what a LIKE pattern begins with
+    Like,
+    /// begins with a text (`^@`, `starts_with`)
+    Prefix,
+    /// compares a numeric, which is stored as text, within the precision of a float
+    Near(Op),
+}
+
+impl Test {
+    fn to_numbers(self) -> [i32; 2] {
+        match self {
+            Test::IsNull => [1, 0],
+            Test::IsNotNull => [2, 0],
+            Test::Compare(op) => [3, op.to_number()],
+            Test::Distinct => [4, 0],
+            Test::Any => [5, 0],
+            Test::NotAny => [6, 0],
+            Test::Like => [7, 0],
+            Test::Prefix => [8, 0],
+            Test::Near(op) => [9, op.to_number()],
+        }
+    }
+
+    fn from_numbers(kind: i32, op: i32) -> Option<Test> {
+        Some(match kind {
+            1 => Test::IsNull,
+            2 => Test::IsNotNull,
+            3 => Test::Compare(Op::from_strategy(op)?),
+            4 => Test::Distinct,
+            5 => Test::Any,
+            6 => Test::NotAny,
+            7 => Test::Like,
+            8 => Test::Prefix,
+            9 => Test::Near(Op::from_strategy(op)?),
+            _ => return None,
+        })
+    }
+
+    /// True for tests that look at NULL or not NULL alone.
+    pub fn is_null_test(self) -> bool {
+        matches!(self, Test::IsNull | Test::IsNotNull)
+    }
+}
+
+/// `column test value`; the value is number `param` of the scan's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaf {
     pub attnum: i16,
-    pub op: Op,
+    pub test: Test,
     pub param: Option<usize>,
     /// encoding that the column has today by its type; another one in the file is not compared
     pub encoding: Encoding,
+    /// by types and collations SQLite's answer is PostgreSQL's
+    pub exact: bool,
 }
 
-/// The order that the plan promises, by one column.
+/// One of the three truth values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
-    pub attnum: i16,
-    pub descending: bool,
-    pub nulls_first: bool,
+pub enum Truth {
+    True,
+    False,
+    Unknown,
+}
+
+/// A condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tree {
+    Leaf(Leaf),
+    And(Vec<Tree>),
+    Or(Vec<Tree>),
+    Not(Box<Tree>),
+    /// `(condition) IS TRUE` and so on
+    Is(Truth, Box<Tree>),
+    /// something that only PostgreSQL understands
+    Opaque,
+}
+
+const AND: i32 = -1;
+const OR: i32 = -2;
+const NOT: i32 = -3;
+const IS_TRUE: i32 = -4;
+const IS_FALSE: i32 = -5;
+const IS_UNKNOWN: i32 = -6;
+const OPAQUE: i32 = -7;
+
+impl Tree {
+    /// The numbers that travel in a plan.
+    pub fn write(&self, out: &mut Vec<i32>) {
+        match self {
+            Tree::Leaf(leaf) => {
+                out.push(i32::from(leaf.attnum));
+                out.extend(leaf.test.to_numbers());
+                out.push(leaf.param.map_or(-1, |p| p as i32));
+                out.push(i32::from(leaf.exact));
+            }
+            Tree::And(list) | Tree::Or(list) => {
+                out.push(if matches!(self, Tree::And(_)) {
+                    AND
+                } else {
+                    OR
+                });
+                out.push(list.len() as i32);
+                list.iter().for_each(|t| t.write(out));
+            }
+            Tree::Not(tree) => {
+                out.push(NOT);
+                tree.write(out);
+            }
+            Tree::Opaque => out.push(OPAQUE),
+            Tree::Is(truth, tree) => {
+                out.push(match truth {
+                    Truth::True => IS_TRUE,
+                    Truth::False => IS_FALSE,
+                    Truth::Unknown => IS_UNKNOWN,
+                });
+                tree.write(out);
+            }
+        }
+    }
+
+    /// Reads what [`Tree::write`] wrote. None: it did not.
+    pub fn read(
+        numbers: &mut impl Iterator<Item = i32>,
+        encoding_of: &impl Fn(i16) -> Encoding,
+    ) -> Option<Tree> {
+        let first = numbers.next()?;
+        let mut child = || Tree::read(numbers, encoding_of).map(Box::new);
+        Some(match first {
+            AND | OR => {
+                let n = numbers.next()?;
+                let list: Option<Vec<Tree>> =
+                    (0..n).map(|_| Tree::read(numbers, encoding_of)).collect();
+                if first == AND {
+                    Tree::And(list?)
+                } else {
+                    Tree::Or(list?)
+                }
+            }
+            NOT => Tree::Not(child()?),
+            IS_TRUE => Tree::Is(Truth::True, child()?),
+            IS_FALSE => Tree::Is(Truth::False, child()?),
+            IS_UNKNOWN => Tree::Is(Truth::Unknown, child()?),
+            OPAQUE => Tree::Opaque,
+            attnum => {
+                let attnum = i16::try_from(attnum).ok().filter(|a| *a > 0)?;
+                let (kind, op) = (numbers.next()?, numbers.next()?);
+                Tree::Leaf(Leaf {
+                    attnum,
+                    test: Test::from_numbers(kind, op)?,
+                    param: usize::try_from(numbers.next()?).ok(),
+                    encoding: encoding_of(attnum),
+                    exact: numbers.next()? != 0,
+                })
+            }
+        })
+    }
+}
+
+/// The value of one parameter of a scan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// not evaluated (yet)
+    Unknown,
+    /// a plain value, NULL included
+    One(Cell),
+    /// elements of an array, without its NULLs, and whether it has any
+    Many(Vec<Cell>, bool),
+    /// an array that is NULL
+    NullArray,
+    /// has no form in which SQLite could compare it
+    Unusable,
 }
 
 /// A statement for SQLite. Result column 0 is the rowid, then one for each entry of `columns`.
@@ -103,31 +255,21 @@ pub struct Order {
 pub struct Query {
     pub sql: String,
     pub columns: Vec<i16>,
-    /// expression numbers, in the order of `?1`, `?2`, ...
-    pub binds: Vec<usize>,
 }
 
-fn comparable<'m>(manifest: &'m Manifest, c: &Condition) -> Option<&'m FileColumn> {
+/// The column of a leaf, when the file holds it in a form that can be compared.
+pub(super) fn comparable<'m>(manifest: &'m Manifest, leaf: &Leaf) -> Option<&'m FileColumn> {
     manifest
-        .column(c.attnum)
-        .filter(|column| column.encoding == c.encoding)
-        .filter(|column| !column.mixed || matches!(c.op, Op::IsNull | Op::IsNotNull))
+        .column(leaf.attnum)
+        .filter(|column| column.physical.is_some())
+        .filter(|column| {
+            leaf.test.is_null_test() || (column.encoding == leaf.encoding && !column.mixed)
+        })
 }
 
-/// True when the file can be read in this order.
-pub fn can_order(manifest: &Manifest, order: Order, encoding: Encoding) -> bool {
-    manifest
-        .column(order.attnum)
-        .is_some_and(|c| c.physical.is_some() && !c.mixed && c.encoding == encoding)
-}
-
-/// Builds the statement. Conditions that the file cannot decide exactly are left out.
-pub fn select(
-    manifest: &Manifest,
-    needed: &[i16],
-    conditions: &[Condition],
-    order: Option<Order>,
-) -> Query {
+/// Builds the statement that reads these columns of all rows that fulfil `filter` (SQL of
+/// [`push`], or nothing), in this order, or in any for none.
+pub fn select(manifest: &Manifest, needed: &[i16], filter: &str, order: &[Key]) -> Query {
     let mut columns = Vec::new();
     let mut sql = format!("SELECT {}", quote_name(&manifest.rowid_name));
     for attnum in needed {
@@ -139,198 +281,20 @@ pub fn select(
     }
     sql.push_str(" FROM ");
     sql.push_str(&quote_name(&manifest.raw_table));
-    let mut binds = Vec::new();
-    let mut glue = " WHERE ";
-    for condition in conditions {
-        let Some(physical) = comparable(manifest, condition).and_then(|c| c.physical.as_deref())
-        else {
-            continue;
-        };
-        sql.push_str(glue);
-        glue = " AND ";
-        sql.push_str(&quote_name(physical));
-        sql.push(' ');
-        sql.push_str(condition.op.sql());
-        if let Some(param) = condition.param {
-            binds.push(param);
-            sql.push_str(&format!(" ?{}", binds.len()));
-        }
+    if !filter.is_empty() {
+        sql.push_str(" WHERE ");
+        sql.push_str(filter);
     }
-    if let Some(order) = order
-        && let Some(column) = manifest.column(order.attnum)
-        && let Some(physical) = column.physical.as_deref()
-    {
-        sql.push_str(&order_by(&quote_name(physical), order, column.has_nulls));
-    }
-    Query {
-        sql,
-        columns,
-        binds,
-    }
+    sql.push_str(&order::order_by(manifest, order, filter));
+    Query { sql, columns }
 }
 
 /// The statement that fetches one row by its rowid, `?1`.
 pub fn by_rowid(manifest: &Manifest, needed: &[i16]) -> Query {
-    let mut query = select(manifest, needed, &[], None);
-    query
-        .sql
-        .push_str(&format!(" WHERE {} = ?1", quote_name(&manifest.rowid_name)));
-    query.binds = vec![0];
-    query
-}
-
-/// `NULLS FIRST` is written out with an expression only where SQLite's own order differs: SQLite
-/// sorts NULL below everything, and the clause itself is newer than some readers.
-fn order_by(column: &str, order: Order, has_nulls: bool) -> String {
-    let direction = if order.descending { "DESC" } else { "ASC" };
-    let sqlite_nulls_first = !order.descending;
-    if !has_nulls || order.nulls_first == sqlite_nulls_first {
-        format!(" ORDER BY {column} {direction}")
-    } else {
-        let nulls = if order.nulls_first { "DESC" } else { "ASC" };
-        format!(" ORDER BY {column} IS NULL {nulls}, {column} {direction}")
-    }
+    let filter = format!("{} = ?1", quote_name(&manifest.rowid_name));
+    select(manifest, needed, &filter, &[])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn manifest() -> Manifest {
-        let column = |attnum, name: &str, encoding| FileColumn {
-            attnum,
-            physical: Some(name.into()),
-            encoding,
-            mixed: false,
-            has_nulls: attnum == 1,
-            missing: None,
-        };
-        Manifest {
-            raw_table: "m_raw".into(),
-            rowid_name: "rowid".into(),
-            columns: vec![
-                column(1, "id", Encoding::Int),
-                column(2, "t\"s", Encoding::TimestampTz),
-                FileColumn {
-                    mixed: true,
-                    ..column(3, "odd", Encoding::Timestamp)
-                },
-                FileColumn {
-                    physical: None,
-                    missing: Some("7".into()),
-                    ..column(4, "", Encoding::Int)
-                },
-            ],
-            ..Manifest::default()
-        }
-    }
-
-    fn condition(attnum: i16, op: Op, param: usize, encoding: Encoding) -> Condition {
-        Condition {
-            attnum,
-            op,
-            param: Some(param),
-            encoding,
-        }
-    }
-
-    #[test]
-    fn builds_conditions_and_quotes_names() {
-        let q = select(
-            &manifest(),
-            &[2, 1],
-            &[
-                condition(1, Op::Eq, 1, Encoding::Int),
-                condition(2, Op::Ge, 0, Encoding::TimestampTz),
-            ],
-            None,
-        );
-        assert_eq!(
-            q.sql,
-            "SELECT \"rowid\", \"t\"\"s\", \"id\" FROM \"m_raw\" WHERE \"id\" = ?1 AND \"t\"\"s\" >= ?2"
-        );
-        assert_eq!(q.columns, vec![2, 1]);
-        assert_eq!(q.binds, vec![1, 0]);
-    }
-
-    #[test]
-    fn leaves_out_what_is_not_exact() {
-        let q = select(
-            &manifest(),
-            &[1, 4, 9],
-            &[
-                condition(3, Op::Eq, 0, Encoding::Timestamp),
-                condition(1, Op::Eq, 1, Encoding::Text),
-                condition(4, Op::Eq, 2, Encoding::Int),
-                Condition {
-                    attnum: 3,
-                    op: Op::IsNotNull,
-                    param: None,
-                    encoding: Encoding::Timestamp,
-                },
-            ],
-            None,
-        );
-        assert_eq!(
-            q.sql,
-            "SELECT \"rowid\", \"id\" FROM \"m_raw\" WHERE \"odd\" IS NOT NULL"
-        );
-        assert!(q.binds.is_empty());
-    }
-
-    #[test]
-    fn nulls_stand_where_they_were_asked_for() {
-        let order = |descending, nulls_first| {
-            let q = select(
-                &manifest(),
-                &[],
-                &[],
-                Some(Order {
-                    attnum: 1,
-                    descending,
-                    nulls_first,
-                }),
-            );
-            q.sql.split(" FROM \"m_raw\"").nth(1).map(str::to_owned)
-        };
-        let q = select(
-            &manifest(),
-            &[],
-            &[],
-            Some(Order {
-                attnum: 2,
-                descending: true,
-                nulls_first: true,
-            }),
-        );
-        assert!(q.sql.ends_with(" ORDER BY \"t\"\"s\" DESC"), "{}", q.sql);
-        assert_eq!(order(false, true).as_deref(), Some(" ORDER BY \"id\" ASC"));
-        assert_eq!(order(true, false).as_deref(), Some(" ORDER BY \"id\" DESC"));
-        assert_eq!(
-            order(true, true).as_deref(),
-            Some(" ORDER BY \"id\" IS NULL DESC, \"id\" DESC")
-        );
-        assert_eq!(
-            order(false, false).as_deref(),
-            Some(" ORDER BY \"id\" IS NULL ASC, \"id\" ASC")
-        );
-    }
-
-    #[test]
-    fn ops_travel_as_numbers() {
-        for op in [
-            Op::Lt,
-            Op::Le,
-            Op::Eq,
-            Op::Ge,
-            Op::Gt,
-            Op::Ne,
-            Op::IsNull,
-            Op::IsNotNull,
-        ] {
-            assert_eq!(Op::from_strategy(op.to_number()), Some(op));
-            assert_eq!(op.commuted().commuted(), op);
-        }
-        assert_eq!(Op::from_strategy(0), None);
-    }
-}
+#[path = "pushdown_tests.rs"]
+mod tests;

@@ -210,7 +210,7 @@ fn each_file_row(
     let _settings = pin_settings();
     let mut codecs = codecs(&rel);
     let needed: Vec<i16> = codecs.iter().map(|(i, _)| *i as i16 + 1).collect();
-    let query = pushdown::select(manifest, &needed, &[], None);
+    let query = pushdown::select(manifest, &needed, "", &[]);
     // SAFETY: the relation is open
     let (missing, natts) = unsafe {
         let missing = super::cold_run::missing_values(manifest, rel.desc(), rel.owner(), &needed)?;

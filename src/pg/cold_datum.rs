@@ -29,6 +29,12 @@ pub fn pin_settings() -> SettingScope {
     scope
 }
 
+/// True when the server stores text as the files do.
+pub fn is_utf8() -> bool {
+    // SAFETY: asks for a number
+    unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
+}
+
 /// Converts the values of one column. Its function look-ups live in the memory context that was
 /// current at creation.
 pub struct Codec {
@@ -71,13 +77,10 @@ impl Codec {
         let (mut input, mut io_param) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
         let (mut output, mut varlena) = (pg_sys::InvalidOid, false);
         // SAFETY: syscache look-ups of an existing type; out pointers live on this stack
-        let (utf8, context) = unsafe {
+        let context = unsafe {
             pg_sys::getTypeInputInfo(base_type, &mut input, &mut io_param);
             pg_sys::getTypeOutputInfo(base_type, &mut output, &mut varlena);
-            (
-                pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32,
-                pg_sys::CurrentMemoryContext,
-            )
+            pg_sys::CurrentMemoryContext
         };
         Codec {
             encoding: mapping::encoding_for(type_oid.to_u32(), base_type.to_u32()),
@@ -87,7 +90,7 @@ impl Codec {
             input: look_up(input, context),
             io_param,
             send: None,
-            utf8,
+            utf8: is_utf8(),
             context,
         }
     }

@@ -1,18 +1,17 @@
 //! Planning: every path of a cold chunk is replaced by ColdScan.
 
 use super::cold_am;
+use super::cold_clause::{self, Clause, plain_var};
+use super::cold_compare::{btree_family, bytewise};
+use super::cold_cost::Pricing;
 use super::cold_state::{self, raise};
-use super::list::{self, IntList};
+use super::list;
 use crate::cold::manifest::{ChunkState, Manifest};
-use crate::cold::mapping::Encoding;
-use crate::cold::pushdown::{Op, Order, can_order};
+use crate::cold::order::{self, Key, Served};
+use crate::cold::pushdown::{Class, Op, Test, Tree};
 use crate::error::{Error, Kind};
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
 use std::rc::Rc;
-
-/// Planner units for opening a file and for one byte of it.
-const OPEN_COST: f64 = 12.0;
-const BYTE_COST: f64 = 0.0001;
 
 struct PathMethods(pg_sys::CustomPathMethods);
 // SAFETY: constants: a name and a function pointer
@@ -20,12 +19,13 @@ unsafe impl Sync for PathMethods {}
 
 static PATH_METHODS: PathMethods = PathMethods(pg_sys::CustomPathMethods {
     CustomName: c"ColdScan".as_ptr(),
-    PlanCustomPath: Some(plan_path),
+    PlanCustomPath: Some(super::cold_plan::plan_path),
+    // a path holds plain numbers only: nothing in it names the parent
     ReparameterizeCustomPathByChild: None,
 });
 
 /// Manifest of a relation if it is a cold chunk. Cheap for every other relation.
-fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
+pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
     // SAFETY: the planner holds a lock on the relation; the reference is given back at once
     let ours = unsafe {
         let rel = pg_sys::RelationIdGetRelation(relation);
@@ -91,18 +91,11 @@ pub unsafe fn rel_pathlist(
         }
         (*rel).pathlist = std::ptr::null_mut();
         (*rel).partial_pathlist = std::ptr::null_mut();
-        pg_sys::add_path(rel, make_path(root, rel, &manifest).cast());
-        if let Some((keys, order)) = wanted_order(root, rel, &manifest) {
-            let path = make_path(root, rel, &manifest);
-            (*path).path.pathkeys = keys;
-            // a file is read in the order of an index or sorted by SQLite: slightly dearer
-            (*path).path.total_cost *= 1.05;
-            (*path).custom_private = list::ints(&[
-                i32::from(order.attnum),
-                i32::from(order.descending),
-                i32::from(order.nulls_first),
-            ]);
-            pg_sys::add_path(rel, path.cast());
+        let scans = Scans::new(root, rel, &manifest);
+        scans.add_plain();
+        scans.add_ordered();
+        for outer in super::cold_param::outer_relations(root, rel) {
+            scans.add_parameterised(outer);
         }
     }
 }
@@ -118,242 +111,164 @@ unsafe fn is_current_of(rel: *mut pg_sys::RelOptInfo) -> bool {
     }
 }
 
-/// Startup is free on purpose: an ordered Append sums its children's startup costs, and a file
-/// that is never asked for a row is never opened.
-unsafe fn make_path(
+/// The paths of one cold chunk.
+struct Scans<'m> {
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
-    manifest: &Manifest,
-) -> *mut pg_sys::CustomPath {
-    // SAFETY: a fresh node; rel is the planner's valid struct
-    unsafe {
-        let path = pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
-        (*path).path.type_ = pg_sys::NodeTag::T_CustomPath;
-        (*path).path.pathtype = pg_sys::NodeTag::T_CustomScan;
-        (*path).path.parent = rel;
-        (*path).path.pathtarget = (*rel).reltarget;
-        // the target list may hold LATERAL references, also where no qual does
-        let parameters = pg_sys::get_baserel_parampathinfo(root, rel, (*rel).lateral_relids);
-        (*path).path.param_info = parameters;
-        let rows = if parameters.is_null() {
-            (*rel).rows
-        } else {
-            (*parameters).ppi_rows
-        };
-        (*path).path.rows = rows;
-        (*path).path.parallel_safe = (*rel).consider_parallel;
-        (*path).path.startup_cost = 0.0;
-        let fraction = (rows / (manifest.rows.max(1) as f64)).clamp(0.0, 1.0);
-        let bytes = manifest.bytes as f64;
-        (*path).path.total_cost = OPEN_COST
-            + bytes * fraction * BYTE_COST
-            + rows * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
-        (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
-        (*path).methods = &PATH_METHODS.0;
-        path
-    }
+    manifest: &'m Manifest,
+    clauses: Vec<Clause>,
+    pricing: Pricing<'m>,
 }
 
-/// The first sort key of the query, if it is a plain column that the file can be read by.
-unsafe fn wanted_order(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    manifest: &Manifest,
-) -> Option<(*mut pg_sys::List, Order)> {
-    // SAFETY: walks the planner's own lists
-    unsafe {
-        let key = list::pointers::<pg_sys::PathKey>((*root).query_pathkeys).next()?;
-        let class = (*key).pk_eclass;
-        if (*class).ec_has_volatile {
-            return None;
-        }
-        let member = *super::compat::class_members(class, rel).first()?;
-        let var = plain_var((*member).em_expr.cast(), (*rel).relid)?;
-        let encoding = super::cold_datum::encoding_of((*var).vartype);
-        let default_family = btree_family((*var).vartype)?;
-        if (*key).pk_opfamily != default_family
-            || !encoding.order_exact(bytewise((*class).ec_collation))
-        {
-            return None;
-        }
-        let order = Order {
-            attnum: (*var).varattno,
-            descending: super::compat::is_descending(key),
-            nulls_first: (*key).pk_nulls_first,
-        };
-        can_order(manifest, order, encoding)
-            .then(|| (pg_sys::lappend(std::ptr::null_mut(), key.cast()), order))
-    }
-}
-
-/// The column behind an expression: a Var of this relation, below a binary-compatible relabel.
-unsafe fn plain_var(node: *mut pg_sys::Node, relid: pg_sys::Index) -> Option<*mut pg_sys::Var> {
-    // SAFETY: nodes of the planner are valid and tagged
-    unsafe {
-        if node.is_null() {
-            return None;
-        }
-        let node = match (*node).type_ {
-            pg_sys::NodeTag::T_RelabelType => (*node.cast::<pg_sys::RelabelType>()).arg.cast(),
-            _ => node,
-        };
-        if (*node).type_ != pg_sys::NodeTag::T_Var {
-            return None;
-        }
-        let var = node.cast::<pg_sys::Var>();
-        let own = (*var).varno as u32 == relid && (*var).varlevelsup == 0 && (*var).varattno > 0;
-        own.then_some(var)
-    }
-}
-
-/// True for collations that compare bytes, when the file holds the same bytes.
-fn bytewise(collation: pg_sys::Oid) -> bool {
-    // SAFETY: plain look-ups; InvalidOid is answered without one
-    unsafe {
-        collation != pg_sys::InvalidOid
-            && pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32
-            && is_c(collation)
-    }
-}
-
-/// "C" or "POSIX" (pg_collation.dat); the database default is not looked into.
-fn is_c(collation: pg_sys::Oid) -> bool {
-    matches!(collation.to_u32(), 950 | 951)
-}
-
-fn deterministic(collation: pg_sys::Oid) -> bool {
-    // SAFETY: a syscache look-up of an existing collation
-    collation == pg_sys::InvalidOid || unsafe { pg_sys::get_collation_isdeterministic(collation) }
-}
-
-/// The default btree operator family of a type (of its base type for domains).
-unsafe fn btree_family(type_oid: pg_sys::Oid) -> Option<pg_sys::Oid> {
-    let (base, _) = super::cold_datum::base_type(type_oid, -1);
-    // SAFETY: the type cache entry lives for the session
-    let family = unsafe {
-        (*pg_sys::lookup_type_cache(base, pg_sys::TYPECACHE_BTREE_OPFAMILY as i32)).btree_opf
-    };
-    (family != pg_sys::InvalidOid).then_some(family)
-}
-
-/// One condition that SQLite can decide, and the expression for its value.
-struct Pushed {
-    attnum: i16,
-    op: Op,
-    value: *mut pg_sys::Node,
-}
-
-unsafe fn pushable(clause: *mut pg_sys::Node, relid: pg_sys::Index) -> Option<Pushed> {
-    // SAFETY: nodes of the planner are valid and tagged
-    unsafe {
-        match (*clause).type_ {
-            pg_sys::NodeTag::T_NullTest => {
-                let test = clause.cast::<pg_sys::NullTest>();
-                let var = plain_var((*test).arg.cast(), relid)?;
-                let op = if (*test).nulltesttype == pg_sys::NullTestType::IS_NULL {
-                    Op::IsNull
-                } else {
-                    Op::IsNotNull
-                };
-                (!(*test).argisrow).then_some(Pushed {
-                    attnum: (*var).varattno,
-                    op,
-                    value: std::ptr::null_mut(),
-                })
+impl<'m> Scans<'m> {
+    unsafe fn new(
+        root: *mut pg_sys::PlannerInfo,
+        rel: *mut pg_sys::RelOptInfo,
+        manifest: &'m Manifest,
+    ) -> Self {
+        // SAFETY: the planner's own, valid structs
+        unsafe {
+            let infos = (*rel).baserestrictinfo;
+            let clauses = cold_clause::read(root, rel, manifest, infos);
+            Scans {
+                root,
+                rel,
+                manifest,
+                pricing: Pricing::new(root, rel, manifest, &clauses),
+                clauses: clauses.list,
             }
-            pg_sys::NodeTag::T_OpExpr => comparison(clause.cast(), relid),
-            _ => None,
         }
     }
-}
 
-unsafe fn comparison(expr: *mut pg_sys::OpExpr, relid: pg_sys::Index) -> Option<Pushed> {
-    // SAFETY: nodes of the planner are valid and tagged
-    unsafe {
-        let args: Vec<*mut pg_sys::Node> = list::pointers((*expr).args).collect();
-        let &[left, right] = args.as_slice() else {
-            return None;
-        };
-        let (var, value, commuted) = match (plain_var(left, relid), plain_var(right, relid)) {
-            (Some(var), None) => (var, right, false),
-            (None, Some(var)) => (var, left, true),
-            _ => return None,
-        };
-        if pg_sys::contain_var_clause(value) || pg_sys::contain_volatile_functions(value) {
-            return None;
+    unsafe fn add_plain(&self) {
+        // SAFETY: the planner's own, valid structs
+        unsafe {
+            // the target list may hold LATERAL references, also where no qual does
+            let path = self.path((*self.rel).lateral_relids);
+            (*path).path.total_cost += self.pricing.plain(&self.clauses);
+            pg_sys::add_path(self.rel, path.cast());
         }
-        let family = btree_family((*var).vartype)?;
-        let op = Op::from_strategy(super::compat::btree_strategy((*expr).opno, family)?)?;
-        let op = if commuted { op.commuted() } else { op };
-        let encoding = super::cold_datum::encoding_of((*var).vartype);
-        let other = super::cold_datum::encoding_of(pg_sys::exprType(value));
-        let floats = [Encoding::Float4, Encoding::Float8];
-        let same = encoding == other || (floats.contains(&encoding) && floats.contains(&other));
-        let exact = if op.is_ordering() {
-            encoding.order_exact(bytewise((*expr).inputcollid))
-        } else {
-            encoding.eq_exact() && deterministic((*expr).inputcollid)
-        };
-        (same && exact).then_some(Pushed {
-            attnum: (*var).varattno,
-            op,
-            value,
-        })
     }
-}
 
-/// Plan node: `custom_private` = (order, conditions as attnum/op/param triples),
-/// `custom_exprs` = the values. Only copyable nodes: plans are cached and sent to workers.
-#[pg_guard]
-unsafe extern "C-unwind" fn plan_path(
-    _root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    best: *mut pg_sys::CustomPath,
-    tlist: *mut pg_sys::List,
-    clauses: *mut pg_sys::List,
-    _custom_plans: *mut pg_sys::List,
-) -> *mut pg_sys::Plan {
-    // SAFETY: the planner's own structures; the node is fresh
-    unsafe {
-        let mut quals = std::ptr::null_mut();
-        let mut values = std::ptr::null_mut();
-        let mut conditions = IntList::new();
-        let mut params = 0;
-        for info in list::pointers::<pg_sys::RestrictInfo>(clauses) {
-            if (*info).pseudoconstant {
-                continue;
-            }
-            quals = pg_sys::lappend(quals, (*info).clause.cast());
-            if !pg_sys::restriction_is_securely_promotable(info, rel) {
-                continue;
-            }
-            let Some(pushed) = pushable((*info).clause.cast(), (*rel).relid) else {
-                continue;
+    unsafe fn add_ordered(&self) {
+        // SAFETY: the planner's own, valid structs
+        unsafe {
+            let wanted = self.wanted_order();
+            let fixed: Vec<i16> = self.clauses.iter().filter_map(fixed_column).collect();
+            let Some(served) = order::served(self.manifest, &wanted, &fixed) else {
+                return;
             };
-            let mut param = -1;
-            if !pushed.value.is_null() {
-                values = pg_sys::lappend(values, pg_sys::copyObjectImpl(pushed.value.cast()));
-                param = params;
-                params += 1;
-            }
-            conditions.extend(&[i32::from(pushed.attnum), pushed.op.to_number(), param]);
+            let path = self.path((*self.rel).lateral_relids);
+            let keys = (*self.root).query_pathkeys;
+            (*path).path.pathkeys = pg_sys::list_copy_head(keys, served.keys as i32);
+            (*path).path.total_cost += self.ordered_cost(served);
+            (*path).custom_private = super::cold_plan::write_order(&wanted[..served.keys]);
+            pg_sys::add_path(self.rel, path.cast());
         }
-        let scan = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
-        (*scan).scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
-        (*scan).scan.plan.targetlist = tlist;
-        (*scan).scan.plan.qual = quals;
-        (*scan).scan.scanrelid = (*rel).relid;
-        (*scan).flags = (*best).flags;
-        (*scan).custom_exprs = values;
-        let order = if (*best).custom_private.is_null() {
-            list::ints(&[0, 0, 0])
-        } else {
-            (*best).custom_private
-        };
-        let mut private = pg_sys::lappend(std::ptr::null_mut(), order.cast());
-        private = pg_sys::lappend(private, conditions.into_list().cast());
-        (*scan).custom_private = private;
-        (*scan).methods = super::cold_scan::scan_methods();
-        scan.cast()
+    }
+
+    fn ordered_cost(&self, served: Served) -> f64 {
+        let plain = self.pricing.plain(&self.clauses);
+        match served.index {
+            // a little dearer than no order, so that it is chosen where the order is of use
+            None => plain * 1.01,
+            Some(index) => self
+                .pricing
+                .by_index(index, &self.clauses)
+                .max(plain * 1.01),
+        }
+    }
+
+    /// A nested loop with this chunk on its inner side: the file is open already when the second
+    /// row of the outer side comes.
+    unsafe fn add_parameterised(&self, outer: pg_sys::Relids) {
+        // SAFETY: the planner's own, valid structs
+        unsafe {
+            let path = self.path(outer);
+            let info = (*path).path.param_info;
+            if info.is_null() {
+                return;
+            }
+            let more = cold_clause::read(self.root, self.rel, self.manifest, (*info).ppi_clauses);
+            let cost = self.pricing.inner(self.clauses.iter().chain(&more.list));
+            (*path).path.total_cost += cost;
+            pg_sys::add_path(self.rel, path.cast());
+        }
+    }
+
+    /// Startup is free on purpose: an ordered Append sums its children's startup costs, and a file
+    /// that is never asked for a row is never opened.
+    unsafe fn path(&self, outer: pg_sys::Relids) -> *mut pg_sys::CustomPath {
+        // SAFETY: a fresh node; rel is the planner's valid struct
+        unsafe {
+            let rel = self.rel;
+            let path =
+                pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
+            (*path).path.type_ = pg_sys::NodeTag::T_CustomPath;
+            (*path).path.pathtype = pg_sys::NodeTag::T_CustomScan;
+            (*path).path.parent = rel;
+            (*path).path.pathtarget = (*rel).reltarget;
+            let parameters = pg_sys::get_baserel_parampathinfo(self.root, rel, outer);
+            (*path).path.param_info = parameters;
+            let rows = if parameters.is_null() {
+                (*rel).rows
+            } else {
+                (*parameters).ppi_rows
+            };
+            let rows = if self.pricing.is_skipped() { 1.0 } else { rows };
+            (*path).path.rows = rows;
+            (*path).path.parallel_safe = (*rel).consider_parallel;
+            (*path).path.startup_cost = 0.0;
+            (*path).path.total_cost =
+                rows * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
+            (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
+            (*path).methods = &PATH_METHODS.0;
+            path
+        }
+    }
+
+    /// The sort keys of the query, as far as they are plain columns that SQLite sorts in the same
+    /// way, from the first on.
+    unsafe fn wanted_order(&self) -> Vec<Key> {
+        // SAFETY: walks the planner's own lists
+        unsafe {
+            list::pointers::<pg_sys::PathKey>((*self.root).query_pathkeys)
+                .map_while(|key| self.wanted_key(key))
+                .collect()
+        }
+    }
+
+    unsafe fn wanted_key(&self, key: *mut pg_sys::PathKey) -> Option<Key> {
+        // SAFETY: as above
+        unsafe {
+            let class = (*key).pk_eclass;
+            if (*class).ec_has_volatile {
+                return None;
+            }
+            let member = *super::compat::class_members(class, self.rel).first()?;
+            let var = plain_var((*member).em_expr.cast(), (*self.rel).relid)?;
+            let encoding = super::cold_datum::encoding_of((*var).vartype);
+            let collation = (*class).ec_collation;
+            let column = self.manifest.column((*var).varattno)?;
+            let same = btree_family((*var).vartype) == Some((*key).pk_opfamily)
+                && encoding.order_exact(bytewise(collation));
+            let readable = column.physical.is_some() && !column.mixed;
+            (same && readable && column.encoding == encoding).then(|| Key {
+                attnum: (*var).varattno,
+                descending: super::compat::is_descending(key),
+                nulls_first: (*key).pk_nulls_first,
+                collation: collation.to_u32(),
+            })
+        }
+    }
+}
+
+/// The column that a clause holds at one value.
+fn fixed_column(clause: &Clause) -> Option<i16> {
+    match &clause.tree {
+        Tree::Leaf(leaf) if leaf.test == Test::Compare(Op::Eq) && clause.class == Class::Exact => {
+            Some(leaf.attnum)
+        }
+        _ => None,
     }
 }

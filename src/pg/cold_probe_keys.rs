@@ -5,9 +5,10 @@ use super::cold_probe::{codec, refusal};
 use super::list;
 use super::sqlite::Cursor;
 use crate::cold::manifest::Manifest;
-use crate::cold::mapping::CellRef;
+use crate::cold::mapping::{Cell, CellRef};
 use crate::error::Result;
 use pgrx::pg_sys;
+use std::cmp::Ordering;
 use std::ffi::CStr;
 
 /// One unique index of the chunk.
@@ -30,12 +31,22 @@ pub(super) struct KeyColumn {
     pub(super) physical: String,
     /// the file holds values of this column that do not have its native form
     pub(super) mixed: bool,
+    /// smallest and largest value in the file, where they are known exactly
+    min: Option<Cell>,
+    max: Option<Cell>,
 }
 
 impl KeyColumn {
     /// True when no row of the file has this value, by the bounds that the manifest knows.
-    pub(super) fn is_outside(&self, _value: CellRef<'_>) -> bool {
-        false
+    pub(super) fn is_outside(&self, value: CellRef<'_>) -> bool {
+        if self.mixed || matches!(value, CellRef::Null) {
+            return false;
+        }
+        let beyond = |bound: &Option<Cell>, side| {
+            let bound = bound.as_ref().map(Cell::as_ref);
+            bound.is_some_and(|b| value.order(&b) == side)
+        };
+        beyond(&self.min, Ordering::Less) || beyond(&self.max, Ordering::Greater)
     }
 }
 
@@ -178,6 +189,8 @@ unsafe fn column_of(
             codec: codec(type_oid, typmod),
             physical,
             mixed: stored.mixed,
+            min: stored.min.clone(),
+            max: stored.max.clone(),
         })
     }
 }

@@ -1,11 +1,16 @@
-//! A running scan of a cold chunk: parameters, the file's rows, columns that the file lacks.
+//! A running scan of a cold chunk: which conditions the file decides, its rows, columns it lacks.
 
 use super::cold_am::cold_tid;
-use super::cold_datum::{Codec, DecodeScope};
+use super::cold_late::Late;
+pub(super) use super::cold_missing::missing_values;
+use super::cold_plan::Condition;
 use super::cold_reader::Reader;
+use super::cold_reads;
+use super::cold_value::ValueReader;
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
-use crate::cold::pushdown::{self, Condition, Order, Query};
+use crate::cold::order::Key;
+use crate::cold::pushdown::{self, Pushed, Query, Value};
 use crate::error::Result;
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -13,98 +18,193 @@ use std::rc::Rc;
 /// Where the scan is.
 pub(super) enum Phase {
     NotStarted,
+    /// rows of the file, then those of the stub
     File,
+    /// rows of both in their order
+    Merge,
     Stub(pg_sys::TableScanDesc),
     Done,
 }
 
+/// Why the file is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skip {
+    ZoneMap,
+    ReadsOff,
+}
+
+impl Skip {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Skip::ZoneMap => "zone map",
+            Skip::ReadsOff => "strata.cold_reads = off",
+        }
+    }
+}
+
+/// The first row of an ordered scan, which the zone map may know.
+enum First {
+    /// to be read
+    Read,
+    /// known, not given yet
+    Known(Cell),
+    /// given: the cursor has it, too
+    Given,
+}
+
+/// Columns that the target list and the conditions mention.
+pub(super) struct Columns {
+    /// needed for each row of the file
+    pub(super) always: Vec<i16>,
+    /// needed where an exact condition is evaluated after all
+    pub(super) exact: Vec<Vec<i16>>,
+    /// one of xmin and the like
+    pub(super) system: bool,
+}
+
 pub(super) struct Scan {
     pub(super) manifest: Rc<Manifest>,
-    pub(super) needed: Vec<i16>,
+    pub(super) columns: Columns,
     pub(super) conditions: Vec<Condition>,
-    pub(super) order: Option<Order>,
-    /// value expressions and codecs for their types
-    pub(super) params: Vec<(*mut pg_sys::ExprState, Codec)>,
+    pub(super) order: Vec<Key>,
+    /// value expressions and converters for their types
+    pub(super) values: Vec<(*mut pg_sys::ExprState, ValueReader)>,
+    /// conditions that the file may decide
+    pub(super) exact: Vec<*mut pg_sys::ExprState>,
+    /// those that it does not; NULL for none
+    pub(super) filter: *mut pg_sys::ExprState,
     pub(super) missing: Vec<(usize, Option<pg_sys::Datum>)>,
     pub(super) query: Query,
     pub(super) reader: Option<Reader>,
     pub(super) phase: Phase,
     pub(super) stub_slot: *mut pg_sys::TupleTableSlot,
     pub(super) owner: pg_sys::Oid,
+    pub(super) late: Option<Late>,
     pub(super) rows_read: i64,
+    pub(super) late_rows: i64,
     /// this process has read, not a parallel worker
     pub(super) started: bool,
+    /// the file was needed at least once
+    pub(super) file_used: bool,
+    pub(super) first_from_zone: bool,
+    pub(super) skipped: Option<Skip>,
+    pub(super) plan: Prepared,
+    first: First,
 }
 
-/// Values of needed columns that the file does not have: added after the export.
-pub(super) unsafe fn missing_values(
-    manifest: &Manifest,
-    desc: pg_sys::TupleDesc,
-    owner: pg_sys::Oid,
-    needed: &[i16],
-) -> Result<Vec<(usize, Option<pg_sys::Datum>)>> {
-    let mut out = Vec::new();
-    for attnum in needed {
-        let known = manifest.column(*attnum);
-        if known.is_some_and(|c| c.physical.is_some()) {
-            continue;
-        }
-        let i = (*attnum - 1) as usize;
-        let value = match known {
-            Some(column) => match &column.missing {
-                // SAFETY: attnum is a column of this relation
-                Some(text) => unsafe {
-                    // reading may run constraints of domains, which are the owner's code
-                    let _scope = DecodeScope::begin(owner);
-                    let att = super::compat::attribute(desc, i);
-                    let mut codec = Codec::new((*att).atttypid, (*att).atttypmod);
-                    Some(codec.read_text(text)?)
-                },
-                None => None,
-            },
-            None => {
-                let mut null = true;
-                // SAFETY: attnum is a column of this relation; the value lives in its descriptor,
-                // which the open relation pins
-                let datum = unsafe { pg_sys::getmissingattr(desc, i32::from(*attnum), &mut null) };
-                (!null).then_some(datum)
-            }
-        };
-        out.push((i, value));
-    }
-    Ok(out)
+/// What is to be done with these values.
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) query: Option<Query>,
+    pub(super) binds: Vec<Cell>,
+    /// exact conditions that PostgreSQL has to evaluate all the same
+    pub(super) checks: Vec<usize>,
+    /// conditions that some row of the file may not fulfil
+    pub(super) open: Vec<usize>,
+    pub(super) skip: Option<Skip>,
 }
 
 impl Scan {
-    /// Evaluates the parameters and starts reading the file from its beginning.
+    pub(super) fn new(
+        manifest: Rc<Manifest>,
+        columns: Columns,
+        conditions: Vec<Condition>,
+        order: Vec<Key>,
+    ) -> Self {
+        let query = pushdown::select(&manifest, &columns.always, "", &order);
+        Scan {
+            manifest,
+            columns,
+            conditions,
+            order,
+            values: vec![],
+            exact: vec![],
+            filter: std::ptr::null_mut(),
+            missing: vec![],
+            query,
+            reader: None,
+            phase: Phase::NotStarted,
+            stub_slot: std::ptr::null_mut(),
+            owner: pg_sys::InvalidOid,
+            late: None,
+            rows_read: 0,
+            late_rows: 0,
+            started: false,
+            file_used: false,
+            first_from_zone: false,
+            skipped: None,
+            plan: Prepared::default(),
+            first: First::Read,
+        }
+    }
+
+    /// What to ask the file for, given these values. Evaluates nothing, reads nothing.
+    pub(super) fn prepare(&self, values: &[Value]) -> Prepared {
+        let pushed = if super::guc::COLD_PUSHDOWN.get() {
+            let trees = self.conditions.iter().map(|c| &c.tree);
+            pushdown::push(&self.manifest, trees, values)
+        } else {
+            let all: Vec<usize> = (0..self.conditions.len()).collect();
+            Pushed {
+                undecided: all.clone(),
+                open: all,
+                ..Pushed::default()
+            }
+        };
+        let undecided = pushed.undecided.iter();
+        let checks: Vec<usize> = undecided
+            .filter_map(|n| self.conditions[*n].exact)
+            .collect();
+        let mut needed = self.columns.always.clone();
+        for attnum in checks.iter().flat_map(|n| &self.columns.exact[*n]) {
+            if !needed.contains(attnum) {
+                needed.push(*attnum);
+            }
+        }
+        let query = pushdown::select(&self.manifest, &needed, &pushed.filter, &self.order);
+        Prepared {
+            query: Some(query),
+            binds: pushed.binds,
+            checks,
+            open: pushed.open,
+            skip: pushed.none_fits.then_some(Skip::ZoneMap),
+        }
+    }
+
+    /// Evaluates the values, and finds out whether the file must be read at all.
     ///
     /// # Safety
     /// `node` must be the state that owns this scan.
     pub(super) unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
         // SAFETY: promised by the caller
-        let (context, desc) = unsafe {
-            (
-                (*node).ss.ps.ps_ExprContext,
-                (*(*node).ss.ss_currentRelation).rd_att,
-            )
-        };
-        let mut values: Vec<Option<Cell>> = Vec::with_capacity(self.params.len());
-        for (expr, codec) in &mut self.params {
+        let context = unsafe { (*node).ss.ps.ps_ExprContext };
+        let mut values = Vec::with_capacity(self.values.len());
+        for (expr, reader) in &mut self.values {
             // SAFETY: the expression was initialised for this node
-            values.push(unsafe { evaluate(*expr, codec, context) });
+            values.push(unsafe { evaluate(*expr, reader, context) });
         }
-        // a value without native form cannot be compared inside the file
-        let usable: Vec<Condition> = self
-            .conditions
-            .iter()
-            .filter(|c| {
-                c.param
-                    .is_none_or(|p| values.get(p).is_some_and(Option::is_some))
-            })
-            .copied()
-            .collect();
-        let query = pushdown::select(&self.manifest, &self.needed, &usable, self.order);
-        if self.reader.is_none() || query != self.query {
+        self.plan = self.prepare(&values);
+        if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
+            self.plan.skip = Some(Skip::ReadsOff);
+        }
+        self.skipped = self.plan.skip;
+        self.first = self.known_first().map_or(First::Read, First::Known);
+        self.started = true;
+        if self.plan.skip.is_none() && matches!(self.first, First::Read) {
+            // SAFETY: promised by the caller
+            unsafe { self.open(node)? };
+        }
+        Ok(())
+    }
+
+    /// Starts reading the file from its beginning.
+    unsafe fn open(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
+        // SAFETY: promised by the caller
+        let desc = unsafe { (*(*node).ss.ss_currentRelation).rd_att };
+        self.file_used = true;
+        if let Some(query) = self.plan.query.take()
+            && (self.reader.is_none() || query != self.query)
+        {
             // SAFETY: the descriptor is the chunk's
             let mut reader =
                 unsafe { Reader::new(Rc::clone(&self.manifest), &query, desc, self.owner)? };
@@ -114,32 +214,50 @@ impl Scan {
             self.reader = Some(reader);
             self.query = query;
         }
-        let binds: Vec<Cell> = self
-            .query
-            .binds
-            .iter()
-            .map(|p| values[*p].clone().unwrap_or(Cell::Null))
-            .collect();
         if let Some(reader) = &mut self.reader {
-            reader.restart(&binds)?;
+            reader.restart(&self.plan.binds)?;
         }
-        self.phase = Phase::File;
-        self.started = true;
         Ok(())
     }
 
-    /// Stores the next file row in `slot`; false at the end of the file.
+    /// Stores the next row of the file that passes all conditions in `slot`; false at the end. Its
+    /// values live in `memory`, which is reset for each row.
     ///
     /// # Safety
-    /// `slot` must be the (cleared) scan slot of the node.
+    /// `slot` must be a virtual slot of the chunk's shape, `node` the owner of this scan.
     pub(super) unsafe fn next_file_row(
         &mut self,
+        node: *mut pg_sys::CustomScanState,
         slot: *mut pg_sys::TupleTableSlot,
-        relation: pg_sys::Oid,
+        memory: pg_sys::MemoryContext,
     ) -> Result<bool> {
-        let Some(reader) = &mut self.reader else {
+        if self.plan.skip.is_some() {
             return Ok(false);
-        };
+        }
+        loop {
+            pgrx::check_for_interrupts!();
+            // SAFETY: promised by the caller; the slot holds nothing of the memory any more
+            unsafe {
+                pg_sys::ExecClearTuple(slot);
+                pg_sys::MemoryContextReset(memory);
+                let old = pg_sys::MemoryContextSwitchTo(memory);
+                let found = self.read_row(node, slot);
+                pg_sys::MemoryContextSwitchTo(old);
+                if !found? {
+                    return Ok(false);
+                }
+                if self.passes(node, slot, false) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    unsafe fn read_row(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+        slot: *mut pg_sys::TupleTableSlot,
+    ) -> Result<bool> {
         // SAFETY: a slot has room for all attributes of its descriptor
         let (values, nulls) = unsafe {
             let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
@@ -149,48 +267,101 @@ impl Scan {
             )
         };
         nulls.fill(true);
-        let Some(rowid) = reader.next(values, nulls)? else {
-            return Ok(false);
-        };
-        for (i, value) in &self.missing {
-            nulls[*i] = value.is_none();
-            values[*i] = value.unwrap_or(pg_sys::Datum::null());
-        }
-        self.rows_read += 1;
-        // SAFETY: values and nulls are filled
+        // SAFETY: promised by the caller
         unsafe {
+            let rel = (*node).ss.ss_currentRelation;
+            match std::mem::replace(&mut self.first, First::Read) {
+                First::Known(cell) => {
+                    self.fill_first(cell.as_ref(), (*rel).rd_att, values, nulls)?;
+                    self.first = First::Given;
+                    (*slot).tts_tid = cold_tid(1);
+                    (*slot).tts_tableOid = (*rel).rd_id;
+                    pg_sys::ExecStoreVirtualTuple(slot);
+                    return Ok(true);
+                }
+                First::Given => {
+                    self.open(node)?;
+                    // the row that was given
+                    if let Some(reader) = &mut self.reader {
+                        reader.next(values, nulls)?;
+                    }
+                    nulls.fill(true);
+                }
+                First::Read => {}
+            }
+            let Some(reader) = &mut self.reader else {
+                return Ok(false);
+            };
+            let Some(rowid) = reader.next(values, nulls)? else {
+                return Ok(false);
+            };
+            for (i, value) in &self.missing {
+                nulls[*i] = value.is_none();
+                values[*i] = value.unwrap_or(pg_sys::Datum::null());
+            }
+            self.rows_read += 1;
             (*slot).tts_tid = cold_tid(rowid);
-            (*slot).tts_tableOid = relation;
+            (*slot).tts_tableOid = (*rel).rd_id;
             pg_sys::ExecStoreVirtualTuple(slot);
         }
         Ok(true)
     }
 
+    /// Whether PostgreSQL keeps the row: rows of the stub are asked all conditions, rows of the
+    /// file those that the file did not decide.
+    ///
+    /// # Safety
+    /// `node` must own this scan, `slot` hold a row of its shape.
+    pub(super) unsafe fn passes(
+        &self,
+        node: *mut pg_sys::CustomScanState,
+        slot: *mut pg_sys::TupleTableSlot,
+        is_late: bool,
+    ) -> bool {
+        // SAFETY: promised by the caller; the expressions were initialised for this node
+        unsafe {
+            let context = (*node).ss.ps.ps_ExprContext;
+            (*context).ecxt_scantuple = slot;
+            let holds =
+                |expr: *mut pg_sys::ExprState| expr.is_null() || pg_sys::ExecQual(expr, context);
+            let exact = if is_late {
+                self.exact.iter().all(|e| holds(*e))
+            } else {
+                self.plan.checks.iter().all(|n| holds(self.exact[*n]))
+            };
+            let keeps = exact && holds(self.filter);
+            let instrument = (*node).ss.ps.instrument;
+            if !keeps && !instrument.is_null() {
+                (*instrument).nfiltered1 += 1.0;
+            }
+            keeps
+        }
+    }
+
     pub(super) fn end_stub(&mut self) {
+        if let Some(late) = &mut self.late {
+            late.end();
+        }
         if let Phase::Stub(desc) = std::mem::replace(&mut self.phase, Phase::Done) {
-            // SAFETY: the scan that next() began, ended once
+            // SAFETY: the scan that was begun for this phase, ended once
             unsafe { pg_sys::table_endscan(desc) };
         }
     }
 }
 
-/// The value of an expression as a cell; `None` when it has no native form.
+/// The value of an expression in stored form; by-reference values are copied.
 unsafe fn evaluate(
     expr: *mut pg_sys::ExprState,
-    codec: &mut Codec,
+    reader: &mut ValueReader,
     context: *mut pg_sys::ExprContext,
-) -> Option<Cell> {
-    // SAFETY: promised by the caller; by-reference values are copied into the cell
+) -> Value {
+    // SAFETY: promised by the caller
     unsafe {
         let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
         let mut null = false;
         let datum = pg_sys::ExecEvalExpr(expr, context, &mut null);
-        let cell = if null {
-            Cell::Null
-        } else {
-            codec.encode(datum)
-        };
+        let value = reader.read(datum, null);
         pg_sys::MemoryContextSwitchTo(old);
-        (!codec.encoding.is_fallback(cell.as_ref())).then_some(cell)
+        value
     }
 }

@@ -1,12 +1,12 @@
 //! ColdScan: the executor node that reads a chunk from its file, then the stub's own rows.
 
-use super::cold_datum::Codec;
-use super::cold_run::{Phase, Scan, missing_values};
+use super::cold_dump;
+use super::cold_plan::{self, Private};
+use super::cold_run::{Columns, Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
-use super::{cold_dump, list};
+use super::cold_value::{self, ValueReader};
 use crate::cold::manifest::ChunkState;
-use crate::cold::pushdown::{self, Condition, Op, Order};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use pgrx::{pg_guard, pg_sys};
 
 struct ScanMethods(pg_sys::CustomScanMethods);
@@ -34,7 +34,7 @@ static EXEC_METHODS: ExecMethods = ExecMethods(pg_sys::CustomExecMethods {
     ReInitializeDSMCustomScan: None,
     InitializeWorkerCustomScan: None,
     ShutdownCustomScan: None,
-    ExplainCustomScan: Some(explain),
+    ExplainCustomScan: Some(super::cold_explain::explain),
 });
 
 /// What a plan node points to.
@@ -49,10 +49,10 @@ pub fn register() {
 }
 
 #[repr(C)]
-struct ColdScanState {
+pub(super) struct ColdScanState {
     css: pg_sys::CustomScanState,
     /// owned by the query's memory context through a reset callback
-    scan: *mut Scan,
+    pub(super) scan: *mut Scan,
 }
 
 #[pg_guard]
@@ -81,48 +81,10 @@ unsafe extern "C-unwind" fn begin(
     // SAFETY: the executor's own structures; es_query_cxt is current
     unsafe {
         let state = node.cast::<ColdScanState>();
-        let rel = (*node).ss.ss_currentRelation;
-        let ChunkState::Cold(manifest) = cold_state::of((*rel).rd_id) else {
-            raise(Error::internal(format!(
-                "a plan expects chunk \"{}\" to be cold",
-                super::catalog::relation_name((*rel).rd_id).unwrap_or_default()
-            )));
+        let scan = match new_scan(node, estate) {
+            Ok(scan) => Box::into_raw(Box::new(scan)),
+            Err(e) => raise(e),
         };
-        let plan = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
-        let mut private = list::pointers::<pg_sys::List>((*plan).custom_private);
-        let mut next = || list::integers(private.next().unwrap_or(std::ptr::null_mut()));
-        let order = read_order(&next());
-        let conditions = read_conditions(&next(), (*rel).rd_att);
-        let needed = needed_columns(plan, (*rel).rd_att);
-        let params = list::pointers::<pg_sys::Expr>((*plan).custom_exprs)
-            .map(|expr| {
-                let codec = Codec::new(pg_sys::exprType(expr.cast()), -1);
-                (pg_sys::ExecInitExpr(expr, &mut (*node).ss.ps), codec)
-            })
-            .collect();
-        let missing = missing_values(&manifest, (*rel).rd_att, (*(*rel).rd_rel).relowner, &needed);
-        let missing = missing.unwrap_or_else(|e| raise(e));
-        let pushed = if super::guc::COLD_PUSHDOWN.get() {
-            conditions.as_slice()
-        } else {
-            &[]
-        };
-        let query = pushdown::select(&manifest, &needed, pushed, order);
-        let scan = Box::into_raw(Box::new(Scan {
-            needed,
-            order,
-            params,
-            missing,
-            query,
-            reader: None,
-            phase: Phase::NotStarted,
-            stub_slot: pg_sys::table_slot_create(rel, &mut (*estate).es_tupleTable),
-            owner: (*(*rel).rd_rel).relowner,
-            rows_read: 0,
-            started: false,
-            conditions: pushed.to_vec(),
-            manifest,
-        }));
         (*state).scan = scan;
         // ERROR skips EndCustomScan: the context's end closes the file in any case
         let callback = pg_sys::MemoryContextAllocZero(
@@ -136,53 +98,100 @@ unsafe extern "C-unwind" fn begin(
     }
 }
 
-/// Attribute numbers that the target list or a condition mentions; a whole-row reference needs all.
+unsafe fn new_scan(
+    node: *mut pg_sys::CustomScanState,
+    estate: *mut pg_sys::EState,
+) -> Result<Scan> {
+    // SAFETY: the executor's own structures; es_query_cxt is current
+    unsafe {
+        let rel = (*node).ss.ss_currentRelation;
+        let ChunkState::Cold(manifest) = cold_state::of((*rel).rd_id) else {
+            return Err(Error::internal(format!(
+                "a plan expects chunk \"{}\" to be cold",
+                super::catalog::relation_name((*rel).rd_id).unwrap_or_default()
+            )));
+        };
+        let (desc, owner) = ((*rel).rd_att, (*(*rel).rd_rel).relowner);
+        let plan = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
+        let private = cold_plan::read_private(plan, desc);
+        let (values, exact) = cold_plan::expressions(plan, private.values);
+        let columns = columns(plan, desc, &private, &exact);
+        let mut all = columns.always.clone();
+        all.extend(columns.exact.iter().flatten());
+        all.sort_unstable();
+        all.dedup();
+        let missing = missing_values(&manifest, desc, owner, &all)?;
+        let mut scan = Scan::new(manifest, columns, private.conditions, private.order);
+        scan.missing = missing;
+        scan.owner = owner;
+        scan.stub_slot = pg_sys::table_slot_create(rel, &mut (*estate).es_tupleTable);
+        let parent = &raw mut (*node).ss.ps;
+        for expr in &values {
+            let reader = ValueReader::new(pg_sys::exprType(expr.cast()));
+            let expr = pg_sys::ExecInitExpr(*expr, parent);
+            scan.values.push((expr, reader));
+        }
+        for expr in exact {
+            let list = pg_sys::lappend(std::ptr::null_mut(), expr.cast());
+            scan.exact.push(pg_sys::ExecInitQual(list, parent));
+        }
+        // evaluated by next() below, which knows where a row comes from
+        scan.filter = std::mem::replace(&mut (*node).ss.ps.qual, std::ptr::null_mut());
+        // for EXPLAIN, and until the values are known
+        let nodes: Vec<*mut pg_sys::Node> = values.iter().map(|v| v.cast()).collect();
+        scan.plan = scan.prepare(&cold_value::constants(&nodes));
+        scan.skipped = scan.plan.skip;
+        if let Some(query) = &scan.plan.query {
+            scan.query = query.clone();
+        }
+        Ok(scan)
+    }
+}
+
+/// Columns that target list, order and conditions mention; a whole-row reference needs all.
 ///
 /// Read off the finished plan: the planner may give the node another target list after making it.
-unsafe fn needed_columns(plan: *const pg_sys::CustomScan, desc: pg_sys::TupleDesc) -> Vec<i16> {
+unsafe fn columns(
+    plan: *const pg_sys::CustomScan,
+    desc: pg_sys::TupleDesc,
+    private: &Private,
+    exact: &[*mut pg_sys::Expr],
+) -> Columns {
     // SAFETY: a finished plan node and the descriptor of its relation
     unsafe {
-        let mut set = std::ptr::null_mut();
         let relid = (*plan).scan.scanrelid;
-        pg_sys::pull_varattnos((*plan).scan.plan.targetlist.cast(), relid, &mut set);
-        pg_sys::pull_varattnos((*plan).scan.plan.qual.cast(), relid, &mut set);
         let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
-        let whole = pg_sys::bms_is_member(-first, set);
-        (1..=(*desc).natts)
-            .filter(|n| !(*super::compat::attribute(desc, (*n - 1) as usize)).attisdropped)
-            .filter(|n| whole || pg_sys::bms_is_member(*n - first, set))
-            .map(|n| n as i16)
-            .collect()
+        let mentioned = |nodes: &[*mut pg_sys::Node], more: &[i16]| {
+            let mut set = std::ptr::null_mut();
+            for node in nodes {
+                pg_sys::pull_varattnos(*node, relid, &mut set);
+            }
+            let whole = pg_sys::bms_is_member(-first, set);
+            let columns = (1..=(*desc).natts)
+                .filter(|n| !(*super::compat::attribute(desc, (*n - 1) as usize)).attisdropped)
+                .filter(|n| {
+                    let given = more.contains(&(*n as i16));
+                    whole || given || pg_sys::bms_is_member(*n - first, set)
+                })
+                .map(|n| n as i16)
+                .collect::<Vec<i16>>();
+            let system = (first + 1..0)
+                .filter(|n| *n != pg_sys::TableOidAttributeNumber)
+                .any(|n| pg_sys::bms_is_member(n - first, set));
+            (columns, whole || system)
+        };
+        let order: Vec<i16> = private.order.iter().map(|k| k.attnum).collect();
+        let rest = &(*plan).scan.plan;
+        let (always, system) = mentioned(&[rest.targetlist.cast(), rest.qual.cast()], &order);
+        Columns {
+            always,
+            system,
+            exact: exact
+                .iter()
+                .map(|e| mentioned(&[e.cast()], &[]).0)
+                .collect(),
+        }
     }
-}
-
-fn read_order(numbers: &[i32]) -> Option<Order> {
-    match numbers {
-        [attnum, descending, nulls_first] if *attnum > 0 => Some(Order {
-            attnum: *attnum as i16,
-            descending: *descending != 0,
-            nulls_first: *nulls_first != 0,
-        }),
-        _ => None,
-    }
-}
-
-unsafe fn read_conditions(numbers: &[i32], desc: pg_sys::TupleDesc) -> Vec<Condition> {
-    numbers
-        .chunks_exact(3)
-        .filter_map(|triple| {
-            let attnum = triple[0] as i16;
-            // SAFETY: the planner took attnum from this relation
-            let type_oid =
-                unsafe { (*super::compat::attribute(desc, (attnum - 1) as usize)).atttypid };
-            Some(Condition {
-                attnum,
-                op: Op::from_strategy(triple[1])?,
-                param: usize::try_from(triple[2]).ok(),
-                encoding: super::cold_datum::encoding_of(type_oid),
-            })
-        })
-        .collect()
 }
 
 #[pg_guard]
@@ -191,43 +200,71 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
     unsafe {
         let css = node.cast::<pg_sys::CustomScanState>();
         let scan = &mut *(*node.cast::<ColdScanState>()).scan;
-        let slot = (*node).ss_ScanTupleSlot;
-        let rel = (*node).ss_currentRelation;
-        pg_sys::ExecClearTuple(slot);
-        if matches!(scan.phase, Phase::NotStarted) {
-            if cold_dump::leaves_file_out((*rel).rd_id) {
-                scan.phase = Phase::Stub(begin_stub(node));
-            } else if let Err(e) = scan.start(css) {
-                raise(e);
-            }
+        match next_row(scan, css) {
+            Ok(slot) => slot,
+            Err(e) => raise(e),
         }
-        if matches!(scan.phase, Phase::File) {
-            // values live until the next row is asked for
-            let old =
-                pg_sys::MemoryContextSwitchTo((*(*node).ps.ps_ExprContext).ecxt_per_tuple_memory);
-            let found = scan.next_file_row(slot, (*rel).rd_id);
-            pg_sys::MemoryContextSwitchTo(old);
-            match found {
-                Ok(true) => return slot,
-                Ok(false) => scan.phase = Phase::Stub(begin_stub(node)),
-                Err(e) => raise(e),
-            }
-        }
-        if let Phase::Stub(desc) = scan.phase {
-            let forward = pg_sys::ScanDirection::ForwardScanDirection;
-            if pg_sys::table_scan_getnextslot(desc, forward, scan.stub_slot) {
-                pg_sys::ExecCopySlot(slot, scan.stub_slot);
-                (*slot).tts_tid = (*scan.stub_slot).tts_tid;
-                (*slot).tts_tableOid = (*rel).rd_id;
-                return slot;
-            }
-            scan.end_stub();
-        }
-        std::ptr::null_mut()
     }
 }
 
-unsafe fn begin_stub(node: *mut pg_sys::ScanState) -> pg_sys::TableScanDesc {
+unsafe fn next_row(
+    scan: &mut Scan,
+    css: *mut pg_sys::CustomScanState,
+) -> Result<*mut pg_sys::TupleTableSlot> {
+    // SAFETY: the executor's own node, which owns the scan
+    unsafe {
+        let node = &raw mut (*css).ss;
+        let slot = (*node).ss_ScanTupleSlot;
+        let rel = (*node).ss_currentRelation;
+        let memory = (*(*node).ps.ps_ExprContext).ecxt_per_tuple_memory;
+        pg_sys::ExecClearTuple(slot);
+        if matches!(scan.phase, Phase::NotStarted) {
+            scan.phase = if cold_dump::leaves_file_out((*rel).rd_id) {
+                Phase::Stub(begin_stub(node))
+            } else {
+                scan.start(css)?;
+                if !scan.order.is_empty() && scan.collect_late(css)? {
+                    Phase::Merge
+                } else {
+                    Phase::File
+                }
+            };
+        }
+        if matches!(scan.phase, Phase::Merge) {
+            return scan.next_merged(css);
+        }
+        if matches!(scan.phase, Phase::File) {
+            if scan.next_file_row(css, slot, memory)? {
+                return Ok(slot);
+            }
+            // an ordered scan has looked for late rows before, and found none
+            scan.phase = if scan.order.is_empty() {
+                Phase::Stub(begin_stub(node))
+            } else {
+                Phase::Done
+            };
+        }
+        while let Phase::Stub(desc) = scan.phase {
+            pgrx::check_for_interrupts!();
+            pg_sys::MemoryContextReset(memory);
+            let forward = pg_sys::ScanDirection::ForwardScanDirection;
+            if !pg_sys::table_scan_getnextslot(desc, forward, scan.stub_slot) {
+                scan.end_stub();
+                break;
+            }
+            pg_sys::ExecCopySlot(slot, scan.stub_slot);
+            (*slot).tts_tid = (*scan.stub_slot).tts_tid;
+            (*slot).tts_tableOid = (*rel).rd_id;
+            if scan.passes(css, slot, true) {
+                scan.late_rows += 1;
+                return Ok(slot);
+            }
+        }
+        Ok(std::ptr::null_mut())
+    }
+}
+
+pub(super) unsafe fn begin_stub(node: *mut pg_sys::ScanState) -> pg_sys::TableScanDesc {
     let _own = StubScan::begin();
     // SAFETY: the executor's own node, with its relation open
     unsafe {
@@ -241,13 +278,19 @@ unsafe fn begin_stub(node: *mut pg_sys::ScanState) -> pg_sys::TableScanDesc {
     }
 }
 
-/// All conditions are in the plan's qual and are evaluated again: nothing more to check.
+/// A row that was changed while the statement waited for it: all conditions once more. The slot may be
+/// one of the heap, while the expressions expect one whose columns are taken apart.
 #[pg_guard]
 unsafe extern "C-unwind" fn recheck(
-    _node: *mut pg_sys::ScanState,
-    _slot: *mut pg_sys::TupleTableSlot,
+    node: *mut pg_sys::ScanState,
+    slot: *mut pg_sys::TupleTableSlot,
 ) -> bool {
-    true
+    // SAFETY: the executor's own node, which begins our struct, and a row of its shape
+    unsafe {
+        pg_sys::slot_getallattrs(slot);
+        let scan = &*(*node.cast::<ColdScanState>()).scan;
+        scan.passes(node.cast(), slot, true)
+    }
 }
 
 #[pg_guard]
@@ -276,46 +319,5 @@ unsafe extern "C-unwind" fn end(node: *mut pg_sys::CustomScanState) {
         let scan = &mut *(*node.cast::<ColdScanState>()).scan;
         scan.end_stub();
         scan.reader = None;
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn explain(
-    node: *mut pg_sys::CustomScanState,
-    _ancestors: *mut pg_sys::List,
-    es: *mut pg_sys::ExplainState,
-) {
-    // SAFETY: the executor's own node, which begins our struct
-    unsafe {
-        let scan = &*(*node.cast::<ColdScanState>()).scan;
-        let m = &scan.manifest;
-        let name = m.key.rsplit('/').next().unwrap_or(&m.key);
-        super::explain::text(
-            es,
-            c"Cold File",
-            &format!(
-                "{name} on {} ({})",
-                m.server,
-                super::explain::human_bytes(m.bytes)
-            ),
-        );
-        super::explain::text(es, c"Cold SQL", &scan.query.sql);
-        if (*es).analyze {
-            let ran =
-                !(*node).ss.ps.instrument.is_null() && (*(*node).ss.ps.instrument).nloops > 0.0;
-            if ran && !scan.started {
-                // its counters died with the worker
-                super::explain::text(es, c"Read By", "parallel worker");
-                return;
-            }
-            let stats = scan.reader.as_ref().map(|r| r.stats).unwrap_or_default();
-            super::explain::integer(es, c"Rows Read", scan.rows_read);
-            super::explain::integer(es, c"GETs", stats.gets as i64);
-            super::explain::integer(es, c"Bytes", stats.bytes as i64);
-            super::explain::integer(es, c"Cache Hits", stats.cache_hits as i64);
-            if (*es).timing {
-                super::explain::millis(es, c"Store Wait", stats.wait_us as f64 / 1000.0);
-            }
-        }
     }
 }

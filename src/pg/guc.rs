@@ -1,11 +1,34 @@
 //! Settings under `strata.*`. None is postmaster-only: defining one after preload is FATAL.
 
-use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 use std::ffi::CString;
 
 /// Filters are evaluated inside the SQLite file where that is exact (any user; for tests).
 pub static COLD_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// What queries do with cold files (any user).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum ColdReads {
+    /// read them
+    #[name = c"on"]
+    On,
+    /// skip them, and say so once per session
+    #[name = c"off"]
+    Off,
+    /// raise instead of touching one
+    #[name = c"error"]
+    Error,
+}
+
+/// Whether queries read cold files (any user).
+pub static COLD_READS: GucSetting<ColdReads> = GucSetting::<ColdReads>::new(ColdReads::On);
+
+/// Planner units for one request to the store of a cold file (any user).
+pub static COLD_GET_COST: GucSetting<f64> = GucSetting::<f64>::new(2000.0);
+
+/// Planner units for one byte from the store of a cold file (any user).
+pub static COLD_BYTE_COST: GucSetting<f64> = GucSetting::<f64>::new(0.0005);
 
 /// Key ranges that follow from now() and time_bucket, and ordered scans in windows (any user).
 pub static PLANNER: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -46,6 +69,38 @@ pub static DETACH_WAIT_S: GucSetting<i32> = GucSetting::<i32>::new(60);
 /// Armed stop points of the `inject` feature (superuser).
 pub static INJECT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
+/// Settings of queries that read cold files.
+fn define_cold_reads() {
+    GucRegistry::define_enum_guc(
+        c"strata.cold_reads",
+        c"Whether queries read the files of cold chunks.",
+        c"off leaves their rows out, error raises instead of reading one.",
+        &COLD_READS,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_float_guc(
+        c"strata.cold_get_cost",
+        c"Planner's cost of one request to the store of a cold file.",
+        c"Local directories cost 4 per request, whatever this says.",
+        &COLD_GET_COST,
+        0.0,
+        f64::MAX,
+        GucContext::Userset,
+        GucFlags::EXPLAIN,
+    );
+    GucRegistry::define_float_guc(
+        c"strata.cold_byte_cost",
+        c"Planner's cost of one byte from the store of a cold file.",
+        c"Local directories cost nothing per byte.",
+        &COLD_BYTE_COST,
+        0.0,
+        f64::MAX,
+        GucContext::Userset,
+        GucFlags::EXPLAIN,
+    );
+}
+
 /// Defines all settings and reserves the prefix.
 pub fn init() {
     GucRegistry::define_bool_guc(
@@ -56,6 +111,7 @@ pub fn init() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    define_cold_reads();
     GucRegistry::define_bool_guc(
         c"strata.planner",
         c"Prunes chunks by now() and time_bucket, and reads ordered chunks one after another.",

@@ -213,6 +213,7 @@ unsafe extern "C-unwind" fn process_utility(
         } else {
             (*with).statement
         };
+        let altering = super::cold_reads::enter(statement);
         let next = match PREVIOUS_UTILITY {
             Some(previous) => previous,
             None => super::copy_raw::standard_ProcessUtility,
@@ -227,6 +228,7 @@ unsafe extern "C-unwind" fn process_utility(
             dest,
             completion,
         );
+        super::cold_reads::leave(altering);
         if !with.is_null() {
             after_create(with);
         }

@@ -10,11 +10,11 @@ pub mod spec;
 pub mod uploads;
 
 use crate::cold::file::{Built, ColumnSpec, IndexSpec};
-use crate::cold::manifest::{ChunkState, FileColumn, Manifest};
+use crate::cold::manifest::{ChunkState, FileColumn, FileIndex, Manifest};
 use crate::cold::mapping::{Cell, Encoding};
 use crate::error::{Error, Result};
 use crate::pg::owner::as_extension_owner;
-use crate::pg::spi;
+use crate::pg::{cold_datum, spi};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -22,15 +22,17 @@ use std::rc::Rc;
 // rows of a dump are put back whatever the policy says
 const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.server::text, f.key, f.etag, \
     f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text, \
-    coalesce(s.late_rows = 'reject', false) AND f.chunk_oid = f.chunk::oid, g.attempt \
+    coalesce((SELECT starts_with(o.option_value, 'file:') FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
+              WHERE s.srvname = f.server AND o.option_name = 'location'), false), \
+    coalesce(t.late_rows = 'reject', false) AND f.chunk_oid = f.chunk::oid, g.attempt \
     FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk \
-    LEFT JOIN strata.cold_setting s ON s.hypertable = f.hypertable \
+    LEFT JOIN strata.cold_setting t ON t.hypertable = f.hypertable \
     LEFT JOIN strata.cold_merge g ON g.chunk = f.chunk::oid WHERE f.chunk = $1";
 
 // a file that came through a dump has its columns found by name: dropped columns are gone there
 // and have no number, but are still columns of the file
 const COLUMNS: &str = "SELECT CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum ELSE coalesce(a.attnum, 0::int2) END, \
-    c.physical, c.encoding, c.mixed, c.missing, coalesce(c.nulls, 1) > 0 \
+    c.physical, c.encoding, c.mixed, c.missing, c.nulls, c.min_value, c.max_value, c.ascending \
     FROM strata.cold_column c JOIN strata.cold_file f ON f.id = c.file \
     LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = c.attname AND a.attnum > 0 AND NOT a.attisdropped \
     WHERE f.chunk = $1 ORDER BY c.attnum";
@@ -41,6 +43,9 @@ const KEYS: &str = "SELECT array_agg(a.attnum ORDER BY a.attnum) \
     CROSS JOIN unnest(k.columns) AS u(name) \
     LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
     WHERE f.chunk = $1 GROUP BY k.index_name HAVING count(a.attnum) = count(*)";
+
+const FILE_INDEXES: &str = "SELECT i.columns, i.descending, i.is_unique \
+    FROM strata.cold_index i JOIN strata.cold_file f ON f.id = i.file WHERE f.chunk = $1 ORDER BY i.index_name";
 
 const IN_SNAPSHOT: &str =
     "SELECT id::text FROM strata.cold_file WHERE chunk = $1 AND state = 'live'";
@@ -56,11 +61,14 @@ const SET_LIVE: &str = "UPDATE strata.cold_file SET id = $2::uuid, state = 'live
     WHERE chunk = $1 AND state = 'frozen' AND attempt = $16";
 
 const ADD_COLUMN: &str = "INSERT INTO strata.cold_column \
-    (file, attnum, attname, physical, type_name, encoding, mixed, nulls, min_value, max_value) \
-    VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    (file, attnum, attname, physical, type_name, encoding, mixed, nulls, min_value, max_value, ascending) \
+    VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 const ADD_KEY: &str =
     "INSERT INTO strata.cold_key (file, index_name, columns) VALUES ($1::uuid, $2, $3::name[])";
+
+const ADD_INDEX: &str = "INSERT INTO strata.cold_index (file, index_name, columns, descending, is_unique) \
+    VALUES ($1::uuid, $2, $3, $4, $5)";
 
 /// State of a chunk by the latest snapshot, whatever snapshot the query uses.
 pub fn state_of(chunk: pg_sys::Oid) -> Result<ChunkState> {
@@ -74,7 +82,7 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
         if state == "frozen" {
             return Ok(ChunkState::Frozen {
                 attempt: row.need(3)?,
-                rejects: row.need(14)?,
+                rejects: row.need(15)?,
             });
         }
         let hypertable: pg_sys::Oid = row.need(4)?;
@@ -90,8 +98,9 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
             rowid_name: row.get(11)?.unwrap_or_else(|| String::from("rowid")),
             content_hash: row.get(12)?.unwrap_or_default(),
             chunk_name: row.need(13)?,
-            rejects_late: row.need(14)?,
-            merging: row.get(15)?,
+            is_local: row.get(14)?.unwrap_or(false),
+            rejects_late: row.need(15)?,
+            merging: row.get(16)?,
             ..Manifest::default()
         })))
     })?;
@@ -102,25 +111,45 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
         return Ok(state);
     };
     let mut manifest = Rc::unwrap_or_clone(manifest);
-    manifest.columns = spi::read_latest(COLUMNS, &args, |row| {
-        let encoding: String = row.need(3)?;
-        let encoding = Encoding::parse(&encoding).ok_or_else(|| {
-            Error::internal(format!(
-                "unknown encoding \"{encoding}\" in strata.cold_column"
-            ))
-        })?;
-        Ok(FileColumn {
-            attnum: row.need(1)?,
-            physical: row.get(2)?,
-            encoding,
-            mixed: row.get(4)?.unwrap_or(true),
-            missing: row.get(5)?,
-            has_nulls: row.get(6)?.unwrap_or(true),
-        })
-    })?;
+    manifest.columns = spi::read_latest(COLUMNS, &args, column)?;
     manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
     manifest.blooms = bloom::of(&manifest)?;
+    let indexes = spi::read_latest(FILE_INDEXES, &args, |row| {
+        let names: Vec<String> = row.need(1)?;
+        let descending: Vec<bool> = row.need(2)?;
+        let unique = row.need(3)?;
+        let columns = names.iter().zip(descending).map(|(name, descending)| {
+            let found = (manifest.columns.iter()).find(|c| c.physical.as_ref() == Some(name))?;
+            Some((found.attnum, descending))
+        });
+        let columns: Option<Vec<(i16, bool)>> = columns.collect();
+        Ok(columns.map(|columns| FileIndex { columns, unique }))
+    })?;
+    manifest.indexes = indexes.into_iter().flatten().collect();
     Ok(ChunkState::Cold(Rc::new(manifest)))
+}
+
+fn column(row: spi::LatestRow) -> Result<FileColumn> {
+    let encoding: String = row.need(3)?;
+    let encoding = Encoding::parse(&encoding).ok_or_else(|| {
+        Error::internal(format!(
+            "unknown encoding \"{encoding}\" in strata.cold_column"
+        ))
+    })?;
+    let nulls: Option<i64> = row.get(6)?;
+    let bound = |text: Option<String>| text.and_then(|t| Cell::parse(encoding, &t));
+    Ok(FileColumn {
+        attnum: row.need(1)?,
+        physical: row.get(2)?,
+        encoding,
+        mixed: row.get(4)?.unwrap_or(true),
+        missing: row.get(5)?,
+        has_nulls: nulls.is_none_or(|n| n > 0),
+        nulls,
+        min: bound(row.get(7)?),
+        max: bound(row.get(8)?),
+        ascending: row.get(9)?.unwrap_or(false),
+    })
 }
 
 /// Id of the chunk's live file as the running query's snapshot has it, not the latest one.
@@ -175,6 +204,7 @@ pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
         }
         add_columns(manifest, live)?;
         add_keys(manifest, live)?;
+        add_indexes(manifest, live)?;
         Ok(true)
     })
 }
@@ -193,12 +223,22 @@ fn add_columns(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
                 column.encoding.as_str().into(),
                 (stats.fallback > 0).into(),
                 stats.nulls.into(),
-                stats.min.as_ref().map(shown).into(),
-                stats.max.as_ref().map(shown).into(),
+                stats.min.as_ref().and_then(written).into(),
+                stats.max.as_ref().and_then(written).into(),
+                stats.ascending.into(),
             ],
         )?;
     }
     Ok(())
+}
+
+/// A bound of the zone map. Not one that an encoding of the server or of a dump could change: a
+/// wrong bound hides rows.
+fn written(bound: &Cell) -> Option<String> {
+    match bound {
+        Cell::Text(t) if !t.is_ascii() && !cold_datum::is_utf8() => None,
+        cell => Some(cell.written()),
+    }
 }
 
 fn add_keys(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
@@ -220,13 +260,26 @@ fn add_keys(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A bound of the zone map for people and for later use; long texts are cut.
-fn shown(cell: &Cell) -> String {
-    match cell {
-        Cell::Null => String::new(),
-        Cell::Int(v) => v.to_string(),
-        Cell::Real(v) => v.to_string(),
-        Cell::Text(t) => t.chars().take(100).collect(),
-        Cell::Blob(b) => crate::cold::name::hex(&b[..b.len().min(50)]),
+fn add_indexes(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
+    for index in live.indexes {
+        let columns: Vec<String> = index
+            .columns
+            .iter()
+            .map(|i| live.built.layout.columns[*i].clone())
+            .collect();
+        // SQLite's default is ascending
+        let mut descending = index.descending.clone();
+        descending.resize(columns.len(), false);
+        spi::execute(
+            ADD_INDEX,
+            &[
+                manifest.file.as_str().into(),
+                index.name.as_str().into(),
+                columns.into(),
+                descending.into(),
+                index.unique.into(),
+            ],
+        )?;
     }
+    Ok(())
 }
