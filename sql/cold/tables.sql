@@ -85,6 +85,8 @@ ALTER TABLE strata.cold_bloom ALTER COLUMN bits SET STORAGE EXTERNAL;
 CREATE TABLE strata.cold_merge (
     chunk   oid PRIMARY KEY,
     attempt bigint NOT NULL
+);
+
 -- Indexes inside a file, by the names that its columns have there: those never change.
 CREATE TABLE strata.cold_index (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension
@@ -160,5 +162,6 @@ SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
