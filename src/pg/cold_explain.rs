@@ -81,7 +81,12 @@ unsafe fn conditions(
             .iter()
             .filter_map(|c| filter.get(c.prefilter?).copied())
             .collect();
-        print(c"Pushed", &exact, plan, ancestors, es);
+        let pushed = if super::guc::COLD_PUSHDOWN.get() {
+            c"Pushed"
+        } else {
+            c"Not Pushed"
+        };
+        print(pushed, &exact, plan, ancestors, es);
         print(c"Prefilter", &prefilter, plan, ancestors, es);
     }
 }

@@ -498,3 +498,80 @@ fn analyze_never_worsens_a_cold_chunk() {
     assert_eq!(one(&mut session, &stats), before);
     assert_eq!(estimate(&mut db.session()), rows_before);
 }
+
+/// Rows of the stub stand where their order wants them, with every kind of plan above.
+#[test]
+fn late_rows_are_merged_in_order() {
+    let db = Db::new(server(), "scan_late");
+    db.metrics();
+    db.run("CREATE INDEX m_note ON m (note)");
+    db.tier("2025-03-01");
+    db.run("CREATE TABLE twin AS SELECT * FROM m; CREATE TABLE wanted AS SELECT g AS dev FROM generate_series(0, 6) g");
+    let late = "SELECT 5000 + g, '2025-01-01 00:30+00'::timestamptz + g * interval '11 hours', g % 9, CASE WHEN g % 4 > 0 THEN g * 3 END, CASE WHEN g % 3 > 0 THEN 'n' || g END FROM generate_series(0, 120) g
+        UNION ALL SELECT -7, '2025-02-28 23:59:59+00', -1, -1, 'a'";
+    db.with_open_stubs(&format!("INSERT INTO m {late}; INSERT INTO twin {late}"));
+    let mut session = db.session();
+    let settings = [
+        "RESET ALL",
+        "SET enable_sort = off; SET enable_incremental_sort = off",
+        "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off",
+        "SET work_mem = '64kB'",
+        "SET strata.cold_pushdown = off",
+    ];
+    for sql in [
+        "SELECT id FROM {t} ORDER BY ts, id",
+        "SELECT id FROM {t} ORDER BY ts DESC, id LIMIT 1000",
+        "SELECT ts FROM {t} ORDER BY ts",
+        "SELECT id, ts FROM {t} ORDER BY id DESC LIMIT 2000",
+        "SELECT dev, ts, id FROM {t} ORDER BY dev DESC, ts DESC",
+        "SELECT note FROM {t} ORDER BY note NULLS FIRST",
+        "SELECT note FROM {t} WHERE ts < '2025-02-01 00:00+00' ORDER BY note DESC",
+        "SELECT id FROM {t} WHERE ts < '2025-02-01 00:00+00' AND dev = 3 ORDER BY ts",
+        "SELECT min(id), max(id), min(ts), max(ts), min(dev), max(dev), min(note), max(val) FROM {t}",
+        "SELECT max(id) FROM {t} WHERE ts < '2025-02-01 00:00+00'",
+        "SELECT min(id) FROM {t} WHERE ts < '2025-03-01 00:00+00' AND ts >= '2025-02-01 00:00+00'",
+        "SELECT w.dev, x.id FROM wanted w, LATERAL (SELECT id FROM {t} m WHERE m.dev = w.dev ORDER BY ts DESC LIMIT 3) x ORDER BY 1, 2",
+        "SELECT count(*), sum(id) FROM {t} WHERE id >= 5000",
+        "SELECT w.dev, count(*) FROM wanted w JOIN {t} m ON m.dev = w.dev AND m.val > 3 GROUP BY 1 ORDER BY 1",
+    ] {
+        exec(&mut session, "RESET ALL");
+        let hot = rows(&mut session, &sql.replace("{t}", "twin"));
+        for setting in settings {
+            exec(&mut session, "RESET ALL");
+            exec(&mut session, setting);
+            let cold = rows(&mut session, &sql.replace("{t}", "m"));
+            assert!(cold == hot, "{setting}: {sql}");
+        }
+    }
+    exec(&mut session, "RESET ALL");
+    let text = plan(
+        &mut session,
+        "SELECT id FROM m WHERE ts < '2025-02-01 00:00+00' ORDER BY ts LIMIT 20",
+    );
+    assert!(!text.contains("Sort"), "{text}");
+    assert!(sum(&text, "Late Rows") > 0, "{text}");
+    assert!(sum(&text, "Rows Read") < 30, "{text}");
+    // a late row beyond the file's values is found although the file is skipped
+    let text = plan(&mut session, "SELECT note FROM m WHERE id = 5001");
+    assert_eq!(
+        one(&mut session, "SELECT note FROM m WHERE id = 5001"),
+        "n1"
+    );
+    assert_eq!(text.matches("skipped (zone map)").count(), 2, "{text}");
+    assert_eq!(one(&mut session, "SELECT min(id) FROM m"), "-7");
+    // rows of an ordered scan keep their identity
+    exec(&mut session, "BEGIN");
+    let locked = "SELECT id FROM m WHERE id IN (5001, 7) AND ts < '2025-02-01 00:00+00' ORDER BY ts FOR SHARE";
+    assert_eq!(rows(&mut session, locked), "7\n5001");
+    assert_eq!(
+        one(
+            &mut session,
+            "SELECT string_agg(ctid::text, ' ' ORDER BY id) FROM (SELECT ctid, id FROM m WHERE id IN (5001, 5002) ORDER BY ts) s"
+        ),
+        one(
+            &mut session,
+            "SELECT string_agg(ctid::text, ' ' ORDER BY id) FROM m WHERE id IN (5001, 5002)"
+        )
+    );
+    exec(&mut session, "COMMIT");
+}

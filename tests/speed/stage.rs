@@ -13,6 +13,8 @@ pub const PARTMAN: &str = "pg_partman";
 const DATABASE: &str = "speed";
 /// Chunks made in one transaction.
 const BATCH: i64 = 400;
+/// Chunks that a hypertable has ahead of its newest rows: the default of `premake`.
+const AHEAD: i64 = 2;
 
 pub struct Stage {
     pub cluster: Cluster,
@@ -182,7 +184,8 @@ fn make_hypertable(
     let Some((days, end)) = premade else {
         return Ok(());
     };
-    let mut made = 0;
+    // and the next ones, as in operation: else the worker makes them while the rows of the last are timed
+    let mut made = -AHEAD;
     while made < days {
         let next = (made + BATCH).min(days);
         session.batch_execute(&format!(
