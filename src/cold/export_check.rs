@@ -40,7 +40,7 @@ impl Attempt<'_> {
             let store = servers::store_for(&m.server, frozen.info.hypertable)?;
             check_object(&*store, m, &built.sha256, level)?;
             let same = match level {
-                Verify::Full => cold_copy::read_file(chunk, m)? == uploaded.content.hash,
+                Verify::Full => cold_copy::read_file_in_worker(chunk, m)? == uploaded.content.hash,
                 Verify::Sample => same_rows(chunk, m, &uploaded.content.sample)?,
                 Verify::Checksum => true,
             };

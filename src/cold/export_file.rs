@@ -25,7 +25,8 @@ impl Attempt<'_> {
     /// Step 3. One snapshot; writes that it misses have left marks, which step 6 looks for.
     pub(super) fn build(&self, frozen: &Frozen, dir: &TempDir) -> Attempted<(Built, FileContent)> {
         let (chunk, job) = (self.job.chunk, self.job.id);
-        Ok(bgworker::transaction(|| {
+        let mut progress = Progress::begin(chunk);
+        let (builder, content) = bgworker::transaction(|| {
             lock_to_read(chunk)?;
             let columns = spec::columns(chunk)?;
             let indexes = carried_indexes(chunk, &columns, frozen.setting.carry)?;
@@ -42,35 +43,37 @@ impl Attempt<'_> {
             let mut pass = Pass {
                 builder,
                 sample: Sample::default(),
-                progress: Progress::begin(chunk),
+                progress: &mut progress,
             };
             let read = cold_copy::read_rows(chunk, frozen.old.as_ref(), &frozen.order, &mut pass)?;
             if let (Some(old), Some(found)) = (&frozen.old, read.file) {
                 merge::check_source(old, &columns, found)?;
             }
-            let (hash, sample, builder) = (read.all, pass.sample, pass.builder);
-            inject::point("cold.export.read");
-            drop(pass.progress);
-            let built = builder
+            let content = FileContent {
+                hash: read.all,
+                sample: pass.sample,
+                carry: frozen.setting.carry,
+                columns,
+                indexes,
+            };
+            Ok((pass.builder, content))
+        })?;
+        inject::point("cold.export.read");
+        // no transaction: indexes and checks take long, and other exports wait for old snapshots
+        let built = bgworker::contain(|| {
+            builder
                 .finish()
-                .inspect_err(|_| crate::pg::catalog::check_for_interrupts())?;
-            if built.rows != hash.rows {
-                return Err(Error::internal(
-                    "the file has another number of rows than the chunk",
-                ));
-            }
-            jobs::set_progress(job, hash.rows, hash.rows)?;
-            Ok((
-                built,
-                FileContent {
-                    hash,
-                    sample,
-                    carry: frozen.setting.carry,
-                    columns,
-                    indexes,
-                },
-            ))
-        })?)
+                .inspect_err(|_| crate::pg::catalog::check_for_interrupts())
+        })?;
+        drop(progress);
+        let rows = content.hash.rows;
+        if built.rows != rows {
+            return Err(Stop::from(Error::internal(
+                "the file has another number of rows than the chunk",
+            )));
+        }
+        bgworker::transaction(|| jobs::set_progress(job, rows, rows))?;
+        Ok((built, content))
     }
 
     /// Records under which name, never used before, the object will come to be.
@@ -211,13 +214,13 @@ fn wanted_blooms(
 }
 
 /// What rows pass on their way into a file.
-struct Pass {
+struct Pass<'a> {
     builder: Builder,
     sample: Sample,
-    progress: Progress,
+    progress: &'a mut Progress,
 }
 
-impl RowSink for Pass {
+impl RowSink for Pass<'_> {
     fn expect(&mut self, rows: u64) {
         self.builder.expect(rows);
     }

@@ -190,9 +190,13 @@ fn due(table: pg_sys::Oid, config: &Config) -> Result<Choice> {
     let most = Some(config.max_per_run);
     let mut choice = Choice::default();
     if let Some(age) = config.age()? {
-        let old = hypertable::chunks_between(table, Some(age), None).map_err(|mut e| {
-            e.message = e.message.replacen("older_than", "move_after", 1);
-            e
+        let old = hypertable::chunks_between(table, Some(age), None).map_err(|e| match e.kind {
+            Kind::WrongType => Error::new(
+                Kind::WrongType,
+                "move_after needs chunks that have an age: this table's are numbered",
+            )
+            .hint("Use keep_hot_bytes, or CALL strata.tier_chunks with older_than."),
+            _ => e,
         })?;
         choice = tier::choose(table, old, None, most)?;
     }

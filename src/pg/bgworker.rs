@@ -367,6 +367,16 @@ pub fn transaction<T>(f: impl FnOnce() -> Result<T>) -> std::result::Result<T, C
     })
 }
 
+/// Takes a new snapshot in place of the one that [`transaction`] has taken: what is read afterwards may be newer,
+/// and nobody waits for the old one any more. Only right inside of `transaction`.
+pub fn renew_snapshot() {
+    // SAFETY: the active snapshot is the one that `transaction` pushed, and it pops the new one
+    unsafe {
+        pg_sys::PopActiveSnapshot();
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+    }
+}
+
 /// Runs `f` right after the commit of the current transaction; it must not raise an error.
 pub fn at_commit(f: impl FnOnce() + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static) {
     register_xact_callback(pgrx::PgXactCallbackEvent::Commit, f);

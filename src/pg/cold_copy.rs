@@ -65,8 +65,9 @@ fn codecs(rel: &OpenRelation) -> Vec<(usize, Codec)> {
 /// Reads all visible rows of the heap in the order of some columns (NULLs last) and passes each as cells, in
 /// the order of the live columns, with its hash. Returns the hash over all rows.
 ///
-/// Reads under the active snapshot and without the planner, so that neither row security nor an
-/// expression of the owner takes part.
+/// Reads under one snapshot and without the planner, so that neither row security nor an expression of the owner
+/// takes part. Runs in a transaction of a worker: once all rows are sorted the snapshot is let go of, for other
+/// exports wait for old ones. Rows that are changed meanwhile have left a mark.
 ///
 /// With `file`, the rows of a file and the heap together, which is what a cold chunk has.
 pub fn read_rows(
@@ -105,6 +106,7 @@ pub fn read_rows(
                 let digest = hash.add(row);
                 sink.row(&cells, digest)
             })?;
+            renew_now_and_then(&hash);
         }
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::tuplesort_end(sort);
@@ -119,6 +121,13 @@ pub fn read_rows(
 pub struct Read {
     pub all: ContentHash,
     pub file: Option<ContentHash>,
+}
+
+/// Lets go of the snapshot every so many rows.
+fn renew_now_and_then(hash: &ContentHash) {
+    if hash.rows % 1024 == 1 {
+        super::bgworker::renew_snapshot();
+    }
 }
 
 /// All visible rows, sorted by some columns, their number, and the hash over those of the file.
@@ -174,7 +183,7 @@ unsafe fn sorted(
             let hash = each_file_row(
                 super::cold_am::relid(rel.raw()),
                 manifest,
-                |values, nulls| {
+                |values, nulls, _| {
                     pg_sys::ExecClearTuple(slot);
                     std::ptr::copy_nonoverlapping(
                         values.as_ptr(),
@@ -198,13 +207,21 @@ unsafe fn sorted(
 
 /// Reads the whole file through the store and decodes every value; returns the hash over all rows.
 pub fn read_file(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
-    each_file_row(chunk, manifest, |_, _| Ok(()))
+    each_file_row(chunk, manifest, |_, _, _| Ok(()))
+}
+
+/// The same in a transaction of a worker, which nobody waits for meanwhile.
+pub fn read_file_in_worker(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
+    each_file_row(chunk, manifest, |_, _, hash| {
+        renew_now_and_then(hash);
+        Ok(())
+    })
 }
 
 fn each_file_row(
     chunk: pg_sys::Oid,
     manifest: &Rc<Manifest>,
-    mut each: impl FnMut(&mut [pg_sys::Datum], &mut [bool]) -> Result<()>,
+    mut each: impl FnMut(&mut [pg_sys::Datum], &mut [bool], &ContentHash) -> Result<()>,
 ) -> Result<ContentHash> {
     let rel = OpenRelation::locked(chunk);
     let _settings = pin_settings();
@@ -236,7 +253,7 @@ fn each_file_row(
                 values[*i] = value.unwrap_or(pg_sys::Datum::null());
             }
             hash.add(hash_row(&mut codecs, &values, &nulls));
-            each(&mut values, &mut nulls)?;
+            each(&mut values, &mut nulls, &hash)?;
             Ok::<bool, Error>(true)
         })?;
         if !more {
@@ -307,7 +324,7 @@ pub fn file_to_heap(
     unsafe {
         let bulk = pg_sys::GetBulkInsertState();
         let cid = pg_sys::GetCurrentCommandId(true);
-        let hash = each_file_row(chunk, manifest, |values, nulls| {
+        let hash = each_file_row(chunk, manifest, |values, nulls, _| {
             let tuple =
                 pg_sys::heap_form_tuple(rel.desc(), values.as_mut_ptr(), nulls.as_mut_ptr());
             (*tuple).t_tableOid = heap;

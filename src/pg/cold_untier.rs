@@ -54,10 +54,7 @@ impl SecondHeap {
 
     /// Fills it with the rows of the file; returns their hash. XX000 when it does not hold them afterwards.
     pub fn fill(&self, manifest: &Rc<Manifest>) -> Result<ContentHash> {
-        let written = {
-            let _toast = ToastUnder::begin(self.heap, self.chunk);
-            cold_copy::file_to_heap(self.chunk, self.heap, manifest)?
-        };
+        let written = cold_copy::file_to_heap(self.chunk, self.heap, manifest)?;
         command_counter_increment();
         if cold_copy::hash_heap(self.heap)? != written {
             return Err(Error::internal(
@@ -112,7 +109,6 @@ impl SecondHeap {
         let _moving = Moving::begin(self.chunk);
         let late = cold_copy::hash_heap(self.chunk)?;
         {
-            let _toast = ToastUnder::begin(self.heap, self.chunk);
             let (from, to) = (
                 OpenRelation::locked(self.chunk),
                 OpenRelation::locked(self.heap),
@@ -130,7 +126,7 @@ impl SecondHeap {
         cold_copy::hash_heap(self.heap)
     }
 
-    /// Gives its files to the chunk, whose access method is heap's afterwards. The caller holds
+    /// Gives its files and its TOAST table to the chunk, whose access method is heap's afterwards. The caller holds
     /// AccessExclusiveLock on the chunk and its TOAST table.
     pub fn take_over(self) -> Result<()> {
         {
@@ -146,7 +142,6 @@ impl SecondHeap {
 
     fn exchange_and_reindex(&self) -> Result<()> {
         let _moving = Moving::begin(self.chunk);
-        let toast = toast_of(self.chunk).is_some() && toast_of(self.heap).is_some();
         let stub = OpenRelation::locked(self.chunk);
         // SAFETY: the relation is open. Its rows may have moved over with their transaction ids
         let (frozen, multi, persistence) = unsafe {
@@ -165,7 +160,7 @@ impl SecondHeap {
                 self.chunk,
                 self.heap,
                 false,
-                toast,
+                false,
                 false,
                 true,
                 frozen,
@@ -178,56 +173,74 @@ impl SecondHeap {
     }
 
     fn exchange(&self, twins: &[(pg_sys::Oid, pg_sys::Oid)]) -> Result<()> {
-        exchange_files(self.chunk, self.heap)?;
-        if let (Some(a), Some(b)) = (toast_of(self.chunk), toast_of(self.heap)) {
-            lock_relation(b, EXCLUSIVE);
-            exchange_files(a, b)?;
-            exchange_files(only_index(a)?, only_index(b)?)?;
-        }
+        let (old_toast, new_toast) = (toast_of(self.chunk), toast_of(self.heap));
+        exchange_files(self.chunk, self.heap, true)?;
         for (old, twin) in twins {
             lock_relation(*old, EXCLUSIVE);
-            exchange_files(*old, *twin)?;
+            exchange_files(*old, *twin, false)?;
+        }
+        for toast in [old_toast, new_toast].into_iter().flatten() {
+            // SAFETY: a TOAST table's only dependency is the one on its table
+            unsafe { pg_sys::deleteDependencyRecordsFor(CLASS, toast, false) };
+        }
+        for (toast, owner) in [(new_toast, self.chunk), (old_toast, self.heap)] {
+            if let Some(toast) = toast {
+                // SAFETY: both addresses live on this stack and name relations
+                unsafe {
+                    pg_sys::recordDependencyOn(
+                        &address(toast),
+                        &address(owner),
+                        pg_sys::DependencyType::DEPENDENCY_INTERNAL,
+                    );
+                }
+            }
         }
         command_counter_increment();
         super::cold_move::set_access_method(self.chunk, false)?;
-        let address = pg_sys::ObjectAddress {
-            classId: pg_sys::RelationRelationId,
-            objectId: self.heap,
-            objectSubId: 0,
-        };
         // SAFETY: a table of this transaction that nothing depends on but its indexes and TOAST table
         unsafe {
             pg_sys::performDeletion(
-                &address,
+                &address(self.heap),
                 pg_sys::DropBehavior::DROP_RESTRICT,
                 pg_sys::PERFORM_DELETION_INTERNAL as i32,
             );
         }
         command_counter_increment();
-        Ok(())
-    }
-}
-
-/// While alive, values that the heap stores out of line name the chunk's TOAST table as their place, which gets
-/// the files of the heap's own.
-struct ToastUnder(OpenRelation);
-
-impl ToastUnder {
-    fn begin(heap: pg_sys::Oid, chunk: pg_sys::Oid) -> Self {
-        let rel = OpenRelation::locked(heap);
-        if let (Some(toast), Some(_)) = (toast_of(chunk), toast_of(heap)) {
-            // SAFETY: the relation is open; the field survives rebuilding of its cache entry
-            unsafe { (*rel.raw()).rd_toastoid = toast }
+        match new_toast {
+            Some(toast) => name_toast(toast, self.chunk),
+            None => Ok(()),
         }
-        ToastUnder(rel)
     }
 }
 
-impl Drop for ToastUnder {
-    fn drop(&mut self) {
-        // SAFETY: the relation is still open
-        unsafe { (*self.0.raw()).rd_toastoid = pg_sys::InvalidOid }
+const CLASS: pg_sys::Oid = pg_sys::RelationRelationId;
+
+fn address(relation: pg_sys::Oid) -> pg_sys::ObjectAddress {
+    pg_sys::ObjectAddress {
+        classId: CLASS,
+        objectId: relation,
+        objectSubId: 0,
     }
+}
+
+/// Gives a TOAST table that was made for the second heap the name that its new owner's has, and makes an
+/// ordinary one of it: logical decoding passes over those of rewrites.
+fn name_toast(toast: pg_sys::Oid, owner: pg_sys::Oid) -> Result<()> {
+    let name = |end: &str| {
+        CString::new(format!("pg_toast_{}{end}", owner.to_u32()))
+            .map_err(|_| Error::internal("NUL in a name"))
+    };
+    let index = only_index(toast)?;
+    let (table_name, index_name) = (name("")?, name("_index")?);
+    // SAFETY: relations of this transaction, locked exclusively; the names are NUL terminated
+    unsafe {
+        pg_sys::RenameRelationInternal(toast, table_name.as_ptr(), true, false);
+        pg_sys::RenameRelationInternal(index, index_name.as_ptr(), true, true);
+        pg_sys::CommandCounterIncrement();
+        pg_sys::ResetRelRewrite(toast);
+        pg_sys::CommandCounterIncrement();
+    }
+    Ok(())
 }
 
 fn toast_of(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
@@ -257,8 +270,9 @@ fn only_index(toast: pg_sys::Oid) -> Result<pg_sys::Oid> {
     }
 }
 
-/// Exchanges the files of a relation and of one that this transaction has made.
-fn exchange_files(old: pg_sys::Oid, new: pg_sys::Oid) -> Result<()> {
+/// Exchanges the files of a relation and of one that this transaction has made; with `toast` also their TOAST
+/// tables, since values out of line name the table where they are.
+fn exchange_files(old: pg_sys::Oid, new: pg_sys::Oid, toast: bool) -> Result<()> {
     // SAFETY: both relations are locked exclusively; the usual way of changing pg_class rows
     unsafe {
         let class = pg_sys::table_open(
@@ -266,10 +280,14 @@ fn exchange_files(old: pg_sys::Oid, new: pg_sys::Oid) -> Result<()> {
             pg_sys::RowExclusiveLock as pg_sys::LOCKMODE,
         );
         let (a, b) = (class_row(old)?, class_row(new)?);
-        compat_swap::exchange_rows(
+        let (row_a, row_b) = (
             pg_sys::GETSTRUCT(a).cast::<pg_sys::FormData_pg_class>(),
             pg_sys::GETSTRUCT(b).cast::<pg_sys::FormData_pg_class>(),
         );
+        compat_swap::exchange_rows(row_a, row_b);
+        if toast {
+            std::mem::swap(&mut (*row_a).reltoastrelid, &mut (*row_b).reltoastrelid);
+        }
         {
             let (old, new) = (OpenRelation::locked(old), OpenRelation::locked(new));
             compat_swap::hand_over_file(old.raw(), new.raw());

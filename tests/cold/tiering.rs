@@ -34,7 +34,7 @@ fn exporters_work_side_by_side_within_the_bound() {
     let db = Db::new(&cluster, "tiering_parallel");
     db.metrics();
     let hash = db.hash();
-    arm(&cluster, "cold.export.built:sleep");
+    arm(&cluster, "cold.export.read:sleep");
     let mut session = db.session();
     for chunk in [JANUARY, FEBRUARY, MARCH] {
         one(
@@ -163,11 +163,15 @@ fn files_are_written_as_set_cold_storage_says() {
     db.metrics();
     let hash = db.hash();
     for (more, sorted, indexes) in [
-        ("", "ts", "m_h1_20250101_dev_ts_idx m_h1_20250101_pkey"),
+        (
+            "",
+            "ts",
+            "m_h1_20250101_dev_ts_idx m_h1_20250101_pkey m_h1_20250101_ts_idx",
+        ),
         (
             ", cluster_by => '{dev}', verify => 'sample'",
             "dev, ts",
-            "m_h1_20250101_dev_ts_idx m_h1_20250101_pkey",
+            "m_h1_20250101_dev_ts_idx m_h1_20250101_pkey m_h1_20250101_ts_idx",
         ),
         (
             ", cluster_by => '{dev,val}', indexes => 'unique', verify => 'checksum'",

@@ -8,7 +8,7 @@ use crate::support::{ColdDb, Db, JANUARY, arm, chunk_state, exec, one, s3};
 fn in_parts() -> Cluster {
     Cluster::builder()
         .set("max_worker_processes", "16")
-        .env("STRATA_TEST_PART_BYTES", "65536")
+        .env("STRATA_TEST_PART_BYTES", "5242880")
         .start()
 }
 
@@ -18,6 +18,8 @@ fn interrupted_uploads_are_aborted_by_the_next_exporter() {
     let proxy = s3().proxy();
     let db = Db::new(&cluster, "uploads_crash");
     db.metrics();
+    // the smallest part that a store takes is 5 MB
+    db.run("UPDATE m SET note = repeat(md5(id::text), 500)");
     db.archive(&proxy.endpoint(), "");
     db.run("SELECT strata.set_cold_storage('m', server => 'archive')");
     let hash = db.hash();
@@ -80,6 +82,8 @@ fn lost_answers_are_settled_by_looking() {
     let proxy = s3().proxy();
     let db = Db::new(&cluster, "uploads_lost");
     db.metrics();
+    // the smallest part that a store takes is 5 MB
+    db.run("UPDATE m SET note = repeat(md5(id::text), 500)");
     db.archive(&proxy.endpoint(), ", max_retries '1', request_timeout '2s'");
     db.run("SELECT strata.set_cold_storage('m', server => 'archive')");
     let hash = db.hash();
