@@ -183,7 +183,7 @@ unsafe fn sorted(
             let hash = each_file_row(
                 super::cold_am::relid(rel.raw()),
                 manifest,
-                |values, nulls, _| {
+                |values, nulls, hash| {
                     pg_sys::ExecClearTuple(slot);
                     std::ptr::copy_nonoverlapping(
                         values.as_ptr(),
@@ -193,6 +193,7 @@ unsafe fn sorted(
                     std::ptr::copy_nonoverlapping(nulls.as_ptr(), (*slot).tts_isnull, nulls.len());
                     pg_sys::ExecStoreVirtualTuple(slot);
                     pg_sys::tuplesort_puttupleslot(sort, slot);
+                    renew_now_and_then(hash);
                     Ok(())
                 },
             )?;
