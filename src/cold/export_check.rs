@@ -90,8 +90,14 @@ fn abort(intent: &Intent, table: pg_sys::Oid) -> bool {
         Err(_) => return false,
     };
     let aborted = bgworker::contain(|| {
-        let aborted = store.abort_upload(&intent.key, id);
-        aborted.map_err(|e| e.at(&intent.key))
+        let Err(e) = store.abort_upload(&intent.key, id) else {
+            return Ok(());
+        };
+        // one that came to its end cannot be aborted, and some stores call that an error
+        match store.head(&intent.key) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(e.at(&intent.key)),
+        }
     });
     aborted.is_ok()
 }

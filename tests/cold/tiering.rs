@@ -141,7 +141,9 @@ fn progress_is_seen_by_the_owner_only() {
     fails_or(&mut guest, &ask);
     arm(&cluster, "");
     wait_cold(&mut session, JANUARY);
-    assert_eq!(rows(&mut session, "SELECT * FROM strata.cold_progress"), "");
+    wait_until("the job is done", || {
+        rows(&mut session, "SELECT * FROM strata.cold_progress").is_empty()
+    });
     assert_eq!(
         one(&mut session, "SELECT rows_done FROM strata.cold_exports"),
         "744"

@@ -205,8 +205,9 @@ async fn parts(
         id: Some(id.clone()),
     };
     let parts = send_parts(remote, upload, file, size, &id).await?;
-    let mut guarded = true;
+    let (mut guarded, mut attempts) = (true, 0);
     let finish = async || {
+        attempts += 1;
         let all = CompletedMultipartUpload::builder().set_parts(Some(parts.clone()));
         let request = remote
             .client
@@ -220,8 +221,9 @@ async fn parts(
         answer.map(|_| ()).map_err(|e| unguard(e, &mut guarded))
     };
     let finished = match retry(remote.patience, size, &upload.key, finish).await {
-        // a repeated completion finds no upload any more: what lies there decides
-        Err(e) if e.error == StoreError::Missing => Err(Failure {
+        // a repeated completion may find no upload any more, and stores say that in many ways: what lies there
+        // decides
+        Err(e) if attempts > 1 || e.error == StoreError::Missing => Err(Failure {
             again: Again::Yes,
             ..e
         }),
