@@ -42,6 +42,8 @@ pub struct Manifest {
     pub blooms: Vec<BloomInfo>,
     /// the hypertable takes no late rows
     pub rejects_late: bool,
+    /// the row came through a dump, and the chunk was not altered since
+    pub restored: bool,
     /// attempt of the merge that is under way: file and stub are the truth, writes leave a mark for it
     pub merging: Option<i64>,
     /// all indexes that the file carries

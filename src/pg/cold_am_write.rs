@@ -47,7 +47,7 @@ fn before_insert(rel: pg_sys::Relation) -> Option<Rc<Manifest>> {
             None
         }
         ChunkState::Cold(manifest) => {
-            if manifest.rejects_late {
+            if manifest.rejects_late && !is_being_restored(rel, &manifest) {
                 raise(cold_probe::refusal(relid(rel), REJECTED));
             }
             if let Some(attempt) = manifest.merging {
@@ -59,6 +59,13 @@ fn before_insert(rel: pg_sys::Relation) -> Option<Rc<Manifest>> {
             Some(manifest)
         }
     }
+}
+
+/// The late rows of a dump are put back whatever the policy says. They come before the keys; without a key there
+/// is no telling, and the policy holds from the next ALTER TABLE on.
+fn is_being_restored(rel: pg_sys::Relation, manifest: &Rc<Manifest>) -> bool {
+    // SAFETY: the server passes an open relation, which it has locked for its insert
+    manifest.restored && unsafe { cold_probe::prober(rel, manifest) }.borrow().is_idle()
 }
 
 const REJECTED: &str = "Its hypertable takes no late rows (late_rows => 'reject').";

@@ -19,12 +19,11 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use std::rc::Rc;
 
-// rows of a dump are put back whatever the policy says
 const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.server::text, f.key, f.etag, \
     f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text, \
     coalesce((SELECT starts_with(o.option_value, 'file:') FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
               WHERE s.srvname = f.server AND o.option_name = 'location'), false), \
-    coalesce(t.late_rows = 'reject', false) AND f.chunk_oid = f.chunk::oid, g.attempt \
+    coalesce(t.late_rows = 'reject', false), g.attempt, f.chunk_oid <> f.chunk::oid \
     FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk \
     LEFT JOIN strata.cold_setting t ON t.hypertable = f.hypertable \
     LEFT JOIN strata.cold_merge g ON g.chunk = f.chunk::oid WHERE f.chunk = $1";
@@ -101,6 +100,7 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
             is_local: row.get(14)?.unwrap_or(false),
             rejects_late: row.need(15)?,
             merging: row.get(16)?,
+            restored: row.need(17)?,
             ..Manifest::default()
         })))
     })?;
