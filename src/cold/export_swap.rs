@@ -103,6 +103,7 @@ fn exchange(
         // they go past the range of a closed chunk, and nobody may be there to open it for them
         hypertable::open_chunk(hypertable, chunk)?;
     }
+    jobs::forget_marks(chunk)?;
     cold_move::empty(chunk, m.rows)?;
     cold_move::rebuild_indexes(chunk);
     cold_state::invalidate(chunk);

@@ -3,7 +3,7 @@
 //! It is the exporter's machine, started from a cold chunk: the build reads file and stub, the chunk stays cold
 //! all the time, and the swap replaces one live file by the next. What is here is what differs.
 
-use crate::cold::catalog::merge;
+use crate::cold::catalog::{jobs, merge};
 use crate::cold::content::ContentHash;
 use crate::cold::export::lock_to_read;
 use crate::cold::file::ColumnSpec;
@@ -93,7 +93,11 @@ pub(super) fn freeze(chunk: pg_sys::Oid) -> Result<Option<i64>> {
 
 /// Ends all attempts; false when there was none.
 pub(super) fn thaw(chunk: pg_sys::Oid) -> Result<bool> {
-    merge::thaw(chunk)
+    let had = merge::thaw(chunk)?;
+    if had {
+        jobs::forget_marks(chunk)?;
+    }
+    Ok(had)
 }
 
 /// True when a cold chunk has something in its own heap. Takes AccessShareLock.

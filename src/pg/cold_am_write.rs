@@ -65,7 +65,10 @@ fn before_insert(rel: pg_sys::Relation) -> Option<Rc<Manifest>> {
 /// is no telling, and the policy holds from the next ALTER TABLE on.
 fn is_being_restored(rel: pg_sys::Relation, manifest: &Rc<Manifest>) -> bool {
     // SAFETY: the server passes an open relation, which it has locked for its insert
-    manifest.restored && unsafe { cold_probe::prober(rel, manifest) }.borrow().is_idle()
+    manifest.restored
+        && unsafe { cold_probe::prober(rel, manifest) }
+            .borrow()
+            .is_idle()
 }
 
 const REJECTED: &str = "Its hypertable takes no late rows (late_rows => 'reject').";

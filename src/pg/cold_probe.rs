@@ -5,8 +5,8 @@
 
 use super::cold_bloom;
 use super::cold_datum::{Codec, pin_settings};
+use super::cold_files;
 use super::cold_probe_keys::{self as keys, Key, KeyColumn};
-use super::cold_reader;
 use super::cold_state;
 use super::sqlite::{Cursor, SqliteError};
 use crate::cold::bloom;
@@ -358,11 +358,11 @@ impl Key {
     }
 
     fn ask(&mut self, manifest: &Rc<Manifest>, cells: &[Cell]) -> Result<Option<i64>> {
-        let broken = |e: SqliteError| cold_reader::sqlite_error(manifest, &e);
+        let broken = |e: SqliteError| cold_files::failed(manifest, &e);
         let cursor: &mut Cursor = match &mut self.cursor {
             Some(cursor) => cursor,
             none => {
-                let (db, _) = cold_reader::open(manifest)?;
+                let (db, _) = cold_files::open(manifest)?;
                 none.insert(db.prepare(&self.sql).map_err(broken)?)
             }
         };

@@ -8,6 +8,7 @@
 mod common;
 mod support;
 
+mod ahead;
 mod crash;
 mod dump;
 mod faults;
@@ -20,9 +21,11 @@ mod late;
 mod late_keys;
 mod late_merge;
 mod plans;
+mod requests;
 mod rules;
 mod scan;
 mod snapshots;
+mod stores;
 mod tiering;
 mod types;
 mod untier;

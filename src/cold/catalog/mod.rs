@@ -4,6 +4,7 @@ pub mod bloom;
 pub mod claims;
 pub mod guard;
 pub mod jobs;
+pub mod layout;
 pub mod merge;
 pub mod settings;
 pub mod spec;
@@ -205,6 +206,7 @@ pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
         add_columns(manifest, live)?;
         add_keys(manifest, live)?;
         add_indexes(manifest, live)?;
+        layout::add(&manifest.file, &live.built.map)?;
         Ok(true)
     })
 }
