@@ -126,10 +126,10 @@ BEGIN
         DELETE FROM strata.cold_file f
          USING pg_event_trigger_dropped_objects() o
          WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND f.chunk::oid = o.objid
-        RETURNING f.server, f.key, f.owner_token, f.chunk::oid AS chunk, f.generation
+        RETURNING f.server, f.key, f.owner_token, f.chunk::oid AS chunk, f.generation, f.bytes
     )
-    INSERT INTO strata.cold_delete_queue (server, key, owner_token, chunk, generation, reason)
-    SELECT server, key, owner_token, chunk, generation, 'dropped' FROM gone WHERE key IS NOT NULL
+    INSERT INTO strata.cold_delete_queue (server, key, owner_token, chunk, generation, bytes, reason)
+    SELECT server, key, owner_token, chunk, generation, bytes, 'dropped' FROM gone WHERE key IS NOT NULL
     ON CONFLICT DO NOTHING;
     DELETE FROM strata.cold_setting s
      USING pg_event_trigger_dropped_objects() o

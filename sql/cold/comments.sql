@@ -15,6 +15,10 @@ COMMENT ON TABLE strata.cold_export IS 'Export jobs: queued, running, done, fail
 COMMENT ON TABLE strata.cold_upload IS 'Objects that an interrupted upload may have left behind';
 COMMENT ON TABLE strata.cold_delete_queue IS 'Objects that no chunk needs any more; nothing is deleted inline';
 COMMENT ON TABLE strata.cold_owner IS 'Identity of this installation: marks the files that it owns; not dumped';
+COMMENT ON TABLE strata.cold_lease IS 'Folders of stores that this database has written to, and the proof that it owns them; not dumped';
+COMMENT ON TABLE strata.cold_gc_log IS 'What the collection of garbage has done in the last 90 days';
+COMMENT ON SEQUENCE strata.cold_gc_log_id_seq IS 'Numbers of log entries';
+COMMENT ON INDEX strata.cold_gc_log_run IS 'Finds the entries of one run';
 COMMENT ON INDEX strata.cold_touch_chunk IS 'Finds the marks of one attempt';
 COMMENT ON INDEX strata.cold_export_chunk IS 'At most one open job per chunk';
 

@@ -171,8 +171,12 @@ CREATE TABLE strata.cold_delete_queue (
     owner_token text,
     chunk       oid,
     generation  integer,
+    bytes       bigint,
     reason      text NOT NULL,
     queued_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    attempts    integer NOT NULL DEFAULT 0,
+    retry_at    timestamptz,
+    last_error  text,
     PRIMARY KEY (server, key)
 );
 
@@ -182,6 +186,37 @@ CREATE TABLE strata.cold_owner (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton)
 );
 INSERT INTO strata.cold_owner DEFAULT VALUES;
+
+-- Folders <database>-<tag> of servers that this database has written to, with the identity of that time and the
+-- value in each one's owner file. Not dumped either: who reads a dump owns nothing.
+CREATE TABLE strata.cold_lease (
+    server         name NOT NULL,
+    folder         text NOT NULL,
+    owner_token    text NOT NULL,
+    timeline       bigint NOT NULL,
+    last_value     text,
+    intended_value text,
+    adopted_at     timestamptz,
+    renewed_at     timestamptz,
+    stopped        text, -- why nothing is deleted there until somebody decides
+    failures       integer NOT NULL DEFAULT 0,
+    retry_at       timestamptz,
+    last_error     text,
+    PRIMARY KEY (server, folder)
+);
+
+-- What the collection of garbage has done.
+CREATE TABLE strata.cold_gc_log (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run    uuid NOT NULL,
+    at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    server name NOT NULL,
+    action text NOT NULL,
+    key    text NOT NULL,
+    bytes  bigint,
+    reason text NOT NULL
+);
+CREATE INDEX cold_gc_log_run ON strata.cold_gc_log (run);
 
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'$$);

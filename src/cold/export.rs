@@ -98,6 +98,7 @@ fn run(job: &Job) -> Result<()> {
         let outcome = bgworker::contain(|| Ok(attempt.run())).unwrap_or_else(|e| Err(e.into()));
         let (message, caught) = match outcome {
             Ok(()) => {
+                super::renew_after_export();
                 bgworker::transaction(|| jobs::finish(job.id, "done", None))?;
                 return Ok(());
             }
