@@ -98,7 +98,7 @@ impl Attempt<'_> {
                 generation,
                 attempt: *uuid.as_bytes(),
             });
-            catalog::owner::enlist(&server, &key)?;
+            crate::cold::catalog::owner::enlist(&server, &key)?;
             uploads::intend(&key, &server, chunk)?;
             Ok(Uploaded {
                 manifest: Rc::new(Manifest {
