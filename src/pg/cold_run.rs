@@ -8,6 +8,7 @@ use super::cold_plan::Condition;
 use super::cold_prefetch;
 use super::cold_reader::Reader;
 use super::cold_reads;
+pub(super) use super::cold_reads::Skip;
 use super::cold_value::{self, ValueReader};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
@@ -27,22 +28,6 @@ pub(super) enum Phase {
     Merge,
     Stub(pg_sys::TableScanDesc),
     Done,
-}
-
-/// Why the file is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skip {
-    ZoneMap,
-    ReadsOff,
-}
-
-impl Skip {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Skip::ZoneMap => "zone map",
-            Skip::ReadsOff => "strata.cold_reads = off",
-        }
-    }
 }
 
 /// The first row of an ordered scan, which the zone map may know.
@@ -101,6 +86,11 @@ pub(super) struct Scan {
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) query: Option<Query>,
+    /// columns and conditions that the query was made of
+    pub(super) needed: Vec<i16>,
+    pub(super) filter: String,
+    /// bytes of the file that the query streams, where that is known
+    pub(super) hint: Hint,
     pub(super) binds: Vec<Cell>,
     /// exact conditions that PostgreSQL has to evaluate all the same
     pub(super) checks: Vec<usize>,
@@ -170,6 +160,9 @@ impl Scan {
         let query = pushdown::select(&self.manifest, &needed, &pushed.filter, &self.order);
         Prepared {
             query: Some(query),
+            needed,
+            filter: pushed.filter,
+            hint: Hint::Unknown,
             binds: pushed.binds,
             checks,
             open: pushed.open,
@@ -192,20 +185,24 @@ impl Scan {
     ///
     /// # Safety
     /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn ahead(&mut self, node: *mut pg_sys::CustomScanState) -> Option<Statement> {
+    pub(super) unsafe fn ahead(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+    ) -> Result<Option<Statement>> {
         // SAFETY: promised by the caller
         let values = unsafe { self.evaluate(node) };
         self.plan = self.prepare(&values);
         if self.plan.skip.is_some() || self.known_first().is_some() {
-            return None;
+            return Ok(None);
         }
-        let query = self.plan.query.take()?;
-        Some(Statement {
+        self.narrow(&values)?;
+        let query = self.plan.query.take().filter(|_| self.plan.skip.is_none());
+        Ok(query.map(|query| Statement {
             manifest: Rc::clone(&self.manifest),
             sql: query.sql,
             binds: std::mem::take(&mut self.plan.binds),
-            hint: Hint::Unknown,
-        })
+            hint: self.plan.hint,
+        }))
     }
 
     /// Evaluates the values, and finds out whether the file must be read at all.
@@ -221,6 +218,9 @@ impl Scan {
         self.plan = self.prepare(&values);
         if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
             self.plan.skip = Some(Skip::ReadsOff);
+        }
+        if self.plan.skip.is_none() {
+            self.narrow(&values)?;
         }
         self.skipped = self.plan.skip;
         self.first = self.known_first().map_or(First::Read, First::Known);
@@ -253,7 +253,7 @@ impl Scan {
             if self.conditions.is_empty() && self.order.is_empty() {
                 reader.hint_table()?;
             } else {
-                reader.hint(Hint::Unknown);
+                reader.hint(self.plan.hint);
             }
             reader.restart(&self.plan.binds)?;
         }

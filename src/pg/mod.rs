@@ -36,6 +36,7 @@ mod cold_plan;
 mod cold_prefetch;
 mod cold_probe;
 mod cold_probe_keys;
+mod cold_range;
 pub mod cold_reader;
 mod cold_reads;
 mod cold_run;
