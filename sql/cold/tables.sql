@@ -225,6 +225,7 @@ SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_run',

@@ -35,6 +35,7 @@ mod cold_path;
 mod cold_plan;
 mod cold_prefetch;
 mod cold_probe;
+mod cold_probe_ask;
 mod cold_probe_keys;
 mod cold_range;
 pub mod cold_reader;
