@@ -85,6 +85,8 @@ ALTER TABLE strata.cold_bloom ALTER COLUMN bits SET STORAGE EXTERNAL;
 CREATE TABLE strata.cold_merge (
     chunk   oid PRIMARY KEY,
     attempt bigint NOT NULL
+);
+
 -- Pages that every reader of a remote file needs first: schema and inner pages. Saves requests, nothing
 -- else: not dumped.
 CREATE TABLE strata.cold_head (
