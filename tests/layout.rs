@@ -37,13 +37,13 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "mapping"),
     // the PostgreSQL half of the cold tier uses its pure half: plain data, SQL text, hashes
     ("pg", "cold", "manifest"),
+    ("pg", "cold", "bloom"),
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "order"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
     ("pg", "cold", "facts"),
     ("pg", "cold", "runs"),
-    ("pg", "cold", "row_range"),
     // calendar arithmetic is plain numbers
     ("pg", "hypertable", "calendar"),
     // so are the key ranges that follow from conditions

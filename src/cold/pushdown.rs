@@ -274,26 +274,36 @@ pub fn select(manifest: &Manifest, needed: &[i16], filter: &str, order: &[Key]) 
     statement(manifest, needed, "", filter, &order)
 }
 
-/// The same for rowids from the first to the last, without an index. The order must be none, or
-/// that of a column which ascends with the rowid.
+/// The same for rows from rowid `?first` to rowid `?first+1`, which are read as they lie, up or
+/// down: no index is looked into.
 pub fn select_rows(
     manifest: &Manifest,
     needed: &[i16],
     filter: &str,
-    order: &[Key],
-    rows: (i64, i64),
+    first: usize,
+    descending: Option<bool>,
 ) -> Query {
     let rowid = quote_name(&manifest.rowid_name);
-    let mut all = format!("{rowid} BETWEEN {} AND {}", rows.0, rows.1);
+    let mut range = format!("({rowid} BETWEEN ?{first} AND ?{})", first + 1);
     if !filter.is_empty() {
-        all.push_str(" AND ");
-        all.push_str(filter);
+        range.push_str(" AND ");
+        range.push_str(filter);
     }
-    let order = order::order_by(manifest, order, "");
-    statement(manifest, needed, " NOT INDEXED", &all, &order)
+    let order = match descending {
+        Some(true) => format!(" ORDER BY {rowid} DESC"),
+        Some(false) => format!(" ORDER BY {rowid} ASC"),
+        None => String::new(),
+    };
+    statement(manifest, needed, " NOT INDEXED", &range, &order)
 }
 
-fn statement(manifest: &Manifest, needed: &[i16], how: &str, filter: &str, order: &str) -> Query {
+fn statement(
+    manifest: &Manifest,
+    needed: &[i16],
+    access: &str,
+    filter: &str,
+    order: &str,
+) -> Query {
     let mut columns = Vec::new();
     let mut sql = format!("SELECT {}", quote_name(&manifest.rowid_name));
     for attnum in needed {
@@ -305,7 +315,7 @@ fn statement(manifest: &Manifest, needed: &[i16], how: &str, filter: &str, order
     }
     sql.push_str(" FROM ");
     sql.push_str(&quote_name(&manifest.raw_table));
-    sql.push_str(how);
+    sql.push_str(access);
     if !filter.is_empty() {
         sql.push_str(" WHERE ");
         sql.push_str(filter);

@@ -1,5 +1,6 @@
 //! A running scan of a cold chunk: which conditions the file decides, its rows, columns it lacks.
 
+use super::cold_ahead::Statement;
 use super::cold_am::cold_tid;
 use super::cold_late::Late;
 pub(super) use super::cold_missing::missing_values;
@@ -7,6 +8,7 @@ use super::cold_plan::Condition;
 use super::cold_prefetch;
 use super::cold_reader::Reader;
 use super::cold_reads;
+pub(super) use super::cold_reads::Skip;
 use super::cold_value::{self, ValueReader};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
@@ -26,22 +28,6 @@ pub(super) enum Phase {
     Merge,
     Stub(pg_sys::TableScanDesc),
     Done,
-}
-
-/// Why the file is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skip {
-    ZoneMap,
-    ReadsOff,
-}
-
-impl Skip {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Skip::ZoneMap => "zone map",
-            Skip::ReadsOff => "strata.cold_reads = off",
-        }
-    }
 }
 
 /// The first row of an ordered scan, which the zone map may know.
@@ -100,10 +86,10 @@ pub(super) struct Scan {
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) query: Option<Query>,
-    /// columns that it reads, and its conditions
+    /// columns and conditions that the query was made of
     pub(super) needed: Vec<i16>,
     pub(super) filter: String,
-    /// bytes that it will go through
+    /// bytes of the file that the query streams, where that is known
     pub(super) hint: Hint,
     pub(super) binds: Vec<Cell>,
     /// exact conditions that PostgreSQL has to evaluate all the same
@@ -185,10 +171,7 @@ impl Scan {
     }
 
     /// The values as they are now.
-    ///
-    /// # Safety
-    /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn evaluate(&mut self, node: *mut pg_sys::CustomScanState) -> Vec<Value> {
+    unsafe fn evaluate(&mut self, node: *mut pg_sys::CustomScanState) -> Vec<Value> {
         // SAFETY: promised by the caller
         let context = unsafe { (*node).ss.ps.ps_ExprContext };
         let values = self.values.iter_mut();
@@ -196,6 +179,30 @@ impl Scan {
             // SAFETY: the expressions were initialised for this node
             .map(|(expr, reader)| unsafe { cold_value::evaluate(*expr, reader, context) })
             .collect()
+    }
+
+    /// What can be run ahead of this scan, if it is going to read its file.
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn ahead(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+    ) -> Result<Option<Statement>> {
+        // SAFETY: promised by the caller
+        let values = unsafe { self.evaluate(node) };
+        self.plan = self.prepare(&values);
+        if self.plan.skip.is_some() || self.known_first().is_some() {
+            return Ok(None);
+        }
+        self.narrow(&values)?;
+        let query = self.plan.query.take().filter(|_| self.plan.skip.is_none());
+        Ok(query.map(|query| Statement {
+            manifest: Rc::clone(&self.manifest),
+            sql: query.sql,
+            binds: std::mem::take(&mut self.plan.binds),
+            hint: self.plan.hint,
+        }))
     }
 
     /// Evaluates the values, and finds out whether the file must be read at all.
@@ -212,9 +219,9 @@ impl Scan {
         if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
             self.plan.skip = Some(Skip::ReadsOff);
         }
-        let mut plan = std::mem::take(&mut self.plan);
-        self.narrow(&mut plan, &values)?;
-        self.plan = plan;
+        if self.plan.skip.is_none() {
+            self.narrow(&values)?;
+        }
         self.skipped = self.plan.skip;
         self.first = self.known_first().map_or(First::Read, First::Known);
         self.started = true;
