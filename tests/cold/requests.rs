@@ -176,14 +176,13 @@ fn counters_of_files_show_readable_tables_only() {
     );
 }
 
-/// Ranges of time are read as ranges of rows; the answers are those of reading everything.
+/// Ranges of time, whichever way they are read: the answers are those of reading everything.
 #[test]
-fn ranges_by_rowid_lose_nothing() {
+fn ranges_of_time_lose_nothing() {
     let proxy = s3().proxy();
     let db = events("requests_rows", &proxy);
     let mut session = db.session();
     let at = |n: i64| format!("('2025-01-01 00:00+00'::timestamptz + {n} * interval '40 s')");
-    let mut walked = 0;
     for (low, high) in [(3000, 3001), (20_000, 26_000), (59_990, 70_000)] {
         for (from, to) in [(">=", "<"), (">", "<=")] {
             let filter = format!("ts {from} {} AND ts {to} {}", at(low), at(high));
@@ -198,9 +197,6 @@ fn ranges_by_rowid_lose_nothing() {
                 exec(&mut session, "RESET strata.cold_pushdown");
                 assert_eq!(answer, wanted, "{filter}{order}");
             }
-            let sql = format!("EXPLAIN (ANALYZE, COSTS OFF) SELECT note FROM e WHERE {filter}");
-            walked += u32::from(rows(&mut session, &sql).contains("BETWEEN"));
         }
     }
-    assert!(walked > 0, "{walked}");
 }
