@@ -97,7 +97,7 @@ fn sample(of: &str) -> &'static str {
 }
 
 /// Statements for functions that samples of their required arguments make no sense for, by name.
-const STATEMENTS: [(&str, &str); 36] = [
+const STATEMENTS: [(&str, &str); 37] = [
     (
         "add_reorder_policy",
         "SELECT strata.add_reorder_policy('m', 'm_pkey')",
@@ -105,6 +105,10 @@ const STATEMENTS: [(&str, &str); 36] = [
     (
         "add_retention_policy",
         "SELECT strata.add_retention_policy('live', INTERVAL '1 day')",
+    ),
+    (
+        "add_tiering_policy",
+        "SELECT strata.add_tiering_policy('live', INTERVAL '1 day')",
     ),
     (
         "alter_job",
