@@ -334,8 +334,8 @@ fn every_function_works_or_says_that_it_is_read_only_and_every_view_works() {
     for view in views.lines() {
         let all = format!("SELECT count(*), count(v) FROM {view} v");
         let here = rows(&mut session, &all);
-        // what jobs have done goes on meanwhile
-        if !view.contains("job") {
+        // what jobs have done goes on meanwhile, and each session has its own counters
+        if !view.contains("job") && view != "strata.cold_session_files" {
             assert_eq!(here, rows(&mut primary, &all), "{view}");
         }
     }
