@@ -27,6 +27,7 @@ pub mod file;
 mod file_check;
 pub mod file_map;
 pub mod file_schema;
+mod flights;
 mod gc;
 mod gc_run;
 mod gc_search;
