@@ -120,6 +120,13 @@ impl Archive {
     }
 }
 
+/// A session whose statements run in one process: workers would count, and cache, for themselves.
+pub fn alone(stage: &Stage) -> Client {
+    let mut session = stage.session();
+    exec(&mut session, "SET max_parallel_workers_per_gather = 0");
+    session
+}
+
 /// Nothing of any file in memory.
 pub fn forget(session: &mut Client) {
     exec(session, "SELECT strata.cold_cache_reset()");

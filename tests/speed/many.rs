@@ -1,7 +1,7 @@
 //! Many cold chunks: which of them are opened, what planning them costs, how far reading ahead hides the way to the
 //! bucket; and what late rows cost.
 
-use crate::archive::{Archive, best, forget};
+use crate::archive::{Archive, alone, best, forget};
 use crate::common::{exec, one, rows};
 use crate::measure::percentile;
 use crate::report::Report;
@@ -16,7 +16,7 @@ pub fn many(stage: &Stage, archive: &Archive, report: &mut Report, chunks: usize
     report.heading(&format!(
         "many: {chunks} cold chunks in the bucket, 20 ms per request"
     ));
-    let mut session = stage.session();
+    let mut session = alone(stage);
     make(&mut session, archive, chunks);
     nothing_to_read(archive, &mut session, report);
     planning(&mut session, report, chunks);

@@ -1,7 +1,7 @@
 //! Reading cold rows: the same questions to a hot table, to a file in a local directory, to one in a bucket whose
 //! requests wait 20 ms each, and to the `sqlite3` shell on a copy of the file.
 
-use crate::archive::{Archive, best, forget, shell};
+use crate::archive::{Archive, alone, best, forget, shell};
 use crate::common::{exec, one};
 use crate::report::Report;
 use crate::stage::Stage;
@@ -132,7 +132,7 @@ struct Figures {
 pub fn reading(stage: &Stage, archive: &Archive, report: &mut Report, rows: usize) {
     report.heading("reading: one cold file, 20 ms per request");
     make(stage, archive, rows);
-    let mut session = stage.session();
+    let mut session = alone(stage);
     let file = archive.file(&mut session, "remote");
     let size = file.metadata().map_or(0, |meta| meta.len());
     let head = one(
