@@ -291,7 +291,7 @@ impl Shared {
 
     /// Asks the server, over a connection of its own.
     fn forward(&self, request: &Message) -> io::Result<Message> {
-        if let Some(answer) = self.from_file(request) {
+        if let Some(answer) = self.range_of_file(request) {
             return Ok(answer);
         }
         let path = request.word(1).to_owned();
@@ -313,7 +313,7 @@ impl Shared {
     }
 
     /// The range that is asked for, if this proxy may answer it by itself.
-    fn from_file(&self, request: &Message) -> Option<Message> {
+    fn range_of_file(&self, request: &Message) -> Option<Message> {
         let path = plain_path(request.word(1));
         let tag = self.state().tags.as_ref()?.get(path)?.clone();
         let (start, end) = request
