@@ -16,7 +16,8 @@ CREATE FUNCTION strata.set_cold_storage(
     cluster_by name[] DEFAULT NULL,
     bloom_columns name[] DEFAULT NULL,
     indexes text DEFAULT 'all',
-    verify text DEFAULT 'full'
+    verify text DEFAULT 'full',
+    full_text name[] DEFAULT NULL
 ) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_cold_storage_wrapper';
 
@@ -202,7 +203,9 @@ BEGIN
            cluster_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.cluster_by) WITH ORDINALITY AS u(name, n)
                                 JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped),
            bloom_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.bloom_columns) WITH ORDINALITY AS u(name, n)
-                              JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped)
+                              JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped),
+           full_text_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.full_text) WITH ORDINALITY AS u(name, n)
+                                  JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped)
      WHERE s.hypertable_oid <> s.hypertable::oid;
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE chunk_oid <> chunk::oid) THEN
         RETURN;
@@ -254,6 +257,12 @@ BEGIN
               JOIN pg_attribute a ON a.attrelid = t.hypertable AND a.attnum = u.attnum AND NOT a.attisdropped
              WHERE t.hypertable_oid = t.hypertable::oid GROUP BY t.hypertable) renamed
      WHERE renamed.hypertable = s.hypertable AND s.bloom_columns <> renamed.names;
+    UPDATE strata.cold_setting s SET full_text = renamed.names
+      FROM (SELECT t.hypertable, array_agg(a.attname ORDER BY u.n) AS names
+              FROM strata.cold_setting t CROSS JOIN unnest(t.full_text_attnums) WITH ORDINALITY AS u(attnum, n)
+              JOIN pg_attribute a ON a.attrelid = t.hypertable AND a.attnum = u.attnum AND NOT a.attisdropped
+             WHERE t.hypertable_oid = t.hypertable::oid GROUP BY t.hypertable) renamed
+     WHERE renamed.hypertable = s.hypertable AND s.full_text <> renamed.names;
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE state = 'live') THEN
         RETURN;
     END IF;

@@ -29,7 +29,7 @@ COMMENT ON SERVER strata_local IS 'Built-in store: the directory strata.cold_dir
 
 COMMENT ON FUNCTION strata._cold_handler(internal) IS 'Internal: access method strata_cold';
 COMMENT ON FUNCTION strata._sqlite_validator(text[], oid) IS 'Internal: checks options of servers and user mappings';
-COMMENT ON FUNCTION strata.set_cold_storage(regclass, name, text, name[], name[], text, text) IS
+COMMENT ON FUNCTION strata.set_cold_storage(regclass, name, text, name[], name[], text, text, name[]) IS
     'Chooses the server that a hypertable''s chunks are tiered to, and how their files are written and checked';
 COMMENT ON FUNCTION strata.add_tiering_policy(regclass, interval, boolean, bigint, interval, integer) IS
     'Tiers chunks that are older than move_after, and the oldest ones while the hot part is larger than keep_hot_bytes, again and again';

@@ -9,8 +9,10 @@ CREATE TABLE strata.cold_setting (
     late_rows     text NOT NULL DEFAULT 'accept' CHECK (late_rows IN ('accept', 'reject')),
     cluster_by    name[], -- order of the rows in a file; NULL: by the partition column
     bloom_columns name[],
+    full_text     name[],
     cluster_attnums int2[],
     bloom_attnums int2[],
+    full_text_attnums int2[],
     indexes       text NOT NULL DEFAULT 'all' CHECK (indexes IN ('all', 'unique', 'none')),
     verify        text NOT NULL DEFAULT 'full' CHECK (verify IN ('full', 'sample', 'checksum'))
 );
