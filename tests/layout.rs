@@ -41,6 +41,8 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "order"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
+    ("pg", "cold", "foreign"),
+    ("pg", "cold", "file_schema"),
     // calendar arithmetic is plain numbers
     ("pg", "hypertable", "calendar"),
     // so are the key ranges that follow from conditions

@@ -6,7 +6,9 @@ CREATE ACCESS METHOD strata_cold TYPE TABLE HANDLER strata._cold_handler;
 
 CREATE FUNCTION strata._sqlite_validator(options text[], catalog oid) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', '_sqlite_validator_wrapper';
-CREATE FOREIGN DATA WRAPPER strata_sqlite VALIDATOR strata._sqlite_validator;
+CREATE FUNCTION strata._sqlite_handler() RETURNS fdw_handler
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'strata_sqlite_handler';
+CREATE FOREIGN DATA WRAPPER strata_sqlite HANDLER strata._sqlite_handler VALIDATOR strata._sqlite_validator;
 CREATE SERVER strata_local FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 'file:');
 
 CREATE FUNCTION strata.set_cold_storage(

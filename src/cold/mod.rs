@@ -18,6 +18,8 @@ mod export_file;
 pub mod file;
 mod file_check;
 pub mod file_schema;
+pub mod foreign;
+pub mod foreign_time;
 mod inspect;
 #[cfg(feature = "s3")]
 pub mod io_thread;
@@ -51,6 +53,7 @@ pub fn init() {
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
         store: servers::store_for,
+        foreign_store: servers::store_for_foreign,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
         alter_type: catalog::guard::alter_type,

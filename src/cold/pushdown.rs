@@ -271,7 +271,12 @@ pub(super) fn comparable<'m>(manifest: &'m Manifest, leaf: &Leaf) -> Option<&'m 
 /// [`push`], or nothing), in this order, or in any for none.
 pub fn select(manifest: &Manifest, needed: &[i16], filter: &str, order: &[Key]) -> Query {
     let mut columns = Vec::new();
-    let mut sql = format!("SELECT {}", quote_name(&manifest.rowid_name));
+    // tables of others may have none
+    let rowid = match manifest.rowid_name.as_str() {
+        "" => String::from("NULL"),
+        name => quote_name(name),
+    };
+    let mut sql = format!("SELECT {rowid}");
     for attnum in needed {
         if let Some(physical) = manifest.column(*attnum).and_then(|c| c.physical.as_deref()) {
             sql.push_str(", ");

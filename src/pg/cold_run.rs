@@ -350,7 +350,10 @@ impl Scan {
 }
 
 /// The value of an expression in stored form; by-reference values are copied.
-unsafe fn evaluate(
+///
+/// # Safety
+/// The expression must have been initialised for the node of the context.
+pub(super) unsafe fn evaluate(
     expr: *mut pg_sys::ExprState,
     reader: &mut ValueReader,
     context: *mut pg_sys::ExprContext,

@@ -20,6 +20,8 @@ pub struct Catalog {
     pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
     /// the store behind a server, for the chunks of a hypertable
     pub store: fn(&str, pg_sys::Oid) -> Result<Rc<dyn ObjectStore>>,
+    /// the store of a foreign table
+    pub foreign_store: fn(&ForeignAccess<'_>) -> Result<ForeignStore>,
     /// refuses a command that drops the extension
     pub drop_extension: fn() -> Result<()>,
     /// refuses DROP SERVER of these names
@@ -28,6 +30,24 @@ pub struct Catalog {
     pub drop_owned: fn(&[pg_sys::Oid]) -> Result<()>,
     /// refuses an ALTER TYPE that gives stored text forms another meaning
     pub alter_type: fn(pg_sys::Oid) -> Result<()>,
+}
+
+/// Who reads which file of a server as a foreign table.
+pub struct ForeignAccess<'a> {
+    pub server: pg_sys::Oid,
+    /// whose user mapping counts
+    pub user: pg_sys::Oid,
+    /// who answers for reading the file: the owner of the foreign table
+    pub owner: pg_sys::Oid,
+    pub key: &'a str,
+}
+
+/// A store that may be read from.
+pub struct ForeignStore {
+    pub server: String,
+    pub store: Rc<dyn ObjectStore>,
+    /// a directory of this machine
+    pub is_local: bool,
 }
 
 static CATALOG: OnceLock<Catalog> = OnceLock::new();

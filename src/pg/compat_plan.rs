@@ -105,3 +105,68 @@ pub(super) unsafe fn set_user(query: *mut pg_sys::Query, user: pg_sys::Oid) {
         }
     }
 }
+
+/// A path of a foreign table without an order. 17 has conditions of a join that is pushed down, 18
+/// counts disabled nodes.
+///
+/// # Safety
+/// The planner's own structures.
+pub(super) unsafe fn foreign_path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    rows: f64,
+    startup: f64,
+    total: f64,
+    outer: pg_sys::Relids,
+) -> *mut pg_sys::ForeignPath {
+    let null = std::ptr::null_mut();
+    let target = std::ptr::null_mut();
+    let path = std::ptr::null_mut();
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::create_foreignscan_path(
+            root, rel, target, rows, startup, total, null, outer, path, null,
+        )
+    }
+    #[cfg(feature = "pg17")]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::create_foreignscan_path(
+            root, rel, target, rows, startup, total, null, outer, path, null, null,
+        )
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::create_foreignscan_path(
+            root, rel, target, rows, 0, startup, total, null, outer, path, null, null,
+        )
+    }
+}
+
+/// Whose user mapping a foreign scan goes by: the role that permissions are checked for.
+///
+/// # Safety
+/// A node of the executor.
+pub(super) unsafe fn foreign_user(node: *mut pg_sys::ForeignScanState) -> pg_sys::Oid {
+    // SAFETY: promised by the caller
+    let user = unsafe {
+        let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
+        #[cfg(feature = "pg15")]
+        {
+            let table = (*(*node).ss.ps.state).es_range_table;
+            let entry = ((*plan).scan.scanrelid - 1) as usize;
+            let rte = super::list::pointers::<pg_sys::RangeTblEntry>(table).nth(entry);
+            rte.map_or(pg_sys::InvalidOid, |rte| (*rte).checkAsUser)
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            (*plan).checkAsUser
+        }
+    };
+    if user == pg_sys::InvalidOid {
+        return super::catalog::current_user();
+    }
+    user
+}

@@ -133,6 +133,11 @@ impl ColdDb {
         ))
     }
 
+    /// The open connection.
+    pub(super) fn handle(&self) -> *mut ffi::sqlite3 {
+        self.db.as_ptr()
+    }
+
     /// What reading this file has cost so far.
     #[must_use]
     pub fn stats(&self) -> ReadStats {

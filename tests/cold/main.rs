@@ -11,6 +11,7 @@ mod support;
 mod crash;
 mod dump;
 mod faults;
+mod foreign;
 mod fuzz;
 mod fuzz_columns;
 mod fuzz_queries;

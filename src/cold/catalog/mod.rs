@@ -133,6 +133,7 @@ fn column(row: spi::LatestRow) -> Result<FileColumn> {
         physical: row.get(2)?,
         encoding,
         mixed: row.get(4)?.unwrap_or(true),
+        form: None,
         missing: row.get(5)?,
         has_nulls: nulls.is_none_or(|n| n > 0),
         nulls,

@@ -1,0 +1,193 @@
+//! The wrapper `strata_sqlite`: foreign tables over SQLite files, read-only.
+
+use super::cold_clause;
+use super::cold_fdw_scan as scan;
+use super::cold_state::raise;
+use super::{cold_fdw_import, cold_param, compat, compat_plan, list};
+use crate::cold::foreign::{self, ColumnOptions, TableOptions};
+use crate::cold::manifest::Manifest;
+use crate::cold::pushdown::Tree;
+use crate::error::Result;
+use pgrx::{pg_guard, pg_sys};
+use std::ffi::CStr;
+
+/// Rows of a table that was never analyzed, as for files that nobody has counted.
+const UNKNOWN_ROWS: f64 = 10_000.0;
+/// Opening a file, in planner units.
+const OPENING: f64 = 100.0;
+
+/// The handler function that CREATE FOREIGN DATA WRAPPER names.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub extern "C-unwind" fn strata_sqlite_handler(_call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: a fresh node of this size; the server keeps a copy
+    unsafe {
+        let routine = pg_sys::palloc0(size_of::<pg_sys::FdwRoutine>()).cast::<pg_sys::FdwRoutine>();
+        (*routine).type_ = pg_sys::NodeTag::T_FdwRoutine;
+        (*routine).GetForeignRelSize = Some(rel_size);
+        (*routine).GetForeignPaths = Some(paths);
+        (*routine).GetForeignPlan = Some(plan);
+        (*routine).BeginForeignScan = Some(scan::begin);
+        (*routine).IterateForeignScan = Some(scan::iterate);
+        (*routine).ReScanForeignScan = Some(scan::rescan);
+        (*routine).EndForeignScan = Some(scan::end);
+        (*routine).ExplainForeignScan = Some(scan::explain_scan);
+        (*routine).ImportForeignSchema = Some(cold_fdw_import::import);
+        pg_sys::Datum::from(routine)
+    }
+}
+
+/// Calling convention of the handler (fmgr.h).
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_strata_sqlite_handler() -> &'static pg_sys::Pg_finfo_record {
+    static CONVENTION: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &CONVENTION
+}
+
+/// A foreign table by its catalog row.
+pub(super) struct ForeignTable {
+    pub(super) server: pg_sys::Oid,
+    pub(super) options: TableOptions,
+}
+
+pub(super) fn foreign_table(relation: pg_sys::Oid) -> Result<ForeignTable> {
+    // SAFETY: the caller holds a lock on the foreign table; the struct is palloc'd
+    let (server, options) = unsafe {
+        let table = pg_sys::GetForeignTable(relation);
+        ((*table).serverid, pairs((*table).options))
+    };
+    Ok(ForeignTable {
+        server,
+        options: foreign::parse_table(&options)?,
+    })
+}
+
+pub(super) fn column_options(relation: pg_sys::Oid, attnum: i16) -> Result<ColumnOptions> {
+    // SAFETY: as above
+    let options = unsafe { pairs(pg_sys::GetForeignColumnOptions(relation, attnum)) };
+    foreign::parse_column(&options)
+}
+
+/// Options as pairs of texts.
+unsafe fn pairs(options: *mut pg_sys::List) -> Vec<(String, String)> {
+    // SAFETY: a list of DefElem whose values are strings, as the validator got them
+    unsafe {
+        list::pointers::<pg_sys::DefElem>(options)
+            .map(|def| {
+                let name = CStr::from_ptr((*def).defname)
+                    .to_string_lossy()
+                    .into_owned();
+                let value = CStr::from_ptr(pg_sys::defGetString(def));
+                (name, value.to_string_lossy().into_owned())
+            })
+            .collect()
+    }
+}
+
+/// No file is opened to plan: a table that is never scanned costs nothing.
+#[pg_guard]
+unsafe extern "C-unwind" fn rel_size(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    _relation: pg_sys::Oid,
+) {
+    // SAFETY: the planner's own, valid structs
+    unsafe {
+        if (*rel).tuples <= 0.0 {
+            (*rel).tuples = UNKNOWN_ROWS;
+        }
+        pg_sys::set_baserel_size_estimates(root, rel);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn paths(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    _relation: pg_sys::Oid,
+) {
+    // SAFETY: the planner's own, valid structs
+    unsafe {
+        let add = |rows: f64, read: f64, outer: pg_sys::Relids| {
+            let total = OPENING + read * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
+            let path = compat_plan::foreign_path(root, rel, rows, OPENING, total, outer);
+            pg_sys::add_path(rel, path.cast());
+        };
+        add((*rel).rows, (*rel).tuples, (*rel).lateral_relids);
+        for outer in cold_param::outer_relations(root, rel) {
+            let info = pg_sys::get_baserel_parampathinfo(root, rel, outer);
+            if !info.is_null() {
+                // by an index of the file, if it has one; else all of it is read again
+                let rows = (*info).ppi_rows;
+                add(rows, rows.max((*rel).tuples / 10.0), outer);
+            }
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn plan(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    _relation: pg_sys::Oid,
+    _best: *mut pg_sys::ForeignPath,
+    tlist: *mut pg_sys::List,
+    clauses: *mut pg_sys::List,
+    outer_plan: *mut pg_sys::Plan,
+) -> *mut pg_sys::ForeignScan {
+    // SAFETY: the planner's own, valid structs
+    unsafe {
+        // trees alone matter: what the file can do is found out when it is open
+        let read = cold_clause::read(root, rel, &Manifest::default(), clauses);
+        let mut values = std::ptr::null_mut();
+        for value in &read.values {
+            values = pg_sys::lappend(values, pg_sys::copyObjectImpl(value.cast()));
+        }
+        let mut private = std::ptr::null_mut();
+        for clause in read.list.iter().filter(|c| c.tree != Tree::Opaque) {
+            let mut numbers = vec![];
+            clause.tree.write(&mut numbers);
+            private = pg_sys::lappend(private, list::ints(&numbers).cast());
+        }
+        let all = pg_sys::extract_actual_clauses(clauses, false);
+        let none = std::ptr::null_mut();
+        pg_sys::make_foreignscan(
+            tlist,
+            all,
+            (*rel).relid,
+            values,
+            private,
+            none,
+            none,
+            outer_plan,
+        )
+    }
+}
+
+/// The conditions that travel in a plan.
+///
+/// # Safety
+/// `plan` must come from [`plan`], `desc` be the descriptor of its relation.
+pub(super) unsafe fn read_private(
+    plan: *const pg_sys::ForeignScan,
+    desc: pg_sys::TupleDesc,
+) -> Vec<Tree> {
+    // SAFETY: promised by the caller; attribute numbers were taken from this relation
+    unsafe {
+        let encoding = |attnum: i16| {
+            let attribute = compat::attribute(desc, (attnum - 1) as usize);
+            super::cold_datum::encoding_of((*attribute).atttypid)
+        };
+        list::pointers::<pg_sys::List>((*plan).fdw_private)
+            .map(|numbers| {
+                let mut numbers = list::integers(numbers).into_iter();
+                Tree::read(&mut numbers, &encoding).unwrap_or(Tree::Opaque)
+            })
+            .collect()
+    }
+}
+
+/// For the import: raises an error of ours.
+pub(super) fn or_raise<T>(result: Result<T>) -> T {
+    result.unwrap_or_else(|e| raise(e))
+}

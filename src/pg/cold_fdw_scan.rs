@@ -1,0 +1,369 @@
+//! ForeignScan over a SQLite file: the same conditions, statements and values as ColdScan.
+//!
+//! The file is opened when the first row is asked for, as it is then. PostgreSQL evaluates all
+//! conditions on each row; those that the file understands narrow what it hands out.
+
+use super::cold_foreign_file::{FileTable, ForeignFile};
+use super::cold_foreign_value::Column;
+use super::cold_state::{ForeignAccess, catalog, raise};
+use super::cold_value::{self, ValueReader};
+use super::sqlite::Cursor;
+use super::{cold_fdw, explain, guc, list};
+use crate::cold::foreign::{self, ColumnOptions, TableOptions};
+use crate::cold::manifest::Manifest;
+use crate::cold::mapping::CellRef;
+use crate::cold::pushdown::{self, Pushed, Query, Tree, Value};
+use crate::cold::store::ReadStats;
+use crate::error::{Error, Kind, Result};
+use pgrx::{pg_guard, pg_sys};
+
+/// A running scan.
+pub(super) struct Scan {
+    server: pg_sys::Oid,
+    user: pg_sys::Oid,
+    owner: pg_sys::Oid,
+    options: TableOptions,
+    /// attnum and options of the columns that the plan mentions
+    needed: Vec<(i16, ColumnOptions)>,
+    trees: Vec<Tree>,
+    values: Vec<(*mut pg_sys::ExprState, ValueReader)>,
+    open: Option<Open>,
+    running: bool,
+    rows_read: i64,
+}
+
+struct Open {
+    file: ForeignFile,
+    table: FileTable,
+    manifest: Manifest,
+    columns: Vec<Column>,
+    query: Query,
+    cursor: Option<Cursor>,
+}
+
+const EXPLAIN_ONLY: i32 = 0x0001;
+
+#[pg_guard]
+unsafe extern "C-unwind" fn drop_scan(arg: *mut core::ffi::c_void) {
+    // SAFETY: the pointer that begin() leaked; the context calls back once
+    drop(unsafe { Box::from_raw(arg.cast::<Scan>()) });
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn begin(node: *mut pg_sys::ForeignScanState, _flags: i32) {
+    // SAFETY: the executor's own structures; es_query_cxt is current
+    unsafe {
+        let scan = match new_scan(node) {
+            Ok(scan) => Box::into_raw(Box::new(scan)),
+            Err(e) => raise(e),
+        };
+        (*node).fdw_state = scan.cast();
+        // ERROR skips EndForeignScan: the context's end closes the file in any case
+        let context = (*(*node).ss.ps.state).es_query_cxt;
+        let size = size_of::<pg_sys::MemoryContextCallback>();
+        let callback =
+            pg_sys::MemoryContextAllocZero(context, size).cast::<pg_sys::MemoryContextCallback>();
+        (*callback).func = Some(drop_scan);
+        (*callback).arg = scan.cast();
+        pg_sys::MemoryContextRegisterResetCallback(context, callback);
+    }
+}
+
+unsafe fn new_scan(node: *mut pg_sys::ForeignScanState) -> Result<Scan> {
+    // SAFETY: the executor's own structures
+    unsafe {
+        let rel = (*node).ss.ss_currentRelation;
+        let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
+        let table = cold_fdw::foreign_table((*rel).rd_id)?;
+        let needed = needed(plan, (*rel).rd_att)
+            .into_iter()
+            .map(|attnum| Ok((attnum, cold_fdw::column_options((*rel).rd_id, attnum)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let mut scan = Scan {
+            server: table.server,
+            user: super::compat_plan::foreign_user(node),
+            owner: (*(*rel).rd_rel).relowner,
+            options: table.options,
+            needed,
+            trees: cold_fdw::read_private(plan, (*rel).rd_att),
+            values: vec![],
+            open: None,
+            running: false,
+            rows_read: 0,
+        };
+        for expr in list::pointers::<pg_sys::Expr>((*plan).fdw_exprs) {
+            let reader = ValueReader::new(pg_sys::exprType(expr.cast()));
+            let expr = pg_sys::ExecInitExpr(expr, &raw mut (*node).ss.ps);
+            scan.values.push((expr, reader));
+        }
+        Ok(scan)
+    }
+}
+
+/// Columns that target list and conditions mention; a whole-row reference needs all.
+unsafe fn needed(plan: *const pg_sys::ForeignScan, desc: pg_sys::TupleDesc) -> Vec<i16> {
+    // SAFETY: a finished plan node and the descriptor of its relation
+    unsafe {
+        let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
+        let relid = (*plan).scan.scanrelid;
+        let mut set = std::ptr::null_mut();
+        for node in [(*plan).scan.plan.targetlist, (*plan).scan.plan.qual] {
+            pg_sys::pull_varattnos(node.cast(), relid, &mut set);
+        }
+        let whole = pg_sys::bms_is_member(-first, set);
+        (1..=(*desc).natts)
+            .filter(|n| !(*super::compat::attribute(desc, (*n - 1) as usize)).attisdropped)
+            .filter(|n| whole || pg_sys::bms_is_member(*n - first, set))
+            .map(|n| n as i16)
+            .collect()
+    }
+}
+
+impl Scan {
+    /// Opens the file as it is now.
+    ///
+    /// # Safety
+    /// `desc` must be the foreign table's; the current memory context that of the query.
+    unsafe fn open(&self, desc: pg_sys::TupleDesc) -> Result<Open> {
+        let found = (catalog().foreign_store)(&ForeignAccess {
+            server: self.server,
+            user: self.user,
+            owner: self.owner,
+            key: &self.options.key,
+        })?;
+        let file = ForeignFile::open(found, &self.options.key)?;
+        let table = file.table(&self.options.table)?;
+        let mut columns = Vec::with_capacity(self.needed.len());
+        for (attnum, options) in &self.needed {
+            // SAFETY: a live attribute of the table
+            let column = unsafe {
+                let att = super::compat::attribute(desc, (*attnum - 1) as usize);
+                Column::new(att, options, &table, self.owner)?
+            };
+            columns.push(column);
+        }
+        let manifest = Manifest {
+            key: file.key.clone(),
+            server: file.server.clone(),
+            bytes: file.meta.size,
+            // how many is not known; 0 would mean that the file need not be read
+            rows: i64::MAX,
+            raw_table: table.name.clone(),
+            rowid_name: table.rowid.to_owned(),
+            columns: columns.iter().map(Column::in_file).collect(),
+            is_local: file.is_local,
+            ..Manifest::default()
+        };
+        Ok(Open {
+            query: pushdown::select(&manifest, &[], "", &[]),
+            cursor: None,
+            file,
+            table,
+            manifest,
+            columns,
+        })
+    }
+
+    /// What to ask the file for, given these values.
+    fn prepare(&self, open: &Open, values: &[Value]) -> (Query, Pushed) {
+        let mut pushed = Pushed::default();
+        if guc::COLD_PUSHDOWN.get() {
+            pushed = pushdown::push(&open.manifest, self.trees.iter(), values);
+        }
+        let needed: Vec<i16> = self.needed.iter().map(|(attnum, _)| *attnum).collect();
+        let query = pushdown::select(&open.manifest, &needed, &pushed.filter, &[]);
+        (query, pushed)
+    }
+
+    /// Evaluates the values and starts reading.
+    unsafe fn start(&mut self, node: *mut pg_sys::ForeignScanState) -> Result<()> {
+        // SAFETY: the node owns this scan; its expressions were initialised for it
+        unsafe {
+            let context = (*node).ss.ps.ps_ExprContext;
+            let mut values = Vec::with_capacity(self.values.len());
+            for (expr, reader) in &mut self.values {
+                values.push(super::cold_run::evaluate(*expr, reader, context));
+            }
+            let query_memory = (*(*node).ss.ps.state).es_query_cxt;
+            let old = pg_sys::MemoryContextSwitchTo(query_memory);
+            let opened = match self.open.take() {
+                Some(open) => Ok(open),
+                None => self.open((*(*node).ss.ss_currentRelation).rd_att),
+            };
+            pg_sys::MemoryContextSwitchTo(old);
+            let mut open = opened?;
+            let (query, pushed) = self.prepare(&open, &values);
+            if open.cursor.is_none() || query != open.query {
+                let cursor = open.file.db.prepare(&query.sql);
+                open.cursor = Some(cursor.map_err(|e| open.file.sqlite_error(&e))?);
+                open.query = query;
+            }
+            if let Some(cursor) = &mut open.cursor {
+                cursor.reset();
+                for (i, cell) in pushed.binds.iter().enumerate() {
+                    cursor
+                        .bind(i + 1, cell)
+                        .map_err(|e| open.file.sqlite_error(&e))?;
+                }
+            }
+            self.open = Some(open);
+            self.running = true;
+        }
+        Ok(())
+    }
+
+    /// Fills the next row; false at the end. Values live in the current memory context.
+    fn next(&mut self, values: &mut [pg_sys::Datum], nulls: &mut [bool]) -> Result<bool> {
+        let Some(open) = &mut self.open else {
+            return Ok(false);
+        };
+        let Some(cursor) = &mut open.cursor else {
+            return Ok(false);
+        };
+        if !cursor.step().map_err(|e| open.file.sqlite_error(&e))? {
+            open.file.check_unchanged()?;
+            return Ok(false);
+        }
+        self.rows_read += 1;
+        for (i, column) in open.columns.iter_mut().enumerate() {
+            let attribute = (column.attnum - 1) as usize;
+            let cell = cursor.value(i + 1);
+            let value = match column.read(cell) {
+                Ok(value) => value,
+                Err(e) if e.kind == Kind::DoesNotFit => {
+                    return Err(misfit(
+                        &open.file,
+                        &open.table,
+                        column,
+                        cursor,
+                        self.rows_read,
+                        &e.message,
+                    ));
+                }
+                Err(e) => return Err(e),
+            };
+            nulls[attribute] = value.is_none();
+            values[attribute] = value.unwrap_or(pg_sys::Datum::null());
+        }
+        Ok(true)
+    }
+}
+
+/// HV004, naming row and column, never the value.
+fn misfit(
+    file: &ForeignFile,
+    table: &FileTable,
+    column: &Column,
+    cursor: &Cursor,
+    n: i64,
+    what: &str,
+) -> Error {
+    let row = match cursor.value(0) {
+        CellRef::Int(rowid) => format!("row {rowid} (its rowid)"),
+        _ => format!("row number {n} as read"),
+    };
+    Error::new(
+        Kind::DoesNotFit,
+        format!("{what} in the file does not fit column \"{}\"", column.name),
+    )
+    .detail(format!(
+        "It is in {row} of table \"{}\" in file \"{}\" on server \"{}\".",
+        table.name, file.key, file.server
+    ))
+    .hint(column.advice())
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn iterate(
+    node: *mut pg_sys::ForeignScanState,
+) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: the executor's own node; its state is from begin(); a slot has room for all attributes
+    unsafe {
+        let scan = &mut *(*node).fdw_state.cast::<Scan>();
+        let slot = (*node).ss.ss_ScanTupleSlot;
+        pg_sys::ExecClearTuple(slot);
+        pgrx::check_for_interrupts!();
+        if !scan.running
+            && let Err(e) = scan.start(node)
+        {
+            raise(e);
+        }
+        let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
+        let values = std::slice::from_raw_parts_mut((*slot).tts_values, natts);
+        let nulls = std::slice::from_raw_parts_mut((*slot).tts_isnull, natts);
+        nulls.fill(true);
+        match scan.next(values, nulls) {
+            Ok(true) => pg_sys::ExecStoreVirtualTuple(slot),
+            Ok(false) => slot,
+            Err(e) => raise(e),
+        }
+    }
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::ForeignScanState) {
+    // SAFETY: the executor's own node; its state is from begin()
+    unsafe {
+        (*(*node).fdw_state.cast::<Scan>()).running = false;
+    }
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn end(node: *mut pg_sys::ForeignScanState) {
+    // SAFETY: the executor's own node; its state is from begin()
+    unsafe {
+        if !(*node).fdw_state.is_null() {
+            let scan = &mut *(*node).fdw_state.cast::<Scan>();
+            scan.running = false;
+            scan.open = None;
+        }
+    }
+}
+
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn explain_scan(
+    node: *mut pg_sys::ForeignScanState,
+    es: *mut pg_sys::ExplainState,
+) {
+    // SAFETY: the executor's own node; its state is from begin(); the query's memory is current
+    unsafe {
+        let scan = &mut *(*node).fdw_state.cast::<Scan>();
+        let flags = (*(*node).ss.ps.state).es_top_eflags;
+        if scan.open.is_none() && flags & EXPLAIN_ONLY != 0 {
+            match scan.open((*(*node).ss.ss_currentRelation).rd_att) {
+                Ok(mut open) => {
+                    let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
+                    let nodes: Vec<*mut pg_sys::Node> = list::pointers((*plan).fdw_exprs).collect();
+                    let (query, _) = scan.prepare(&open, &cold_value::constants(&nodes));
+                    open.query = query;
+                    scan.open = Some(open);
+                }
+                Err(e) => raise(e),
+            }
+        }
+        let Some(open) = &scan.open else {
+            explain::text(es, c"Cold File", &scan.options.key);
+            return;
+        };
+        let size = explain::human_bytes(open.file.meta.size);
+        let file = format!("{} on {} ({size})", open.file.key, open.file.server);
+        explain::text(es, c"Cold File", &file);
+        explain::text(es, c"Cold SQL", &open.query.sql);
+        if (*es).analyze {
+            let stats: ReadStats = open.file.db.stats();
+            explain::integer(es, c"Rows Read", scan.rows_read);
+            explain::integer(es, c"GETs", stats.gets as i64);
+            explain::integer(es, c"Bytes", stats.bytes as i64);
+            explain::integer(es, c"Cache Hits", stats.cache_hits as i64);
+            if (*es).timing {
+                explain::millis(es, c"Store Wait", stats.wait_us as f64 / 1000.0);
+            }
+        }
+    }
+}
+
+/// What IMPORT FOREIGN SCHEMA reads.
+pub(super) fn open_for(access: &ForeignAccess<'_>) -> Result<ForeignFile> {
+    foreign::parse_key(access.key)?;
+    ForeignFile::open((catalog().foreign_store)(access)?, access.key)
+}

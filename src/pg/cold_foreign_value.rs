@@ -1,0 +1,265 @@
+//! Values of foreign files as values of a foreign table's columns.
+
+use super::cold_datum::{Codec, DecodeScope, base_type, is_utf8};
+use super::cold_foreign_file::{FileTable, Own};
+use crate::cold::foreign::{self, ColumnOptions, Declared, Fit};
+use crate::cold::foreign_time::TimeForm;
+use crate::cold::manifest::FileColumn;
+use crate::cold::mapping::{CellRef, Encoding};
+use crate::error::{Error, Kind, Result};
+use pgrx::{PgTryBuilder, pg_sys};
+
+/// One column of a foreign table and where its values come from.
+pub(super) struct Column {
+    pub(super) attnum: i16,
+    pub(super) name: String,
+    declared: Declared,
+    codec: Codec,
+    form: Option<TimeForm>,
+    /// stored as files of ours store this type; and whether some values may be of another class
+    own: Option<bool>,
+    /// most characters of a varchar
+    longest: Option<usize>,
+    domain: Option<pg_sys::Oid>,
+    domain_memory: *mut core::ffi::c_void,
+    context: pg_sys::MemoryContext,
+    owner: pg_sys::Oid,
+}
+
+impl Column {
+    /// 42703 when the file has no such column, 42804 when its option `as` is for no time, 0A000 for
+    /// one that the file computes.
+    ///
+    /// # Safety
+    /// `att` must be an attribute of the foreign table.
+    pub(super) unsafe fn new(
+        att: *const pg_sys::FormData_pg_attribute,
+        options: &ColumnOptions,
+        table: &FileTable,
+        owner: pg_sys::Oid,
+    ) -> Result<Column> {
+        // SAFETY: promised by the caller
+        let (attnum, type_oid, typmod, name) = unsafe {
+            let name = std::ffi::CStr::from_ptr((*att).attname.data.as_ptr());
+            (
+                (*att).attnum,
+                (*att).atttypid,
+                (*att).atttypmod,
+                name.to_string_lossy().into_owned(),
+            )
+        };
+        let (declared, own) = find(table, options, &name)?;
+        if declared.generated {
+            return Err(Error::new(
+                Kind::NotSupported,
+                format!("column \"{name}\" is computed inside the file, or hidden there"),
+            ));
+        }
+        let codec = Codec::new(type_oid, typmod);
+        let is_time = matches!(
+            codec.encoding,
+            Encoding::Date | Encoding::Timestamp | Encoding::TimestampTz
+        );
+        let is_clock = codec.encoding == Encoding::Time && options.form == Some(TimeForm::Iso);
+        if options.form.is_some() && !is_time && !is_clock {
+            return Err(Error::new(
+                Kind::WrongType,
+                format!("option \"as\" of column \"{name}\" is for dates and timestamps"),
+            ));
+        }
+        let (base, base_typmod) = base_type(type_oid, typmod);
+        let longest =
+            (base == pg_sys::VARCHAROID && base_typmod >= 4).then(|| (base_typmod - 4) as usize);
+        let as_ours = own.filter(|o| options.form.is_none() && o.encoding == Some(codec.encoding));
+        Ok(Column {
+            attnum,
+            declared: declared.clone(),
+            form: options.form,
+            own: as_ours.map(|o| !o.pure),
+            longest,
+            domain: (base != type_oid).then_some(type_oid),
+            domain_memory: std::ptr::null_mut(),
+            // SAFETY: the context of the query, current when its scan begins
+            context: unsafe { pg_sys::CurrentMemoryContext },
+            codec,
+            name,
+            owner,
+        })
+    }
+
+    /// What to do when a value does not fit.
+    pub(super) fn advice(&self) -> String {
+        let name = super::catalog::quote_ident(&self.name);
+        match self.codec.encoding {
+            Encoding::Date | Encoding::Timestamp | Encoding::TimestampTz if self.form.is_none() => {
+                format!(
+                    "Numbers need the column option as: ALTER FOREIGN TABLE ... ALTER COLUMN {name} OPTIONS (ADD \"as\" 'unix');"
+                )
+            }
+            _ => format!(
+                "ALTER FOREIGN TABLE ... ALTER COLUMN {name} TYPE text; shows what is there, but for blobs."
+            ),
+        }
+    }
+
+    /// The column as conditions see it.
+    pub(super) fn in_file(&self) -> FileColumn {
+        let encoding = self.codec.encoding;
+        let by_unit = self.form.is_some_and(|f| f != TimeForm::Iso)
+            && self.declared.affinity != foreign::Affinity::Text;
+        let is_number = !matches!(
+            encoding,
+            Encoding::Date | Encoding::Time | Encoding::Timestamp | Encoding::TimestampTz
+        );
+        let same = match self.own {
+            Some(mixed) => {
+                !mixed
+                    && (encoding == Encoding::Uuid || foreign::compares(encoding, &self.declared))
+            }
+            // times are compared in their own units only
+            None => is_number && foreign::compares(encoding, &self.declared),
+        };
+        FileColumn {
+            attnum: self.attnum,
+            physical: Some(self.declared.name.clone()),
+            encoding,
+            mixed: !(same || by_unit),
+            has_nulls: true,
+            form: self.form.filter(|_| by_unit),
+            ..FileColumn::default()
+        }
+    }
+
+    /// The value of a cell in the current memory context; None for NULL.
+    pub(super) fn read(&mut self, cell: CellRef<'_>) -> Result<Option<pg_sys::Datum>> {
+        let value = match cell {
+            CellRef::Null => None,
+            cell => Some(self.value(cell)?),
+        };
+        if let Some(domain) = self.domain {
+            // constraints of a domain are code of its owner
+            let _scope = DecodeScope::begin(self.owner);
+            // SAFETY: a value of the domain's base type; the memory is kept for this column alone
+            unsafe {
+                pg_sys::domain_check(
+                    value.unwrap_or(pg_sys::Datum::null()),
+                    value.is_none(),
+                    domain,
+                    &mut self.domain_memory,
+                    self.context,
+                );
+            }
+        }
+        Ok(value)
+    }
+
+    fn value(&mut self, cell: CellRef<'_>) -> Result<pg_sys::Datum> {
+        let fit = match self.own {
+            Some(mixed) if foreign::is_sound(self.codec.encoding, mixed, cell, is_utf8()) => {
+                Some(Fit::Same)
+            }
+            Some(_) => None,
+            None => foreign::fit(self.codec.encoding, self.form, cell, &self.declared),
+        };
+        let misfit = || Error::new(Kind::DoesNotFit, foreign::describe(cell));
+        let Some(fit) = fit else {
+            return Err(misfit());
+        };
+        let stored = match &fit {
+            Fit::Same => cell,
+            Fit::Stored(cell) => cell.as_ref(),
+            Fit::Read(text) => CellRef::Text(text.as_bytes()),
+        };
+        if let (Some(longest), CellRef::Text(t) | CellRef::Blob(t)) = (self.longest, stored) {
+            // in UTF-8 each character begins with a byte of its own kind
+            if t.iter().filter(|b| **b & 0xc0 != 0x80).count() > longest {
+                return Err(misfit());
+            }
+        }
+        let by_function = matches!(fit, Fit::Read(_)) || self.codec.encoding == Encoding::TypeText;
+        if !by_function {
+            return self.codec.decode(stored).map_err(|_| misfit());
+        }
+        let _scope = self
+            .codec
+            .is_sensitive()
+            .then(|| DecodeScope::begin(self.owner));
+        let CellRef::Text(text) = stored else {
+            return self.codec.decode(stored).map_err(|_| misfit());
+        };
+        let text = std::str::from_utf8(text).map_err(|_| misfit())?;
+        input(&mut self.codec, text).map_err(|refused| {
+            if refused {
+                misfit()
+            } else {
+                Error::internal("")
+            }
+        })
+    }
+}
+
+/// The value that the type's input function reads; what it raises becomes `Err(true)`, but for what
+/// must not be swallowed, which goes on.
+fn input(codec: &mut Codec, text: &str) -> std::result::Result<pg_sys::Datum, bool> {
+    use pgrx::pg_sys::panic::CaughtError;
+    let codec = std::panic::AssertUnwindSafe(codec);
+    PgTryBuilder::new(move || {
+        let codec = codec;
+        codec.0.read_text(text).map_err(|_| true)
+    })
+    .catch_others(|error| match &error {
+        CaughtError::PostgresError(report) if is_refusal(report.sql_error_code()) => Err(true),
+        _ => error.rethrow(),
+    })
+    .execute()
+}
+
+/// Classes 22 and 23: the value is none of the type. Everything else goes on as it is.
+fn is_refusal(code: pgrx::PgSqlErrorCode) -> bool {
+    let state = super::session::unpack_sqlstate(code as i32);
+    state.starts_with("22") || state.starts_with("23")
+}
+
+fn find<'t>(
+    table: &'t FileTable,
+    options: &ColumnOptions,
+    name: &str,
+) -> Result<(&'t Declared, Option<&'t Own>)> {
+    let own = match &options.name {
+        Some(given) => table
+            .own
+            .iter()
+            .find(|o| o.physical.eq_ignore_ascii_case(given)),
+        None => table.own.iter().find(|o| o.name == name),
+    };
+    let wanted = match (&options.name, own) {
+        (Some(given), _) => given,
+        (None, Some(own)) => &own.physical,
+        (None, None) => name,
+    };
+    // SQLite does not tell upper from lower case in names
+    let declared = table
+        .columns
+        .iter()
+        .find(|c| c.name.eq_ignore_ascii_case(wanted));
+    let Some(declared) = declared else {
+        let names: Vec<&str> = table
+            .columns
+            .iter()
+            .map(|c| c.name.as_str())
+            .take(20)
+            .collect();
+        return Err(Error::new(
+            Kind::UndefinedColumn,
+            format!(
+                "table \"{}\" of the file has no column \"{wanted}\"",
+                table.name
+            ),
+        )
+        .hint(format!(
+            "Its columns: {}. The column option column_name maps another name.",
+            names.join(", ")
+        )));
+    };
+    Ok((declared, own))
+}
