@@ -7,7 +7,7 @@
 use super::foreign_time::{self, TimeForm};
 use super::mapping::{Cell, CellRef, Encoding};
 use super::option_values::{invalid, unknown};
-use super::store::check_key;
+use super::store::{StoreError, check_key};
 use crate::error::Result;
 
 /// Options of `CREATE FOREIGN TABLE`.
@@ -54,7 +54,10 @@ pub fn parse_table(options: &[(String, String)]) -> Result<TableOptions> {
 
 /// 22023 for a key that no store may be asked for.
 pub fn parse_key(key: &str) -> Result<()> {
-    check_key(key).map_err(|e| invalid(format!("option \"key\": {e}")))
+    check_key(key).map_err(|e| match e {
+        StoreError::Protocol(what) => invalid(what),
+        other => invalid(other.to_string()),
+    })
 }
 
 /// 22023 for an unknown option or value.

@@ -34,11 +34,11 @@ const READABLE: &str = "SELECT has_table_privilege($2, f.hypertable::oid, 'SELEC
              OR (NOT c.relforcerowsecurity AND pg_has_role($2, c.relowner, 'USAGE'))) \
     FROM strata.cold_file f JOIN pg_class c ON c.oid = f.hypertable::oid JOIN pg_roles r ON r.oid = $2 \
     WHERE right('/' || f.key, length($1) + 1) = '/' || $1 OR right('/' || $1, length(f.key) + 1) = '/' || f.key \
-    UNION ALL SELECT pg_has_role($2, 'pg_read_all_data', 'USAGE') FROM \
+    UNION ALL SELECT pg_has_role($2, 'pg_read_all_data'::name, 'USAGE') FROM \
         (SELECT key FROM strata.cold_delete_queue UNION ALL SELECT key FROM strata.cold_upload) k \
     WHERE right('/' || k.key, length($1) + 1) = '/' || $1 OR right('/' || $1, length(k.key) + 1) = '/' || k.key";
 
-pub(super) fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
+fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
     options
         .unwrap_or_default()
         .into_iter()
@@ -91,7 +91,7 @@ pub fn store_for_foreign(access: &ForeignAccess<'_>) -> Result<ForeignStore> {
         })
     })?;
     let Some((server, options, owned_by_superuser)) = found.into_iter().next() else {
-        return Err(unknown("?"));
+        return Err(Error::internal("a foreign table without its server"));
     };
     let mut options = server_options::parse_server(&pairs(options))?;
     options.ambient_credentials = Some(options.ambient(owned_by_superuser));
@@ -112,8 +112,9 @@ pub fn store_for_foreign(access: &ForeignAccess<'_>) -> Result<ForeignStore> {
         )));
     }
     let allowed = as_extension_owner(|| {
-        let args = [access.key.into(), access.owner.into()];
-        spi::read_latest(READABLE, &args, |row| row.need::<bool>(1))
+        spi::read_latest(READABLE, &[access.key.into(), access.owner.into()], |row| {
+            row.need::<bool>(1)
+        })
     })?;
     if allowed.contains(&false) {
         return Err(denied(String::from(

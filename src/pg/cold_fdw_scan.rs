@@ -29,6 +29,8 @@ pub(super) struct Scan {
     values: Vec<(*mut pg_sys::ExprState, ValueReader)>,
     open: Option<Open>,
     running: bool,
+    /// all rows have been handed out: SQLite would begin again
+    done: bool,
     rows_read: i64,
 }
 
@@ -89,6 +91,7 @@ unsafe fn new_scan(node: *mut pg_sys::ForeignScanState) -> Result<Scan> {
             values: vec![],
             open: None,
             running: false,
+            done: false,
             rows_read: 0,
         };
         for expr in list::pointers::<pg_sys::Expr>((*plan).fdw_exprs) {
@@ -208,19 +211,21 @@ impl Scan {
             }
             self.open = Some(open);
             self.running = true;
+            self.done = false;
         }
         Ok(())
     }
 
     /// Fills the next row; false at the end. Values live in the current memory context.
     fn next(&mut self, values: &mut [pg_sys::Datum], nulls: &mut [bool]) -> Result<bool> {
-        let Some(open) = &mut self.open else {
+        let Some(open) = self.open.as_mut().filter(|_| !self.done) else {
             return Ok(false);
         };
         let Some(cursor) = &mut open.cursor else {
             return Ok(false);
         };
         if !cursor.step().map_err(|e| open.file.sqlite_error(&e))? {
+            self.done = true;
             open.file.check_unchanged()?;
             return Ok(false);
         }

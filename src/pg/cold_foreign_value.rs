@@ -7,7 +7,9 @@ use crate::cold::foreign_time::TimeForm;
 use crate::cold::manifest::FileColumn;
 use crate::cold::mapping::{CellRef, Encoding};
 use crate::error::{Error, Kind, Result};
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgTryBuilder, pg_sys};
+use std::panic::AssertUnwindSafe;
 
 /// One column of a foreign table and where its values come from.
 pub(super) struct Column {
@@ -93,7 +95,7 @@ impl Column {
         match self.codec.encoding {
             Encoding::Date | Encoding::Timestamp | Encoding::TimestampTz if self.form.is_none() => {
                 format!(
-                    "Numbers need the column option as: ALTER FOREIGN TABLE ... ALTER COLUMN {name} OPTIONS (ADD \"as\" 'unix');"
+                    "Numbers need the column option as: ALTER FOREIGN TABLE ... ALTER COLUMN {name} OPTIONS (ADD as 'unix');"
                 )
             }
             _ => format!(
@@ -176,42 +178,33 @@ impl Column {
                 return Err(misfit());
             }
         }
-        let by_function = matches!(fit, Fit::Read(_)) || self.codec.encoding == Encoding::TypeText;
-        if !by_function {
-            return self.codec.decode(stored).map_err(|_| misfit());
-        }
-        let _scope = self
-            .codec
-            .is_sensitive()
-            .then(|| DecodeScope::begin(self.owner));
-        let CellRef::Text(text) = stored else {
+        // input functions raise what they cannot read
+        let by_function = match (self.codec.encoding, stored) {
+            (
+                Encoding::TypeText | Encoding::Timestamp | Encoding::TimestampTz,
+                CellRef::Text(_),
+            ) => true,
+            _ => matches!(fit, Fit::Read(_)),
+        };
+        let (true, CellRef::Text(text)) = (by_function, stored) else {
             return self.codec.decode(stored).map_err(|_| misfit());
         };
         let text = std::str::from_utf8(text).map_err(|_| misfit())?;
-        input(&mut self.codec, text).map_err(|refused| {
-            if refused {
-                misfit()
-            } else {
-                Error::internal("")
-            }
-        })
+        let sensitive = self.codec.is_sensitive();
+        let _scope = sensitive.then(|| DecodeScope::begin(self.owner));
+        input(&mut self.codec, text).ok_or_else(misfit)
     }
 }
 
-/// The value that the type's input function reads; what it raises becomes `Err(true)`, but for what
-/// must not be swallowed, which goes on.
-fn input(codec: &mut Codec, text: &str) -> std::result::Result<pg_sys::Datum, bool> {
-    use pgrx::pg_sys::panic::CaughtError;
-    let codec = std::panic::AssertUnwindSafe(codec);
-    PgTryBuilder::new(move || {
-        let codec = codec;
-        codec.0.read_text(text).map_err(|_| true)
-    })
-    .catch_others(|error| match &error {
-        CaughtError::PostgresError(report) if is_refusal(report.sql_error_code()) => Err(true),
-        _ => error.rethrow(),
-    })
-    .execute()
+/// The value that the type's input function reads. None: it refuses the text. Without a
+/// subtransaction this is right only because the statement fails then, with an error of ours.
+fn input(codec: &mut Codec, text: &str) -> Option<pg_sys::Datum> {
+    PgTryBuilder::new(AssertUnwindSafe(|| codec.read_text(text).ok()))
+        .catch_others(|error| match &error {
+            CaughtError::PostgresError(report) if is_refusal(report.sql_error_code()) => None,
+            _ => error.rethrow(),
+        })
+        .execute()
 }
 
 /// Classes 22 and 23: the value is none of the type. Everything else goes on as it is.
