@@ -4,7 +4,8 @@
 //! then SQLite compares it as PostgreSQL does wherever [`compares`] says so, or it raises. So no
 //! condition that is handed to SQLite can lose a row that PostgreSQL could have shown.
 
-use super::foreign_time::{self, TimeForm};
+use super::foreign_time;
+pub use super::foreign_time::TimeForm;
 use super::mapping::{Cell, CellRef, Encoding};
 use super::option_values::{invalid, unknown};
 use super::store::{StoreError, check_key};

@@ -2,8 +2,7 @@
 
 use super::cold_datum::{Codec, DecodeScope, base_type, is_utf8};
 use super::cold_foreign_file::{FileTable, Own};
-use crate::cold::foreign::{self, ColumnOptions, Declared, Fit};
-use crate::cold::foreign_time::TimeForm;
+use crate::cold::foreign::{self, ColumnOptions, Declared, Fit, TimeForm};
 use crate::cold::manifest::FileColumn;
 use crate::cold::mapping::{CellRef, Encoding};
 use crate::error::{Error, Kind, Result};
