@@ -68,6 +68,36 @@ CREATE TABLE strata.cold_key (
     PRIMARY KEY (file, index_name)
 );
 
+-- Pages that every reader of a remote file needs first: schema and inner pages. Saves requests, nothing
+-- else: not dumped.
+CREATE TABLE strata.cold_head (
+    file      uuid PRIMARY KEY, -- no foreign key, see strata.dimension
+    page_size integer NOT NULL,
+    pages     bigint[] NOT NULL,
+    bytes     bytea NOT NULL
+);
+
+-- CRC-32 of each page of a file, four bytes a page, from before it was stored.
+CREATE TABLE strata.cold_sum (
+    file      uuid PRIMARY KEY, -- no foreign key, see strata.dimension
+    page_size integer NOT NULL,
+    crc32     bytea NOT NULL
+);
+
+-- Run maps: for columns that ascend with the rowid, first value, rowid and offset of each megabyte of
+-- table pages. Columns go by their names inside the file, which never change.
+CREATE TABLE strata.cold_run (
+    file       uuid NOT NULL, -- no foreign key, see strata.dimension
+    physical   text NOT NULL,
+    keys       bigint[] NOT NULL,
+    rowids     bigint[] NOT NULL,
+    offsets    bigint[] NOT NULL,
+    last_rowid bigint NOT NULL,
+    last_key   bigint NOT NULL,
+    end_offset bigint NOT NULL,
+    PRIMARY KEY (file, physical)
+);
+
 -- Indexes inside a file, by the names that its columns have there: those never change.
 CREATE TABLE strata.cold_index (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension
@@ -124,8 +154,12 @@ CREATE TABLE strata.cold_delete_queue (
     owner_token text,
     chunk       oid,
     generation  integer,
+    bytes       bigint,
     reason      text NOT NULL,
     queued_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    attempts    integer NOT NULL DEFAULT 0,
+    retry_at    timestamptz,
+    last_error  text,
     PRIMARY KEY (server, key)
 );
 
@@ -136,11 +170,46 @@ CREATE TABLE strata.cold_owner (
 );
 INSERT INTO strata.cold_owner DEFAULT VALUES;
 
+-- Folders <database>-<tag> of servers that this database has written to, with the identity of that time and the
+-- value in each one's owner file. Not dumped either: who reads a dump owns nothing.
+CREATE TABLE strata.cold_lease (
+    server         name NOT NULL,
+    folder         text NOT NULL,
+    owner_token    text NOT NULL,
+    timeline       bigint NOT NULL,
+    last_value     text,
+    intended_value text,
+    adopted_at     timestamptz,
+    renewed_at     timestamptz,
+    stopped        text, -- why nothing is deleted there until somebody decides
+    failures       integer NOT NULL DEFAULT 0,
+    retry_at       timestamptz,
+    last_error     text,
+    PRIMARY KEY (server, folder)
+);
+
+-- What the collection of garbage has done.
+CREATE TABLE strata.cold_gc_log (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run    uuid NOT NULL,
+    at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    server name NOT NULL,
+    action text NOT NULL,
+    key    text NOT NULL,
+    bytes  bigint,
+    reason text NOT NULL
+);
+CREATE INDEX cold_gc_log_run ON strata.cold_gc_log (run);
+
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_run',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

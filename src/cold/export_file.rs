@@ -92,6 +92,7 @@ impl Attempt<'_> {
                 generation,
                 attempt: *uuid.as_bytes(),
             });
+            catalog::owner::enlist(&server, &key)?;
             uploads::intend(&key, &server, chunk)?;
             Ok(Uploaded {
                 manifest: Rc::new(Manifest {
@@ -206,6 +207,7 @@ impl Attempt<'_> {
                     ),
                 ));
             }
+            jobs::forget_marks(chunk)?;
             cold_move::empty(chunk, m.rows)?;
             cold_move::rebuild_indexes(chunk);
             cold_state::invalidate(chunk);

@@ -4,6 +4,7 @@
 //! agrees about it, and the catalog change that says so is the one atomic point.
 
 pub mod api;
+pub mod blocks;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -12,36 +13,57 @@ pub mod column_stats;
 pub mod content;
 pub mod cost;
 pub mod credentials;
+pub mod disk_cache;
+pub mod event_api;
+mod event_table;
+pub mod events;
 pub mod export;
 mod export_check;
 mod export_file;
+pub mod facts;
 pub mod file;
 mod file_check;
+pub mod file_map;
 pub mod file_schema;
 pub mod foreign;
 pub mod foreign_time;
+mod gc;
+mod gc_run;
+mod gc_search;
 mod inspect;
 #[cfg(feature = "s3")]
 pub mod io_thread;
+mod lease;
+mod link;
 pub mod manifest;
 pub mod mapping;
 pub mod name;
 mod option_values;
 pub mod order;
+pub mod owner;
 mod policy;
 mod prefix;
 pub mod pushdown;
 mod pushdown_sql;
+pub mod readahead;
+pub mod runs;
 pub mod server_options;
 pub mod servers;
 pub mod storage;
 pub mod store;
+pub mod sums;
 mod temp;
 mod tier;
 mod untier;
+pub mod upkeep_api;
+mod upkeep_stores;
 mod zone;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
+pub use gc_run::{
+    JOB as GC_JOB, renew_after_export, run_job as collect_garbage, run_task as collect_garbage_now,
+    start_if_due as collect_garbage_if_due,
+};
 
 use crate::pg::cold_state::{Catalog, set_catalog};
 
@@ -52,6 +74,8 @@ pub fn init() {
         state_of: catalog::state_of,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
+        facts: catalog::layout::facts,
+        runs: catalog::layout::runs,
         store: servers::store_for,
         foreign_store: servers::store_for_foreign,
         drop_extension: catalog::guard::drop_extension,

@@ -38,7 +38,7 @@ const READABLE: &str = "SELECT has_table_privilege($2, f.hypertable::oid, 'SELEC
         (SELECT key FROM strata.cold_delete_queue UNION ALL SELECT key FROM strata.cold_upload) k \
     WHERE right('/' || k.key, length($1) + 1) = '/' || $1 OR right('/' || $1, length(k.key) + 1) = '/' || k.key";
 
-fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
+pub(super) fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
     options
         .unwrap_or_default()
         .into_iter()

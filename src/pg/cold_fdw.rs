@@ -3,6 +3,7 @@
 use super::cold_clause;
 use super::cold_fdw_scan as scan;
 use super::cold_state::raise;
+use super::cold_value::Operand;
 use super::{cold_fdw_import, cold_param, compat, compat_plan, list};
 use crate::cold::foreign::{self, ColumnOptions, TableOptions};
 use crate::cold::manifest::Manifest;
@@ -141,9 +142,11 @@ unsafe extern "C-unwind" fn plan(
         let read = cold_clause::read(root, rel, &Manifest::default(), clauses);
         let mut values = std::ptr::null_mut();
         for value in &read.values {
-            values = pg_sys::lappend(values, pg_sys::copyObjectImpl(value.cast()));
+            values = pg_sys::lappend(values, pg_sys::copyObjectImpl(value.node.cast()));
         }
-        let mut private = std::ptr::null_mut();
+        let columns = read.values.iter().map(|v| v.column.to_u32() as i32);
+        let columns = list::ints(&columns.collect::<Vec<i32>>());
+        let mut private = pg_sys::lappend(std::ptr::null_mut(), columns.cast());
         for clause in read.list.iter().filter(|c| c.tree != Tree::Opaque) {
             let mut numbers = vec![];
             clause.tree.write(&mut numbers);
@@ -164,26 +167,37 @@ unsafe extern "C-unwind" fn plan(
     }
 }
 
-/// The conditions that travel in a plan.
+/// The conditions that travel in a plan, and their values with the types of the columns that they are
+/// compared with.
 ///
 /// # Safety
 /// `plan` must come from [`plan`], `desc` be the descriptor of its relation.
 pub(super) unsafe fn read_private(
     plan: *const pg_sys::ForeignScan,
     desc: pg_sys::TupleDesc,
-) -> Vec<Tree> {
+) -> (Vec<Tree>, Vec<Operand>) {
     // SAFETY: promised by the caller; attribute numbers were taken from this relation
     unsafe {
         let encoding = |attnum: i16| {
             let attribute = compat::attribute(desc, (attnum - 1) as usize);
             super::cold_datum::encoding_of((*attribute).atttypid)
         };
-        list::pointers::<pg_sys::List>((*plan).fdw_private)
+        let mut lists = list::pointers::<pg_sys::List>((*plan).fdw_private);
+        let columns = lists.next().map(|l| list::integers(l)).unwrap_or_default();
+        let operands = list::pointers::<pg_sys::Node>((*plan).fdw_exprs)
+            .zip(columns)
+            .map(|(node, column)| Operand {
+                node,
+                column: (column as u32).into(),
+            })
+            .collect();
+        let trees = lists
             .map(|numbers| {
                 let mut numbers = list::integers(numbers).into_iter();
                 Tree::read(&mut numbers, &encoding).unwrap_or(Tree::Opaque)
             })
-            .collect()
+            .collect();
+        (trees, operands)
     }
 }
 

@@ -8,7 +8,7 @@ use super::cold_foreign_value::Column;
 use super::cold_state::{ForeignAccess, catalog, raise};
 use super::cold_value::{self, ValueReader};
 use super::sqlite::Cursor;
-use super::{cold_fdw, explain, guc, list};
+use super::{cold_fdw, explain, guc};
 use crate::cold::foreign::{self, ColumnOptions, TableOptions};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::CellRef;
@@ -81,23 +81,23 @@ unsafe fn new_scan(node: *mut pg_sys::ForeignScanState) -> Result<Scan> {
             .into_iter()
             .map(|attnum| Ok((attnum, cold_fdw::column_options((*rel).rd_id, attnum)?)))
             .collect::<Result<Vec<_>>>()?;
+        let (trees, operands) = cold_fdw::read_private(plan, (*rel).rd_att);
         let mut scan = Scan {
             server: table.server,
             user: super::compat_plan::foreign_user(node),
             owner: (*(*rel).rd_rel).relowner,
             options: table.options,
             needed,
-            trees: cold_fdw::read_private(plan, (*rel).rd_att),
+            trees,
             values: vec![],
             open: None,
             running: false,
             done: false,
             rows_read: 0,
         };
-        for expr in list::pointers::<pg_sys::Expr>((*plan).fdw_exprs) {
-            let reader = ValueReader::new(pg_sys::exprType(expr.cast()));
-            let expr = pg_sys::ExecInitExpr(expr, &raw mut (*node).ss.ps);
-            scan.values.push((expr, reader));
+        for operand in operands {
+            let expr = pg_sys::ExecInitExpr(operand.node.cast(), &raw mut (*node).ss.ps);
+            scan.values.push((expr, operand.reader()));
         }
         Ok(scan)
     }
@@ -185,7 +185,7 @@ impl Scan {
             let context = (*node).ss.ps.ps_ExprContext;
             let mut values = Vec::with_capacity(self.values.len());
             for (expr, reader) in &mut self.values {
-                values.push(super::cold_run::evaluate(*expr, reader, context));
+                values.push(cold_value::evaluate(*expr, reader, context));
             }
             let query_memory = (*(*node).ss.ps.state).es_query_cxt;
             let old = pg_sys::MemoryContextSwitchTo(query_memory);
@@ -338,8 +338,9 @@ pub(super) unsafe extern "C-unwind" fn explain_scan(
             match scan.open((*(*node).ss.ss_currentRelation).rd_att) {
                 Ok(mut open) => {
                     let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
-                    let nodes: Vec<*mut pg_sys::Node> = list::pointers((*plan).fdw_exprs).collect();
-                    let (query, _) = scan.prepare(&open, &cold_value::constants(&nodes));
+                    let desc = (*(*node).ss.ss_currentRelation).rd_att;
+                    let (_, operands) = cold_fdw::read_private(plan, desc);
+                    let (query, _) = scan.prepare(&open, &cold_value::constants(&operands));
                     open.query = query;
                     scan.open = Some(open);
                 }

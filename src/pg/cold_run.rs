@@ -1,16 +1,20 @@
 //! A running scan of a cold chunk: which conditions the file decides, its rows, columns it lacks.
 
+use super::cold_ahead::Statement;
 use super::cold_am::cold_tid;
 use super::cold_late::Late;
 pub(super) use super::cold_missing::missing_values;
 use super::cold_plan::Condition;
+use super::cold_prefetch;
 use super::cold_reader::Reader;
 use super::cold_reads;
-use super::cold_value::ValueReader;
+pub(super) use super::cold_reads::Skip;
+use super::cold_value::{self, ValueReader};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::order::Key;
 use crate::cold::pushdown::{self, Pushed, Query, Value};
+use crate::cold::store::Hint;
 use crate::error::Result;
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -24,22 +28,6 @@ pub(super) enum Phase {
     Merge,
     Stub(pg_sys::TableScanDesc),
     Done,
-}
-
-/// Why the file is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skip {
-    ZoneMap,
-    ReadsOff,
-}
-
-impl Skip {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Skip::ZoneMap => "zone map",
-            Skip::ReadsOff => "strata.cold_reads = off",
-        }
-    }
 }
 
 /// The first row of an ordered scan, which the zone map may know.
@@ -81,6 +69,8 @@ pub(super) struct Scan {
     pub(super) owner: pg_sys::Oid,
     pub(super) late: Option<Late>,
     pub(super) rows_read: i64,
+    /// half of the rows that the planner expects
+    pub(super) half: i64,
     pub(super) late_rows: i64,
     /// this process has read, not a parallel worker
     pub(super) started: bool,
@@ -96,6 +86,11 @@ pub(super) struct Scan {
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) query: Option<Query>,
+    /// columns and conditions that the query was made of
+    pub(super) needed: Vec<i16>,
+    pub(super) filter: String,
+    /// bytes of the file that the query streams, where that is known
+    pub(super) hint: Hint,
     pub(super) binds: Vec<Cell>,
     /// exact conditions that PostgreSQL has to evaluate all the same
     pub(super) checks: Vec<usize>,
@@ -128,6 +123,7 @@ impl Scan {
             owner: pg_sys::InvalidOid,
             late: None,
             rows_read: 0,
+            half: 0,
             late_rows: 0,
             started: false,
             file_used: false,
@@ -164,11 +160,49 @@ impl Scan {
         let query = pushdown::select(&self.manifest, &needed, &pushed.filter, &self.order);
         Prepared {
             query: Some(query),
+            needed,
+            filter: pushed.filter,
+            hint: Hint::Unknown,
             binds: pushed.binds,
             checks,
             open: pushed.open,
             skip: pushed.none_fits.then_some(Skip::ZoneMap),
         }
+    }
+
+    /// The values as they are now.
+    unsafe fn evaluate(&mut self, node: *mut pg_sys::CustomScanState) -> Vec<Value> {
+        // SAFETY: promised by the caller
+        let context = unsafe { (*node).ss.ps.ps_ExprContext };
+        let values = self.values.iter_mut();
+        values
+            // SAFETY: the expressions were initialised for this node
+            .map(|(expr, reader)| unsafe { cold_value::evaluate(*expr, reader, context) })
+            .collect()
+    }
+
+    /// What can be run ahead of this scan, if it is going to read its file.
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn ahead(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+    ) -> Result<Option<Statement>> {
+        // SAFETY: promised by the caller
+        let values = unsafe { self.evaluate(node) };
+        self.plan = self.prepare(&values);
+        if self.plan.skip.is_some() || self.known_first().is_some() {
+            return Ok(None);
+        }
+        self.narrow(&values)?;
+        let query = self.plan.query.take().filter(|_| self.plan.skip.is_none());
+        Ok(query.map(|query| Statement {
+            manifest: Rc::clone(&self.manifest),
+            sql: query.sql,
+            binds: std::mem::take(&mut self.plan.binds),
+            hint: self.plan.hint,
+        }))
     }
 
     /// Evaluates the values, and finds out whether the file must be read at all.
@@ -177,15 +211,16 @@ impl Scan {
     /// `node` must be the state that owns this scan.
     pub(super) unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
         // SAFETY: promised by the caller
-        let context = unsafe { (*node).ss.ps.ps_ExprContext };
-        let mut values = Vec::with_capacity(self.values.len());
-        for (expr, reader) in &mut self.values {
-            // SAFETY: the expression was initialised for this node
-            values.push(unsafe { evaluate(*expr, reader, context) });
-        }
+        let values = unsafe {
+            cold_prefetch::started(node, &self.manifest.file)?;
+            self.evaluate(node)
+        };
         self.plan = self.prepare(&values);
         if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
             self.plan.skip = Some(Skip::ReadsOff);
+        }
+        if self.plan.skip.is_none() {
+            self.narrow(&values)?;
         }
         self.skipped = self.plan.skip;
         self.first = self.known_first().map_or(First::Read, First::Known);
@@ -215,6 +250,11 @@ impl Scan {
             self.query = query;
         }
         if let Some(reader) = &mut self.reader {
+            if self.conditions.is_empty() && self.order.is_empty() {
+                reader.hint_table()?;
+            } else {
+                reader.hint(self.plan.hint);
+            }
             reader.restart(&self.plan.binds)?;
         }
         Ok(())
@@ -300,6 +340,9 @@ impl Scan {
                 values[*i] = value.unwrap_or(pg_sys::Datum::null());
             }
             self.rows_read += 1;
+            if self.rows_read == self.half {
+                cold_prefetch::half_read(node)?;
+            }
             (*slot).tts_tid = cold_tid(rowid);
             (*slot).tts_tableOid = (*rel).rd_id;
             pg_sys::ExecStoreVirtualTuple(slot);
@@ -346,25 +389,5 @@ impl Scan {
             // SAFETY: the scan that was begun for this phase, ended once
             unsafe { pg_sys::table_endscan(desc) };
         }
-    }
-}
-
-/// The value of an expression in stored form; by-reference values are copied.
-///
-/// # Safety
-/// The expression must have been initialised for the node of the context.
-pub(super) unsafe fn evaluate(
-    expr: *mut pg_sys::ExprState,
-    reader: &mut ValueReader,
-    context: *mut pg_sys::ExprContext,
-) -> Value {
-    // SAFETY: promised by the caller
-    unsafe {
-        let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
-        let mut null = false;
-        let datum = pg_sys::ExecEvalExpr(expr, context, &mut null);
-        let value = reader.read(datum, null);
-        pg_sys::MemoryContextSwitchTo(old);
-        value
     }
 }

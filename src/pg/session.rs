@@ -10,6 +10,22 @@ pub fn transaction_time() -> i64 {
     unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
 }
 
+/// When the client's last message came, in microseconds: tells statements apart. Parallel workers have
+/// their leader's.
+pub fn statement_start() -> i64 {
+    // SAFETY: a plain read of a global of this backend
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
+/// True in a background worker that works for itself, not for a client's statement.
+pub fn is_job() -> bool {
+    // SAFETY: plain globals of this process
+    unsafe {
+        pg_sys::MyBackendType == pg_sys::BackendType::B_BG_WORKER
+            && pg_sys::ParallelWorkerNumber < 0
+    }
+}
+
 /// True in REPEATABLE READ and SERIALIZABLE: statements do not see what others committed meanwhile.
 pub fn transaction_snapshot_is_fixed() -> bool {
     // SAFETY: a plain global of this backend
@@ -104,6 +120,17 @@ pub fn preloaded_here() -> bool {
 pub fn identity() -> (u64, u32) {
     // SAFETY: both are fixed for the life of the process
     unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId.to_u32()) }
+}
+
+/// The timeline that this server writes to; 0 on a standby, which writes to none.
+pub fn timeline() -> u32 {
+    // SAFETY: reads of shared state; the second is legal once recovery is over (xlog.c asserts it)
+    unsafe {
+        if pg_sys::RecoveryInProgress() {
+            return 0;
+        }
+        pg_sys::GetWALInsertionTimeLine()
+    }
 }
 
 /// The five characters of an SQLSTATE, from the server's packed form (elog.h, MAKE_SQLSTATE).

@@ -111,6 +111,14 @@ fn comparison(random: &mut Random, parameters: &mut Parameters) -> String {
                 _ => format!("{name} {not}LIKE {pattern}"),
             }
         }
+        13 if !matches!(name, "js" | "ar" | "rg") => {
+            let operator = random.one_of(&["<", "<=", ">", ">="]);
+            format!(
+                "({name}, id) {operator} ({}, {})",
+                value(random),
+                random.below(420)
+            )
+        }
         12 => {
             let truth = random.one_of(&["TRUE", "FALSE", "UNKNOWN"]);
             format!("({name} {operator} {}) IS {not}{truth}", value(random))

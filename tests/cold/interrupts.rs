@@ -177,6 +177,50 @@ fn control_c_in_psql_returns_at_once() {
     assert!(took < LIMIT, "{took:?}");
 }
 
+/// Threads and sockets of a backend: tables that it has open come and go.
+fn connections(pid: &str) -> (usize, usize) {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("/proc");
+    let sockets = files.flatten().filter(|file| {
+        let target = std::fs::read_link(file.path()).unwrap_or_default();
+        target.to_string_lossy().starts_with("socket:")
+    });
+    (resources(pid).0, sockets.count())
+}
+
+/// Nothing piles up, wherever in a request the statement ends.
+#[test]
+fn hundreds_of_timeouts_leave_no_thread_and_no_file() {
+    let proxy = s3().proxy();
+    let db = cold("interrupts_many", &proxy);
+    let hash = db.hash();
+    let mut session = db.session();
+    let pid = one(&mut session, "SELECT pg_backend_pid()");
+    assert_eq!(one(&mut session, HASH), hash);
+    let before = connections(&pid);
+    exec(
+        &mut session,
+        "SET statement_timeout = '10ms'; SET strata.cold_read_ahead = '64kB'",
+    );
+    let sql = "SELECT strata.cold_cache_reset(), (SELECT count(note) FROM m)";
+    for fault in [Fault::Hang, Fault::HangInBody(100), Fault::Status(503)] {
+        proxy.inject("GET", "", fault.clone());
+        for _ in 0..100 {
+            let error = try_one(&mut session, sql).expect_err("an answer of a hanging store");
+            assert_eq!(error.code().map(|c| c.code()), Some("57014"), "{fault:?}");
+        }
+        proxy.clear();
+    }
+    exec(
+        &mut session,
+        "SET statement_timeout = 0; SELECT strata.cold_cache_reset()",
+    );
+    assert_eq!(one(&mut session, HASH), hash);
+    wait_until("given up requests are gone", || {
+        let after = connections(&pid);
+        after.0 <= before.0 + 1 && after.1 <= before.1 + 4
+    });
+}
+
 /// A dropped server process must not wait for a hanging upload either.
 #[test]
 fn hanging_upload_does_not_hold_the_server_up() {

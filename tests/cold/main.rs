@@ -8,19 +8,26 @@
 mod common;
 mod support;
 
+mod ahead;
+mod check;
 mod crash;
 mod dump;
+mod events;
 mod faults;
 mod foreign;
 mod fuzz;
 mod fuzz_columns;
 mod fuzz_queries;
+mod gc;
 mod interrupts;
 mod keys;
+mod owner;
 mod plans;
+mod requests;
 mod rules;
 mod scan;
 mod snapshots;
+mod stores;
 mod tiering;
 mod types;
 mod untier;

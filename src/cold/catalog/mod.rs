@@ -1,8 +1,12 @@
 //! Every catalog statement of the cold tier.
 
 pub mod claims;
+pub mod gc;
 pub mod guard;
+pub mod inspect;
 pub mod jobs;
+pub mod layout;
+pub mod owner;
 pub mod settings;
 pub mod spec;
 pub mod uploads;
@@ -45,9 +49,9 @@ const IN_SNAPSHOT: &str =
     "SELECT id::text FROM strata.cold_file WHERE chunk = $1 AND state = 'live'";
 
 const FORGET: &str = "WITH gone AS (DELETE FROM strata.cold_file WHERE chunk = $1 \
-    RETURNING server, key, owner_token, chunk::oid AS chunk, generation) \
-    INSERT INTO strata.cold_delete_queue (key, server, owner_token, chunk, generation, reason) \
-    SELECT key, server, owner_token, chunk, generation, $2 FROM gone WHERE key IS NOT NULL ON CONFLICT DO NOTHING";
+    RETURNING server, key, owner_token, chunk::oid AS chunk, generation, bytes) \
+    INSERT INTO strata.cold_delete_queue (key, server, owner_token, chunk, generation, bytes, reason) \
+    SELECT key, server, owner_token, chunk, generation, bytes, $2 FROM gone WHERE key IS NOT NULL ON CONFLICT DO NOTHING";
 
 const SET_LIVE: &str = "UPDATE strata.cold_file SET id = $2::uuid, state = 'live', generation = $3, server = $4, \
     key = $5, etag = $6, bytes = $7, sha256 = $8, rows = $9, content_hash = $10, raw_table = $11, rowid_name = $12, \
@@ -196,6 +200,7 @@ pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
         add_columns(manifest, live)?;
         add_keys(manifest, live)?;
         add_indexes(manifest, live)?;
+        layout::add(&manifest.file, &live.built.map)?;
         Ok(true)
     })
 }

@@ -5,13 +5,15 @@
 //! Identity (etag) = size and a hash of the first and the last 32 KiB. It must survive `cp -r`,
 //! restores and moves of the directory, so it cannot depend on inode or time; it must be cheap at
 //! open, so it cannot hash the whole file. The first page of a SQLite file holds its change counter
-//! and schema, so another export never has the same identity; damage in the middle is left to
-//! SQLite's own checks and to the sha256 in the catalog.
+//! and schema, so another export never has the same identity; damage in the middle is found by the
+//! page checksums in the catalog, when the page is read.
 
-use super::folders::{list_folder, make_directories, sync_directory};
+use super::folders::{make_directories, sync_directory};
 use super::{
     Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, check_key, count,
 };
+use crate::cold::facts::FileFacts;
+use crate::cold::name::hex;
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -32,8 +34,8 @@ const COPY_BYTES: usize = 1024 * 1024;
 /// A store below one directory, made on the first put.
 #[derive(Debug)]
 pub struct LocalDir {
-    root: PathBuf,
-    host: Host,
+    pub(super) root: PathBuf,
+    pub(super) host: Host,
 }
 
 impl LocalDir {
@@ -44,7 +46,7 @@ impl LocalDir {
         }
     }
 
-    fn path(&self, key: &str) -> StoreResult<PathBuf> {
+    pub(super) fn path(&self, key: &str) -> StoreResult<PathBuf> {
         check_key(key)?;
         Ok(self.root.join(key))
     }
@@ -162,23 +164,13 @@ impl ObjectStore for LocalDir {
         }
     }
 
-    fn list(&self, prefix: &str) -> StoreResult<Vec<String>> {
-        if !prefix.is_empty() {
-            check_key(prefix.strip_suffix('/').unwrap_or(prefix))?;
-        }
-        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let mut keys = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(folder) = folders.pop() {
-            (self.host.check_interrupts)();
-            list_folder(&self.root, &folder, prefix, &mut keys, &mut folders)
-                .map_err(|e| failed("list", &folder, &e))?;
-        }
-        keys.sort_unstable();
-        Ok(keys)
-    }
-
-    fn open(self: Rc<Self>, key: &str, etag: &str, size: u64) -> StoreResult<Box<dyn RangeRead>> {
+    fn open_known(
+        self: Rc<Self>,
+        key: &str,
+        etag: &str,
+        size: u64,
+        facts: Rc<FileFacts>,
+    ) -> StoreResult<Box<dyn RangeRead>> {
         let path = self.path(key)?;
         let file = open_regular(&path).map_err(|e| failed("read", key, &e))?;
         let meta = identity(&file).map_err(|e| failed("read", key, &e))?;
@@ -194,11 +186,12 @@ impl ObjectStore for LocalDir {
         // beyond the process's budget of descriptors, open for each read instead of failing
         let held = (self.host.acquire_fd)().then_some(file);
         Ok(Box::new(LocalFile {
-            key: key.to_owned(),
+            key: key.into(),
             path,
             place,
             size: meta.size,
             file: held,
+            facts,
             host: self.host,
             stats: Cell::default(),
         }))
@@ -207,12 +200,13 @@ impl ObjectStore for LocalDir {
 
 /// One opened file.
 struct LocalFile {
-    key: String,
+    key: Rc<str>,
     path: PathBuf,
     /// Device and inode: the same file while it is open, whatever happens to its name.
     place: (u64, u64),
     size: u64,
     file: Option<File>,
+    facts: Rc<FileFacts>,
     host: Host,
     stats: Cell<ReadStats>,
 }
@@ -256,8 +250,12 @@ impl RangeRead for LocalFile {
             ..ReadStats::default()
         };
         self.stats.set(self.stats.get().plus(delta));
-        count(delta);
-        Ok(())
+        count(&self.key, delta);
+        let sums = self.facts.sums.as_ref();
+        match sums.and_then(|sums| sums.damaged(offset, buf)) {
+            Some(page) => Err(StoreError::Damaged(page)),
+            None => Ok(()),
+        }
     }
 
     fn stats(&self) -> ReadStats {
@@ -266,7 +264,7 @@ impl RangeRead for LocalFile {
 }
 
 /// Removes the temporary file when a put ends, also by a panic.
-struct Temporary(PathBuf);
+pub(super) struct Temporary(pub(super) PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
@@ -276,7 +274,7 @@ impl Drop for Temporary {
 }
 
 /// Opens a plain file; anything else (a pipe would block for ever) counts as missing.
-fn open_regular(path: &Path) -> io::Result<File> {
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let file = fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
@@ -287,7 +285,7 @@ fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn identity(file: &File) -> io::Result<Meta> {
+pub(super) fn identity(file: &File) -> io::Result<Meta> {
     let size = file.metadata()?.len();
     let edge = size.min(IDENTITY_BYTES);
     let mut bytes = vec![0u8; usize::try_from(edge).unwrap_or(0)];
@@ -332,7 +330,7 @@ fn read_exact_at(file: &File, offset: u64, buf: &mut [u8], key: &str) -> StoreRe
     Ok(())
 }
 
-fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {
+pub(super) fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {
     match e.kind() {
         io::ErrorKind::NotFound if what == "read" => StoreError::Missing,
         io::ErrorKind::PermissionDenied => {
@@ -340,15 +338,4 @@ fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {
         }
         _ => StoreError::Io(format!("cannot {what} \"{key}\": {e}")),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for b in bytes {
-        text.push(char::from(DIGITS[usize::from(b >> 4)]));
-        text.push(char::from(DIGITS[usize::from(b & 15)]));
-    }
-    text
 }
