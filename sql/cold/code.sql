@@ -14,7 +14,7 @@ CREATE SERVER strata_local FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 
 CREATE FUNCTION strata.set_cold_storage(
     hypertable regclass,
     server name DEFAULT 'strata_local',
-    late_rows text DEFAULT 'reject',
+    late_rows text DEFAULT 'accept',
     cluster_by name[] DEFAULT NULL,
     bloom_columns name[] DEFAULT NULL,
     indexes text DEFAULT 'all',
@@ -151,6 +151,8 @@ CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
 BEGIN
     DELETE FROM strata.cold_column c WHERE c.file = OLD.id;
     DELETE FROM strata.cold_key k WHERE k.file = OLD.id;
+    DELETE FROM strata.cold_bloom b WHERE b.file = OLD.id;
+    DELETE FROM strata.cold_merge g WHERE g.chunk = OLD.chunk::oid;
     DELETE FROM strata.cold_head h WHERE h.file = OLD.id;
     DELETE FROM strata.cold_sum s WHERE s.file = OLD.id;
     DELETE FROM strata.cold_run r WHERE r.file = OLD.id;

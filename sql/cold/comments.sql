@@ -4,6 +4,8 @@ COMMENT ON TABLE strata.cold_setting IS 'Server that the chunks of a hypertable 
 COMMENT ON TABLE strata.cold_file IS 'Manifest: one row per chunk that is being tiered (frozen) or cold (live)';
 COMMENT ON TABLE strata.cold_column IS 'Columns of cold files, and values of columns added after the export';
 COMMENT ON TABLE strata.cold_key IS 'Unique keys whose index a cold file carries';
+COMMENT ON TABLE strata.cold_bloom IS 'Bloom filters of cold files: tell that a key is not in the file without reading it';
+COMMENT ON TABLE strata.cold_merge IS 'Cold chunks whose late rows are being merged into a new file';
 COMMENT ON TABLE strata.cold_head IS 'First pages of cold files: saves requests when they are opened; not dumped';
 COMMENT ON TABLE strata.cold_sum IS 'Checksums of the pages of cold files';
 COMMENT ON TABLE strata.cold_run IS 'Run maps: which rows and bytes of a cold file hold a range of values';

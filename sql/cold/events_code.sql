@@ -65,10 +65,18 @@ CREATE FUNCTION strata.query_events(
     range_end timestamptz,
     events regclass DEFAULT pg_catalog.to_regclass('events')
 ) RETURNS SETOF jsonb
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET transaction_read_only = on AS $$
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE AS $$
 BEGIN
-    RETURN QUERY EXECUTE strata._query_events_sql(query, range_start, range_end, events)
-        USING range_start, range_end;
+    -- from PostgreSQL 16 on a function cannot have SET transaction_read_only, and what is read-only stays so: a
+    -- subtransaction that is rolled back takes the setting along, but not the rows that were returned
+    BEGIN
+        PERFORM pg_catalog.set_config('transaction_read_only', 'on', true);
+        RETURN QUERY EXECUTE strata._query_events_sql(query, range_start, range_end, events)
+            USING range_start, range_end;
+        RAISE EXCEPTION USING ERRCODE = 'STRRO', MESSAGE = 'the query has been run';
+    EXCEPTION WHEN SQLSTATE 'STRRO' THEN
+        NULL;
+    END;
 END
 $$;
 COMMENT ON FUNCTION strata.query_events(text, timestamptz, timestamptz, regclass) IS

@@ -6,7 +6,7 @@ CREATE TABLE strata.cold_setting (
     hypertable    regclass PRIMARY KEY,
     hypertable_oid oid NOT NULL,
     server        name NOT NULL,
-    late_rows     text NOT NULL DEFAULT 'reject' CHECK (late_rows IN ('accept', 'reject')),
+    late_rows     text NOT NULL DEFAULT 'accept' CHECK (late_rows IN ('accept', 'reject')),
     cluster_by    name[], -- order of the rows in a file; NULL: by the partition column
     bloom_columns name[],
     cluster_attnums int2[],
@@ -38,6 +38,7 @@ CREATE TABLE strata.cold_file (
     range_end    text,
     owner_token  text,
     created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    late_since   timestamptz, -- when the policy first saw late rows
     CHECK (state OPERATOR(pg_catalog.=) 'frozen' OR (server IS NOT NULL AND key IS NOT NULL AND etag IS NOT NULL
         AND bytes IS NOT NULL AND sha256 IS NOT NULL AND rows IS NOT NULL AND raw_table IS NOT NULL))
 );
@@ -68,6 +69,24 @@ CREATE TABLE strata.cold_key (
     PRIMARY KEY (file, index_name)
 );
 
+-- Bloom filters over columns of a file, by the names that they have inside it. EXTERNAL: one look reads one
+-- slice of the bits.
+CREATE TABLE strata.cold_bloom (
+    file    uuid NOT NULL, -- no foreign key, see strata.dimension
+    columns text[] NOT NULL,
+    blocks  integer NOT NULL,
+    bits    bytea NOT NULL,
+    PRIMARY KEY (file, columns)
+);
+ALTER TABLE strata.cold_bloom ALTER COLUMN bits SET STORAGE EXTERNAL;
+
+-- Cold chunks whose file and late rows are being merged into a new file. The chunk stays cold; writes leave
+-- marks as for a frozen chunk. Not dumped: nobody merges in a copy.
+CREATE TABLE strata.cold_merge (
+    chunk   oid PRIMARY KEY,
+    attempt bigint NOT NULL
+);
+
 -- Pages that every reader of a remote file needs first: schema and inner pages. Saves requests, nothing
 -- else: not dumped.
 CREATE TABLE strata.cold_head (
@@ -84,7 +103,7 @@ CREATE TABLE strata.cold_sum (
     crc32     bytea NOT NULL
 );
 
--- Run maps: for columns that ascend with the rowid, first value, rowid and offset of each megabyte of
+-- Run maps: for columns that ascend with the rowid, first value, rowid and offset of each 256 kB of
 -- table pages. Columns go by their names inside the file, which never change.
 CREATE TABLE strata.cold_run (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension
@@ -206,6 +225,8 @@ SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = '
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

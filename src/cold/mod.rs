@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod blocks;
+pub mod bloom;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -20,6 +21,7 @@ pub mod events;
 pub mod export;
 mod export_check;
 mod export_file;
+mod export_swap;
 pub mod facts;
 pub mod file;
 mod file_check;
@@ -37,6 +39,7 @@ mod lease;
 mod link;
 pub mod manifest;
 pub mod mapping;
+pub mod merge;
 pub mod name;
 mod option_values;
 pub mod order;
@@ -72,6 +75,7 @@ pub fn init() {
     policy::init();
     set_catalog(Catalog {
         state_of: catalog::state_of,
+        bloom_bits: catalog::bloom::bits,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
         facts: catalog::layout::facts,
