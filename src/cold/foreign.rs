@@ -347,7 +347,7 @@ pub fn is_builtin_type(name: &str) -> bool {
             return false;
         }
     }
-    NAMES.contains(&word.as_str()) && (digits.is_empty() == !rest.contains('('))
+    NAMES.contains(&word.as_str()) && digits.is_empty() != rest.contains('(')
 }
 
 #[cfg(test)]

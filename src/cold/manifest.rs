@@ -1,7 +1,7 @@
 //! What the catalog says about a chunk: plain, frozen for an export, or cold in a file.
 
-use crate::cold::foreign_time::TimeForm;
 use crate::cold::bloom::BloomInfo;
+use crate::cold::foreign_time::TimeForm;
 use crate::cold::mapping::{Cell, Encoding};
 use std::rc::Rc;
 
