@@ -53,6 +53,21 @@ pub fn parse_table(options: &[(String, String)]) -> Result<TableOptions> {
     })
 }
 
+/// The key that IMPORT FOREIGN SCHEMA names as an option: a name is no longer than 63 bytes.
+///
+/// 22023 for other options.
+pub fn parse_import(options: &[(String, String)]) -> Result<Option<String>> {
+    let mut key = None;
+    for (name, value) in options {
+        if name != "key" {
+            return Err(unknown("IMPORT FOREIGN SCHEMA", name, &["key"]));
+        }
+        parse_key(value)?;
+        key = Some(value.clone());
+    }
+    Ok(key)
+}
+
 /// 22023 for a key that no store may be asked for.
 pub fn parse_key(key: &str) -> Result<()> {
     check_key(key).map_err(|e| match e {

@@ -70,7 +70,10 @@ pub(super) fn column_options(relation: pg_sys::Oid, attnum: i16) -> Result<Colum
 }
 
 /// Options as pairs of texts.
-unsafe fn pairs(options: *mut pg_sys::List) -> Vec<(String, String)> {
+///
+/// # Safety
+/// `options` must be a list of DefElem.
+pub(super) unsafe fn pairs(options: *mut pg_sys::List) -> Vec<(String, String)> {
     // SAFETY: a list of DefElem whose values are strings, as the validator got them
     unsafe {
         list::pointers::<pg_sys::DefElem>(options)
@@ -146,7 +149,9 @@ unsafe extern "C-unwind" fn plan(
         }
         let columns = read.values.iter().map(|v| v.column.to_u32() as i32);
         let columns = list::ints(&columns.collect::<Vec<i32>>());
-        let mut private = pg_sys::lappend(std::ptr::null_mut(), columns.cast());
+        let needed = list::ints(&needed(rel, clauses));
+        let mut private = pg_sys::lappend(std::ptr::null_mut(), needed.cast());
+        private = pg_sys::lappend(private, columns.cast());
         for clause in read.list.iter().filter(|c| c.tree != Tree::Opaque) {
             let mut numbers = vec![];
             clause.tree.write(&mut numbers);
@@ -167,15 +172,38 @@ unsafe extern "C-unwind" fn plan(
     }
 }
 
-/// The conditions that travel in a plan, and their values with the types of the columns that they are
-/// compared with.
-///
+/// Attributes that anybody asks for; 0 is the whole row. The target list does not tell: the planner
+/// puts all columns into it where that saves a projection.
+unsafe fn needed(rel: *mut pg_sys::RelOptInfo, clauses: *mut pg_sys::List) -> Vec<i32> {
+    // SAFETY: the planner's own, valid structs
+    unsafe {
+        let mut set = std::ptr::null_mut();
+        let conditions = pg_sys::extract_actual_clauses(clauses, false);
+        for node in [(*(*rel).reltarget).exprs, conditions] {
+            pg_sys::pull_varattnos(node.cast(), (*rel).relid, &mut set);
+        }
+        let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
+        (0..=i32::from((*rel).max_attr))
+            .filter(|n| pg_sys::bms_is_member(*n - first, set))
+            .collect()
+    }
+}
+
+/// What travels in a plan.
+pub(super) struct Planned {
+    /// attributes to read; 0 is the whole row
+    pub(super) needed: Vec<i32>,
+    pub(super) trees: Vec<Tree>,
+    /// the conditions' values, with the types of the columns that they are compared with
+    pub(super) operands: Vec<Operand>,
+}
+
 /// # Safety
 /// `plan` must come from [`plan`], `desc` be the descriptor of its relation.
 pub(super) unsafe fn read_private(
     plan: *const pg_sys::ForeignScan,
     desc: pg_sys::TupleDesc,
-) -> (Vec<Tree>, Vec<Operand>) {
+) -> Planned {
     // SAFETY: promised by the caller; attribute numbers were taken from this relation
     unsafe {
         let encoding = |attnum: i16| {
@@ -183,6 +211,7 @@ pub(super) unsafe fn read_private(
             super::cold_datum::encoding_of((*attribute).atttypid)
         };
         let mut lists = list::pointers::<pg_sys::List>((*plan).fdw_private);
+        let needed = lists.next().map(|l| list::integers(l)).unwrap_or_default();
         let columns = lists.next().map(|l| list::integers(l)).unwrap_or_default();
         let operands = list::pointers::<pg_sys::Node>((*plan).fdw_exprs)
             .zip(columns)
@@ -197,7 +226,11 @@ pub(super) unsafe fn read_private(
                 Tree::read(&mut numbers, &encoding).unwrap_or(Tree::Opaque)
             })
             .collect();
-        (trees, operands)
+        Planned {
+            needed,
+            trees,
+            operands,
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! IMPORT FOREIGN SCHEMA "key" FROM SERVER ...: the tables of a file as foreign tables.
 
-use super::cold_fdw::or_raise;
+use super::cold_fdw::{or_raise, pairs};
 use super::cold_fdw_scan::open_for;
 use super::cold_foreign_file::{FileTable, ForeignFile, Own};
 use super::cold_state::ForeignAccess;
 use super::{catalog, spi};
-use crate::cold::foreign::is_builtin_type;
-use crate::error::{Error, Kind, Result};
+use crate::cold::foreign::{self, is_builtin_type};
+use crate::error::{Kind, Result};
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::{CStr, CString};
 
@@ -19,23 +19,17 @@ pub(super) unsafe extern "C-unwind" fn import(
     server: pg_sys::Oid,
 ) -> *mut pg_sys::List {
     // SAFETY: the statement that runs: its strings end with NUL
-    let (key, server_name, options) = unsafe {
+    let (schema, server_name, options) = unsafe {
+        let text = |s| CStr::from_ptr(s).to_string_lossy().into_owned();
         (
-            CStr::from_ptr((*statement).remote_schema)
-                .to_string_lossy()
-                .into_owned(),
-            CStr::from_ptr((*statement).server_name)
-                .to_string_lossy()
-                .into_owned(),
-            !(*statement).options.is_null(),
+            text((*statement).remote_schema),
+            text((*statement).server_name),
+            pairs((*statement).options),
         )
     };
-    if options {
-        or_raise::<()>(Err(Error::new(
-            Kind::InvalidParameter,
-            "IMPORT FOREIGN SCHEMA of strata_sqlite has no options",
-        )));
-    }
+    let given = or_raise(foreign::parse_import(&options));
+    let is_cut = given.is_none() && schema.len() > NAME - 4;
+    let key = given.unwrap_or(schema);
     let user = catalog::current_user();
     let access = ForeignAccess {
         server,
@@ -43,7 +37,14 @@ pub(super) unsafe extern "C-unwind" fn import(
         owner: user,
         key: &key,
     };
-    let commands = or_raise(open_for(&access).and_then(|file| commands(&file, &server_name)));
+    let file = open_for(&access).map_err(|e| match e.kind {
+        // four bytes: where a character would have been split
+        Kind::FileMissing if is_cut => e.hint(
+            "PostgreSQL cuts names off after 63 bytes. Longer keys: IMPORT FOREIGN SCHEMA main ... OPTIONS (key '2025/a long name.sqlite')",
+        ),
+        _ => e,
+    });
+    let commands = or_raise(file.and_then(|file| commands(&file, &server_name)));
     let mut out = std::ptr::null_mut();
     for command in commands {
         // SAFETY: the text is copied into the current memory context

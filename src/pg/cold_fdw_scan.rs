@@ -77,25 +77,25 @@ unsafe fn new_scan(node: *mut pg_sys::ForeignScanState) -> Result<Scan> {
         let rel = (*node).ss.ss_currentRelation;
         let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
         let table = cold_fdw::foreign_table((*rel).rd_id)?;
-        let needed = needed(plan, (*rel).rd_att)
+        let planned = cold_fdw::read_private(plan, (*rel).rd_att);
+        let needed = needed(&planned.needed, (*rel).rd_att)
             .into_iter()
             .map(|attnum| Ok((attnum, cold_fdw::column_options((*rel).rd_id, attnum)?)))
             .collect::<Result<Vec<_>>>()?;
-        let (trees, operands) = cold_fdw::read_private(plan, (*rel).rd_att);
         let mut scan = Scan {
             server: table.server,
             user: super::compat_plan::foreign_user(node),
             owner: (*(*rel).rd_rel).relowner,
             options: table.options,
             needed,
-            trees,
+            trees: planned.trees,
             values: vec![],
             open: None,
             running: false,
             done: false,
             rows_read: 0,
         };
-        for operand in operands {
+        for operand in planned.operands {
             let expr = pg_sys::ExecInitExpr(operand.node.cast(), &raw mut (*node).ss.ps);
             scan.values.push((expr, operand.reader()));
         }
@@ -103,20 +103,13 @@ unsafe fn new_scan(node: *mut pg_sys::ForeignScanState) -> Result<Scan> {
     }
 }
 
-/// Columns that target list and conditions mention; a whole-row reference needs all.
-unsafe fn needed(plan: *const pg_sys::ForeignScan, desc: pg_sys::TupleDesc) -> Vec<i16> {
-    // SAFETY: a finished plan node and the descriptor of its relation
+/// Columns to read, of those that are there; a whole-row reference needs all.
+unsafe fn needed(planned: &[i32], desc: pg_sys::TupleDesc) -> Vec<i16> {
+    // SAFETY: the descriptor of the relation
     unsafe {
-        let first = pg_sys::FirstLowInvalidHeapAttributeNumber;
-        let relid = (*plan).scan.scanrelid;
-        let mut set = std::ptr::null_mut();
-        for node in [(*plan).scan.plan.targetlist, (*plan).scan.plan.qual] {
-            pg_sys::pull_varattnos(node.cast(), relid, &mut set);
-        }
-        let whole = pg_sys::bms_is_member(-first, set);
         (1..=(*desc).natts)
+            .filter(|n| planned.contains(&0) || planned.contains(n))
             .filter(|n| !(*super::compat::attribute(desc, (*n - 1) as usize)).attisdropped)
-            .filter(|n| whole || pg_sys::bms_is_member(*n - first, set))
             .map(|n| n as i16)
             .collect()
     }
@@ -339,8 +332,9 @@ pub(super) unsafe extern "C-unwind" fn explain_scan(
                 Ok(mut open) => {
                     let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
                     let desc = (*(*node).ss.ss_currentRelation).rd_att;
-                    let (_, operands) = cold_fdw::read_private(plan, desc);
-                    let (query, _) = scan.prepare(&open, &cold_value::constants(&operands));
+                    let planned = cold_fdw::read_private(plan, desc);
+                    let values = cold_value::constants(&planned.operands);
+                    let (query, _) = scan.prepare(&open, &values);
                     open.query = query;
                     scan.open = Some(open);
                 }

@@ -171,6 +171,12 @@ impl Column {
             Fit::Stored(cell) => cell.as_ref(),
             Fit::Read(text) => CellRef::Text(text.as_bytes()),
         };
+        if let (Encoding::Float4, CellRef::Real(r)) = (self.codec.encoding, stored)
+            && r.is_finite()
+            && (r as f32).is_infinite()
+        {
+            return Err(misfit());
+        }
         if let (Some(longest), CellRef::Text(t) | CellRef::Blob(t)) = (self.longest, stored) {
             // in UTF-8 each character begins with a byte of its own kind
             if t.iter().filter(|b| **b & 0xc0 != 0x80).count() > longest {

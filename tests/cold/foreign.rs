@@ -152,10 +152,8 @@ fn no_condition_loses_a_row() {
         "EXPLAIN (COSTS OFF) SELECT i FROM mixed WHERE i = 3 AND u >= to_timestamp(0)",
     );
     assert!(plan.contains("Foreign Scan on mixed"), "{plan}");
-    assert!(
-        plan.contains("WHERE (\"i\" = ?1) AND (\"u\" >= ?2)"),
-        "{plan}"
-    );
+    assert!(plan.contains("(\"i\" = ?"), "{plan}");
+    assert!(plan.contains("(\"u\" >= ?"), "{plan}");
     assert!(plan.contains("Cold File: mixed.db on shelf"), "{plan}");
     let joined = "SELECT string_agg(m.i::text, ',' ORDER BY m.i) FROM generate_series(2, 6) g JOIN mixed m ON m.i = g";
     exec(
@@ -232,7 +230,7 @@ fn imported_files_of_ours_have_the_rows_and_types_of_the_chunk() {
     db.tier("2025-02-01");
     let key = db.keys().remove(0);
     db.run(&format!(
-        "CREATE SCHEMA f; IMPORT FOREIGN SCHEMA \"{key}\" FROM SERVER strata_local INTO f"
+        "CREATE SCHEMA f; IMPORT FOREIGN SCHEMA main FROM SERVER strata_local INTO f OPTIONS (key '{key}')"
     ));
     let columns = "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) \
                    FROM pg_attribute WHERE attrelid = 'f.m'::regclass AND attnum > 0";
@@ -270,7 +268,7 @@ fn imported_files_of_ours_have_the_rows_and_types_of_the_chunk() {
     );
     let edited = key.rsplit_once('/').unwrap().0;
     db.run(&format!(
-        "CREATE SCHEMA e; IMPORT FOREIGN SCHEMA \"{edited}/edited.sqlite\" FROM SERVER strata_local INTO e"
+        "CREATE SCHEMA e; IMPORT FOREIGN SCHEMA main FROM SERVER strata_local INTO e OPTIONS (key '{edited}/edited.sqlite')"
     ));
     assert_eq!(
         one(&mut session, "SELECT ts = 'epoch' FROM e.m WHERE id = -1"),
@@ -508,7 +506,7 @@ fn files_in_a_bucket_follow_mapping_and_hypertable() {
     db.tier("2025-02-01");
     let key = db.keys().remove(0);
     db.run(&format!(
-        "CREATE SCHEMA f; IMPORT FOREIGN SCHEMA \"{key}\" FROM SERVER archive INTO f"
+        "CREATE SCHEMA f; IMPORT FOREIGN SCHEMA main FROM SERVER archive INTO f OPTIONS (key '{key}')"
     ));
     assert_eq!(
         db.one("SELECT count(*) FROM f.m"),
@@ -521,7 +519,8 @@ fn files_in_a_bucket_follow_mapping_and_hypertable() {
     );
     assert!(plan.contains("Rows Read: 1"), "{plan}");
     db.run("CREATE ROLE fdw_bucket; GRANT USAGE ON FOREIGN SERVER archive TO fdw_bucket; CREATE SCHEMA g AUTHORIZATION fdw_bucket");
-    let import = format!("IMPORT FOREIGN SCHEMA \"{key}\" FROM SERVER archive INTO g");
+    let import =
+        format!("IMPORT FOREIGN SCHEMA main FROM SERVER archive INTO g OPTIONS (key '{key}')");
     exec(&mut session, "SET ROLE fdw_bucket");
     let error = fails(&mut session, &import, "42501", &[&key]);
     assert!(
