@@ -92,7 +92,16 @@ pub fn timestamp(form: Option<TimeForm>, cell: CellRef<'_>, zoned: bool) -> Opti
             .checked_mul(2)?
             .checked_sub(4_881_175)?
             .checked_mul(DAY_US / 2),
-        (Some(form), CellRef::Real(r)) => rounded(r * form.unit()?),
+        // whole units apart: so that of two numbers the larger one is never the earlier time
+        (Some(form), CellRef::Real(r)) => {
+            let unit = form.unit()?;
+            let whole = r.floor();
+            let inside = whole.abs() * unit < 9.2e18;
+            let rest = ((r - whole) * unit).round() as i64;
+            (inside.then_some(whole as i64)?)
+                .checked_mul(unit as i64)?
+                .checked_add(rest)
+        }
         _ => None,
     }
     // these two would read as infinity

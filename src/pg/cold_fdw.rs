@@ -4,18 +4,14 @@ use super::cold_clause;
 use super::cold_fdw_scan as scan;
 use super::cold_state::raise;
 use super::cold_value::Operand;
-use super::{cold_fdw_import, cold_param, compat, compat_plan, list};
+use super::{cold_fdw_analyze, cold_fdw_import, cold_fdw_paths, cold_plan, compat, list};
 use crate::cold::foreign::{self, ColumnOptions, TableOptions};
 use crate::cold::manifest::Manifest;
+use crate::cold::order::Key;
 use crate::cold::pushdown::Tree;
 use crate::error::Result;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::CStr;
-
-/// Rows of a table that was never analyzed, as for files that nobody has counted.
-const UNKNOWN_ROWS: f64 = 10_000.0;
-/// Opening a file, in planner units.
-const OPENING: f64 = 100.0;
 
 /// The handler function that CREATE FOREIGN DATA WRAPPER names.
 #[unsafe(no_mangle)]
@@ -25,14 +21,15 @@ pub extern "C-unwind" fn strata_sqlite_handler(_call: pg_sys::FunctionCallInfo) 
     unsafe {
         let routine = pg_sys::palloc0(size_of::<pg_sys::FdwRoutine>()).cast::<pg_sys::FdwRoutine>();
         (*routine).type_ = pg_sys::NodeTag::T_FdwRoutine;
-        (*routine).GetForeignRelSize = Some(rel_size);
-        (*routine).GetForeignPaths = Some(paths);
+        (*routine).GetForeignRelSize = Some(cold_fdw_paths::rel_size);
+        (*routine).GetForeignPaths = Some(cold_fdw_paths::paths);
         (*routine).GetForeignPlan = Some(plan);
         (*routine).BeginForeignScan = Some(scan::begin);
         (*routine).IterateForeignScan = Some(scan::iterate);
         (*routine).ReScanForeignScan = Some(scan::rescan);
         (*routine).EndForeignScan = Some(scan::end);
         (*routine).ExplainForeignScan = Some(scan::explain_scan);
+        (*routine).AnalyzeForeignTable = Some(cold_fdw_analyze::analyze);
         (*routine).ImportForeignSchema = Some(cold_fdw_import::import);
         pg_sys::Datum::from(routine)
     }
@@ -88,53 +85,12 @@ pub(super) unsafe fn pairs(options: *mut pg_sys::List) -> Vec<(String, String)> 
     }
 }
 
-/// No file is opened to plan: a table that is never scanned costs nothing.
-#[pg_guard]
-unsafe extern "C-unwind" fn rel_size(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    _relation: pg_sys::Oid,
-) {
-    // SAFETY: the planner's own, valid structs
-    unsafe {
-        if (*rel).tuples <= 0.0 {
-            (*rel).tuples = UNKNOWN_ROWS;
-        }
-        pg_sys::set_baserel_size_estimates(root, rel);
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn paths(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    _relation: pg_sys::Oid,
-) {
-    // SAFETY: the planner's own, valid structs
-    unsafe {
-        let add = |rows: f64, read: f64, outer: pg_sys::Relids| {
-            let total = OPENING + read * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
-            let path = compat_plan::foreign_path(root, rel, rows, OPENING, total, outer);
-            pg_sys::add_path(rel, path.cast());
-        };
-        add((*rel).rows, (*rel).tuples, (*rel).lateral_relids);
-        for outer in cold_param::outer_relations(root, rel) {
-            let info = pg_sys::get_baserel_parampathinfo(root, rel, outer);
-            if !info.is_null() {
-                // by an index of the file, if it has one; else all of it is read again
-                let rows = (*info).ppi_rows;
-                add(rows, rows.max((*rel).tuples / 10.0), outer);
-            }
-        }
-    }
-}
-
 #[pg_guard]
 unsafe extern "C-unwind" fn plan(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     _relation: pg_sys::Oid,
-    _best: *mut pg_sys::ForeignPath,
+    best: *mut pg_sys::ForeignPath,
     tlist: *mut pg_sys::List,
     clauses: *mut pg_sys::List,
     outer_plan: *mut pg_sys::Plan,
@@ -150,7 +106,9 @@ unsafe extern "C-unwind" fn plan(
         let columns = read.values.iter().map(|v| v.column.to_u32() as i32);
         let columns = list::ints(&columns.collect::<Vec<i32>>());
         let needed = list::ints(&needed(rel, clauses));
-        let mut private = pg_sys::lappend(std::ptr::null_mut(), needed.cast());
+        let order = (*best).fdw_private;
+        let mut private = pg_sys::lappend(std::ptr::null_mut(), order.cast());
+        private = pg_sys::lappend(private, needed.cast());
         private = pg_sys::lappend(private, columns.cast());
         for clause in read.list.iter().filter(|c| c.tree != Tree::Opaque) {
             let mut numbers = vec![];
@@ -191,6 +149,7 @@ unsafe fn needed(rel: *mut pg_sys::RelOptInfo, clauses: *mut pg_sys::List) -> Ve
 
 /// What travels in a plan.
 pub(super) struct Planned {
+    pub(super) order: Vec<Key>,
     /// attributes to read; 0 is the whole row
     pub(super) needed: Vec<i32>,
     pub(super) trees: Vec<Tree>,
@@ -211,6 +170,7 @@ pub(super) unsafe fn read_private(
             super::cold_datum::encoding_of((*attribute).atttypid)
         };
         let mut lists = list::pointers::<pg_sys::List>((*plan).fdw_private);
+        let order = lists.next().map(|l| list::integers(l)).unwrap_or_default();
         let needed = lists.next().map(|l| list::integers(l)).unwrap_or_default();
         let columns = lists.next().map(|l| list::integers(l)).unwrap_or_default();
         let operands = list::pointers::<pg_sys::Node>((*plan).fdw_exprs)
@@ -227,6 +187,7 @@ pub(super) unsafe fn read_private(
             })
             .collect();
         Planned {
+            order: cold_plan::read_order(&order),
             needed,
             trees,
             operands,

@@ -1,8 +1,8 @@
 //! IMPORT FOREIGN SCHEMA "key" FROM SERVER ...: the tables of a file as foreign tables.
 
 use super::cold_fdw::{or_raise, pairs};
-use super::cold_fdw_scan::open_for;
 use super::cold_foreign_file::{FileTable, ForeignFile, Own};
+use super::cold_foreign_open::open_file;
 use super::cold_state::ForeignAccess;
 use super::{catalog, spi};
 use crate::cold::foreign::{self, is_builtin_type};
@@ -37,14 +37,19 @@ pub(super) unsafe extern "C-unwind" fn import(
         owner: user,
         key: &key,
     };
-    let file = open_for(&access).map_err(|e| match e.kind {
+    let file = open_file(&access).map_err(|e| match e.kind {
         // four bytes: where a character would have been split
         Kind::FileMissing if is_cut => e.hint(
             "PostgreSQL cuts names off after 63 bytes. Longer keys: IMPORT FOREIGN SCHEMA main ... OPTIONS (key '2025/a long name.sqlite')",
         ),
         _ => e,
     });
-    let commands = or_raise(file.and_then(|file| commands(&file, &server_name)));
+    let wanted = |name: &str| {
+        // SAFETY: the statement that runs, and a name that ends with NUL
+        CString::new(name)
+            .is_ok_and(|name| unsafe { pg_sys::IsImportableForeignTable(name.as_ptr(), statement) })
+    };
+    let commands = or_raise(file.and_then(|file| commands(&file, &server_name, &wanted)));
     let mut out = std::ptr::null_mut();
     for command in commands {
         // SAFETY: the text is copied into the current memory context
@@ -53,7 +58,11 @@ pub(super) unsafe extern "C-unwind" fn import(
     out
 }
 
-fn commands(file: &ForeignFile, server: &str) -> Result<Vec<CString>> {
+fn commands(
+    file: &ForeignFile,
+    server: &str,
+    wanted: &impl Fn(&str) -> bool,
+) -> Result<Vec<CString>> {
     let mut taken = vec![];
     let mut out = vec![];
     for name in file.tables()? {
@@ -65,6 +74,9 @@ fn commands(file: &ForeignFile, server: &str) -> Result<Vec<CString>> {
             file.own_name()?
         };
         let name = own.filter(|n| usable(n)).unwrap_or(name);
+        if !wanted(&name) {
+            continue;
+        }
         if !usable(&name) || taken.contains(&name) {
             return Err(file
                 .error(

@@ -3,18 +3,17 @@
 //! The file is opened when the first row is asked for, as it is then. PostgreSQL evaluates all
 //! conditions on each row; those that the file understands narrow what it hands out.
 
-use super::cold_foreign_file::{FileTable, ForeignFile};
-use super::cold_foreign_value::Column;
-use super::cold_state::{ForeignAccess, catalog, raise};
+use super::cold_fdw_analyze::row_name;
+use super::cold_foreign_open::{Opened, open_file};
+use super::cold_state::{ForeignAccess, raise};
 use super::cold_value::{self, ValueReader};
 use super::sqlite::Cursor;
 use super::{cold_fdw, explain, guc};
-use crate::cold::foreign::{self, ColumnOptions, TableOptions};
-use crate::cold::manifest::Manifest;
-use crate::cold::mapping::CellRef;
-use crate::cold::pushdown::{self, Pushed, Query, Tree, Value};
+use crate::cold::foreign::{ColumnOptions, TableOptions};
+use crate::cold::order::Key;
+use crate::cold::pushdown::{self, Class, Op, Pushed, Query, Test, Tree, Value};
 use crate::cold::store::ReadStats;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use pgrx::{pg_guard, pg_sys};
 
 /// A running scan.
@@ -25,6 +24,7 @@ pub(super) struct Scan {
     options: TableOptions,
     /// attnum and options of the columns that the plan mentions
     needed: Vec<(i16, ColumnOptions)>,
+    order: Vec<Key>,
     trees: Vec<Tree>,
     values: Vec<(*mut pg_sys::ExprState, ValueReader)>,
     open: Option<Open>,
@@ -35,10 +35,7 @@ pub(super) struct Scan {
 }
 
 struct Open {
-    file: ForeignFile,
-    table: FileTable,
-    manifest: Manifest,
-    columns: Vec<Column>,
+    file: Opened,
     query: Query,
     cursor: Option<Cursor>,
 }
@@ -88,6 +85,7 @@ unsafe fn new_scan(node: *mut pg_sys::ForeignScanState) -> Result<Scan> {
             owner: (*(*rel).rd_rel).relowner,
             options: table.options,
             needed,
+            order: planned.order,
             trees: planned.trees,
             values: vec![],
             open: None,
@@ -121,53 +119,40 @@ impl Scan {
     /// # Safety
     /// `desc` must be the foreign table's; the current memory context that of the query.
     unsafe fn open(&self, desc: pg_sys::TupleDesc) -> Result<Open> {
-        let found = (catalog().foreign_store)(&ForeignAccess {
+        let file = open_file(&ForeignAccess {
             server: self.server,
             user: self.user,
             owner: self.owner,
             key: &self.options.key,
         })?;
-        let file = ForeignFile::open(found, &self.options.key)?;
-        let table = file.table(&self.options.table)?;
-        let mut columns = Vec::with_capacity(self.needed.len());
-        for (attnum, options) in &self.needed {
-            // SAFETY: a live attribute of the table
-            let column = unsafe {
-                let att = super::compat::attribute(desc, (*attnum - 1) as usize);
-                Column::new(att, options, &table, self.owner)?
-            };
-            columns.push(column);
+        // SAFETY: promised by the caller
+        let mut file =
+            unsafe { Opened::new(file, &self.options.table, &self.needed, desc, self.owner)? };
+        if !self.order.is_empty() {
+            file.check_order(&self.order)?;
+            file.read_indexes()?;
         }
-        let manifest = Manifest {
-            key: file.key.clone(),
-            server: file.server.clone(),
-            bytes: file.meta.size,
-            // how many is not known; 0 would mean that the file need not be read
-            rows: i64::MAX,
-            raw_table: table.name.clone(),
-            rowid_name: table.rowid.to_owned(),
-            columns: columns.iter().map(Column::in_file).collect(),
-            is_local: file.is_local,
-            ..Manifest::default()
-        };
         Ok(Open {
-            query: pushdown::select(&manifest, &[], "", &[]),
+            query: file.statement(&[], "", &[], &[]),
             cursor: None,
             file,
-            table,
-            manifest,
-            columns,
         })
     }
 
     /// What to ask the file for, given these values.
     fn prepare(&self, open: &Open, values: &[Value]) -> (Query, Pushed) {
+        let manifest = &open.file.manifest;
         let mut pushed = Pushed::default();
+        let mut fixed = vec![];
         if guc::COLD_PUSHDOWN.get() {
-            pushed = pushdown::push(&open.manifest, self.trees.iter(), values);
+            pushed = pushdown::push(manifest, self.trees.iter(), values);
+            let exact = |t: &&Tree| pushdown::classify(manifest, t) == Class::Exact;
+            fixed.extend(self.trees.iter().filter(exact).filter_map(fixed_by));
         }
         let needed: Vec<i16> = self.needed.iter().map(|(attnum, _)| *attnum).collect();
-        let query = pushdown::select(&open.manifest, &needed, &pushed.filter, &[]);
+        let query = open
+            .file
+            .statement(&needed, &pushed.filter, &self.order, &fixed);
         (query, pushed)
     }
 
@@ -190,16 +175,16 @@ impl Scan {
             let mut open = opened?;
             let (query, pushed) = self.prepare(&open, &values);
             if open.cursor.is_none() || query != open.query {
-                let cursor = open.file.db.prepare(&query.sql);
-                open.cursor = Some(cursor.map_err(|e| open.file.sqlite_error(&e))?);
+                let file = &open.file.file;
+                let cursor = file.db.prepare(&query.sql);
+                open.cursor = Some(cursor.map_err(|e| file.sqlite_error(&e))?);
                 open.query = query;
             }
             if let Some(cursor) = &mut open.cursor {
                 cursor.reset();
                 for (i, cell) in pushed.binds.iter().enumerate() {
-                    cursor
-                        .bind(i + 1, cell)
-                        .map_err(|e| open.file.sqlite_error(&e))?;
+                    let bound = cursor.bind(i + 1, cell);
+                    bound.map_err(|e| open.file.file.sqlite_error(&e))?;
                 }
             }
             self.open = Some(open);
@@ -217,26 +202,22 @@ impl Scan {
         let Some(cursor) = &mut open.cursor else {
             return Ok(false);
         };
-        if !cursor.step().map_err(|e| open.file.sqlite_error(&e))? {
+        let file = &open.file.file;
+        if !cursor.step().map_err(|e| file.sqlite_error(&e))? {
             self.done = true;
-            open.file.check_unchanged()?;
+            file.check_unchanged()?;
             return Ok(false);
         }
         self.rows_read += 1;
-        for (i, column) in open.columns.iter_mut().enumerate() {
+        for i in 0..open.file.columns.len() {
+            let column = &mut open.file.columns[i];
             let attribute = (column.attnum - 1) as usize;
-            let cell = cursor.value(i + 1);
-            let value = match column.read(cell) {
+            let value = match column.read(cursor.value(i + 1)) {
                 Ok(value) => value,
                 Err(e) if e.kind == Kind::DoesNotFit => {
-                    return Err(misfit(
-                        &open.file,
-                        &open.table,
-                        column,
-                        cursor,
-                        self.rows_read,
-                        &e.message,
-                    ));
+                    let row = row_name(cursor, self.rows_read as u64);
+                    let column = &open.file.columns[i];
+                    return Err(open.file.misfit(column, &row, &e.message));
                 }
                 Err(e) => return Err(e),
             };
@@ -245,30 +226,14 @@ impl Scan {
         }
         Ok(true)
     }
-}
 
-/// HV004, naming row and column, never the value.
-fn misfit(
-    file: &ForeignFile,
-    table: &FileTable,
-    column: &Column,
-    cursor: &Cursor,
-    n: i64,
-    what: &str,
-) -> Error {
-    let row = match cursor.value(0) {
-        CellRef::Int(rowid) => format!("row {rowid} (its rowid)"),
-        _ => format!("row number {n} as read"),
-    };
-    Error::new(
-        Kind::DoesNotFit,
-        format!("{what} in the file does not fit column \"{}\"", column.name),
-    )
-    .detail(format!(
-        "It is in {row} of table \"{}\" in file \"{}\" on server \"{}\".",
-        table.name, file.key, file.server
-    ))
-    .hint(column.advice())
+    /// A scan that nobody read to its end: was the file the same so far?
+    fn stop(&mut self) -> Result<()> {
+        let open = self.open.take().filter(|_| self.rows_read > 0);
+        let unfinished = open.filter(|_| self.running && !self.done);
+        self.running = false;
+        unfinished.map_or(Ok(()), |open| open.file.file.check_unchanged())
+    }
 }
 
 #[pg_guard]
@@ -312,8 +277,9 @@ pub(super) unsafe extern "C-unwind" fn end(node: *mut pg_sys::ForeignScanState) 
     unsafe {
         if !(*node).fdw_state.is_null() {
             let scan = &mut *(*node).fdw_state.cast::<Scan>();
-            scan.running = false;
-            scan.open = None;
+            if let Err(e) = scan.stop() {
+                raise(e);
+            }
         }
     }
 }
@@ -338,19 +304,21 @@ pub(super) unsafe extern "C-unwind" fn explain_scan(
                     open.query = query;
                     scan.open = Some(open);
                 }
-                Err(e) => raise(e),
+                // the plan is what was asked for
+                Err(e) => explain::text(es, c"Cold Error", &e.message),
             }
         }
         let Some(open) = &scan.open else {
             explain::text(es, c"Cold File", &scan.options.key);
             return;
         };
-        let size = explain::human_bytes(open.file.meta.size);
-        let file = format!("{} on {} ({size})", open.file.key, open.file.server);
-        explain::text(es, c"Cold File", &file);
+        let file = &open.file.file;
+        let size = explain::human_bytes(file.meta.size);
+        let name = format!("{} on {} ({size})", file.key, file.server);
+        explain::text(es, c"Cold File", &name);
         explain::text(es, c"Cold SQL", &open.query.sql);
         if (*es).analyze {
-            let stats: ReadStats = open.file.db.stats();
+            let stats: ReadStats = file.db.stats();
             explain::integer(es, c"Rows Read", scan.rows_read);
             explain::integer(es, c"GETs", stats.gets as i64);
             explain::integer(es, c"Bytes", stats.bytes as i64);
@@ -362,8 +330,10 @@ pub(super) unsafe extern "C-unwind" fn explain_scan(
     }
 }
 
-/// What IMPORT FOREIGN SCHEMA reads.
-pub(super) fn open_for(access: &ForeignAccess<'_>) -> Result<ForeignFile> {
-    foreign::parse_key(access.key)?;
-    ForeignFile::open((catalog().foreign_store)(access)?, access.key)
+/// The column that a condition holds at one value.
+fn fixed_by(tree: &Tree) -> Option<i16> {
+    match tree {
+        Tree::Leaf(leaf) if leaf.test == Test::Compare(Op::Eq) => Some(leaf.attnum),
+        _ => None,
+    }
 }

@@ -8,7 +8,7 @@ use super::sqlite::{ColdDb, Cursor, SqliteError};
 use crate::cold::file_schema::{APPLICATION_ID, COLUMNS_TABLE, FORMAT, INFO_TABLE};
 use crate::cold::foreign::{Affinity, Declared};
 use crate::cold::mapping::{CellRef, Encoding, quote_name};
-use crate::cold::store::{Meta, RangeRead, StoreError};
+use crate::cold::store::{Meta, RangeRead, StoreError, StoreResult, Written};
 use crate::error::{Error, Kind, Result};
 use rusqlite::ffi;
 use std::ffi::{CStr, CString};
@@ -17,6 +17,9 @@ use std::rc::Rc;
 /// First bytes of a rollback journal that was not ended (fileformat2.html, section 3).
 const HOT_JOURNAL: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
+/// Bytes of the header of a file.
+const HEAD: usize = 100;
+
 /// An open file. Not kept beyond a statement: the file may change between statements.
 pub(super) struct ForeignFile {
     pub(super) db: Rc<ColdDb>,
@@ -24,7 +27,9 @@ pub(super) struct ForeignFile {
     pub(super) server: String,
     pub(super) key: String,
     pub(super) is_local: bool,
-    store: ForeignStore,
+    source: Rc<dyn RangeRead>,
+    head: [u8; HEAD],
+    written: Option<Written>,
 }
 
 /// A column as a file of ours describes it.
@@ -55,13 +60,11 @@ impl ForeignFile {
         let meta = found.store.head(key).map_err(|e| failed(&e))?;
         let source = Rc::clone(&found.store).open(key, &meta.etag, meta.size);
         let source: Rc<dyn RangeRead> = Rc::from(source.map_err(|e| failed(&e))?);
-        let mut head = [0u8; 100];
-        if source.size() >= 100 {
-            source.read_at(0, &mut head).map_err(|e| failed(&e))?;
-        }
+        let written = source.written().map_err(|e| failed(&e))?;
+        let head = header(source.as_ref()).map_err(|e| failed(&e))?;
         // 2: a write-ahead log may hold what the file lacks
         refuse_unfinished(&found, key, head[18] == 2 || head[19] == 2)?;
-        let db = ColdDb::open(source)
+        let db = ColdDb::open(Rc::clone(&source))
             .map_err(|e| file_error(key, &found.server, e.kind(), &e.to_string()))?;
         Ok(ForeignFile {
             db,
@@ -69,28 +72,27 @@ impl ForeignFile {
             server: found.server.clone(),
             key: key.to_owned(),
             is_local: found.is_local,
-            store: found,
+            source,
+            head,
+            written,
         })
     }
 
     /// XX001 when somebody has written to the file while it was read: on S3 each request says so by
-    /// itself.
+    /// itself. What is compared is the file that was opened: another one under its name is no change.
     pub(super) fn check_unchanged(&self) -> Result<()> {
         if !self.is_local {
             return Ok(());
         }
-        let now = self.store.store.head(&self.key);
-        match now {
-            Ok(meta) if meta.etag == self.meta.etag && meta.size == self.meta.size => {
-                refuse_unfinished(&self.store, &self.key, true)
-            }
-            // what was open is what was read
-            Err(StoreError::Missing) => Ok(()),
-            Ok(_) => Err(self
-                .error(Kind::DataCorrupted, "it was changed while it was read")
-                .hint("Run the statement again.")),
-            Err(e) => Err(self.error(e.kind(), &e.to_string())),
+        let failed = |e: StoreError| self.error(e.kind(), &e.to_string());
+        let same = self.source.written().map_err(failed)? == self.written
+            && header(self.source.as_ref()).map_err(failed)? == self.head;
+        if same {
+            return Ok(());
         }
+        Err(self
+            .error(Kind::DataCorrupted, "it was changed while it was read")
+            .hint("Run the statement again."))
     }
 
     /// An error that names file and server.
@@ -238,7 +240,7 @@ impl ForeignFile {
         Ok(names.into_iter().next())
     }
 
-    fn list<T>(&self, sql: &str, read: impl Fn(&Cursor) -> T) -> Result<Vec<T>> {
+    pub(super) fn list<T>(&self, sql: &str, read: impl Fn(&Cursor) -> T) -> Result<Vec<T>> {
         let failed = |e: SqliteError| self.sqlite_error(&e);
         let mut cursor = self.db.prepare(sql).map_err(failed)?;
         let mut out = vec![];
@@ -250,8 +252,17 @@ impl ForeignFile {
     }
 }
 
+/// The header, which counts the transactions that have changed the file; zeros for a shorter one.
+fn header(source: &dyn RangeRead) -> StoreResult<[u8; HEAD]> {
+    let mut head = [0u8; HEAD];
+    if source.size() >= HEAD as u64 {
+        source.read_at(0, &mut head)?;
+    }
+    Ok(head)
+}
+
 /// Empty for anything but a text.
-fn text(row: &Cursor, column: usize) -> String {
+pub(super) fn text(row: &Cursor, column: usize) -> String {
     match row.value(column) {
         CellRef::Text(t) => String::from_utf8_lossy(t).into_owned(),
         _ => String::new(),

@@ -88,18 +88,35 @@ impl Column {
         })
     }
 
+    /// Its name inside the file.
+    pub(super) fn physical(&self) -> &str {
+        &self.declared.name
+    }
+
+    /// True when reading a value runs code that may raise.
+    pub(super) fn may_raise(&self) -> bool {
+        let by_function = matches!(
+            self.codec.encoding,
+            Encoding::TypeText | Encoding::Uuid | Encoding::Timestamp | Encoding::TimestampTz
+        );
+        by_function || self.domain.is_some()
+    }
+
     /// What to do when a value does not fit.
-    pub(super) fn advice(&self) -> String {
+    pub(super) fn advice(&self) -> Option<String> {
         let name = super::catalog::quote_ident(&self.name);
+        let is_time = matches!(
+            self.codec.encoding,
+            Encoding::Date | Encoding::Timestamp | Encoding::TimestampTz
+        );
         match self.codec.encoding {
-            Encoding::Date | Encoding::Timestamp | Encoding::TimestampTz if self.form.is_none() => {
-                format!(
-                    "Numbers need the column option as: ALTER FOREIGN TABLE ... ALTER COLUMN {name} OPTIONS (ADD as 'unix');"
-                )
-            }
-            _ => format!(
+            Encoding::Text | Encoding::Bytea => None,
+            _ if is_time && self.form.is_none() && self.own.is_none() => Some(format!(
+                "Numbers need the column option as: ALTER FOREIGN TABLE ... ALTER COLUMN {name} OPTIONS (ADD as 'unix');"
+            )),
+            _ => Some(format!(
                 "ALTER FOREIGN TABLE ... ALTER COLUMN {name} TYPE text; shows what is there, but for blobs."
-            ),
+            )),
         }
     }
 
@@ -213,7 +230,7 @@ fn input(codec: &mut Codec, text: &str) -> Option<pg_sys::Datum> {
 }
 
 /// Classes 22 and 23: the value is none of the type. Everything else goes on as it is.
-fn is_refusal(code: pgrx::PgSqlErrorCode) -> bool {
+pub(super) fn is_refusal(code: pgrx::PgSqlErrorCode) -> bool {
     let state = super::session::unpack_sqlstate(code as i32);
     state.starts_with("22") || state.starts_with("23")
 }

@@ -106,41 +106,53 @@ pub(super) unsafe fn set_user(query: *mut pg_sys::Query, user: pg_sys::Oid) {
     }
 }
 
-/// A path of a foreign table without an order. 17 has conditions of a join that is pushed down, 18
-/// counts disabled nodes.
+/// What a path costs, and how many rows it gives.
+pub(super) struct PathCost {
+    pub(super) rows: f64,
+    pub(super) startup: f64,
+    pub(super) total: f64,
+}
+
+/// A path of a foreign table. 17 has conditions of a join that is pushed down, 18 counts disabled nodes.
 ///
 /// # Safety
 /// The planner's own structures.
 pub(super) unsafe fn foreign_path(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
-    rows: f64,
-    startup: f64,
-    total: f64,
+    cost: &PathCost,
+    keys: *mut pg_sys::List,
     outer: pg_sys::Relids,
+    private: *mut pg_sys::List,
 ) -> *mut pg_sys::ForeignPath {
-    let null = std::ptr::null_mut();
     let target = std::ptr::null_mut();
     let path = std::ptr::null_mut();
+    let PathCost {
+        rows,
+        startup,
+        total,
+    } = *cost;
     #[cfg(any(feature = "pg15", feature = "pg16"))]
     // SAFETY: promised by the caller
     unsafe {
         pg_sys::create_foreignscan_path(
-            root, rel, target, rows, startup, total, null, outer, path, null,
+            root, rel, target, rows, startup, total, keys, outer, path, private,
         )
     }
     #[cfg(feature = "pg17")]
     // SAFETY: promised by the caller
     unsafe {
+        let joined = std::ptr::null_mut();
         pg_sys::create_foreignscan_path(
-            root, rel, target, rows, startup, total, null, outer, path, null, null,
+            root, rel, target, rows, startup, total, keys, outer, path, joined, private,
         )
     }
     #[cfg(feature = "pg18")]
     // SAFETY: promised by the caller
     unsafe {
+        let joined = std::ptr::null_mut();
         pg_sys::create_foreignscan_path(
-            root, rel, target, rows, 0, startup, total, null, outer, path, null, null,
+            root, rel, target, rows, 0, startup, total, keys, outer, path, joined, private,
         )
     }
 }

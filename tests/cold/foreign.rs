@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A database with a server `shelf` on a folder of its own.
-struct Shelf {
-    db: Db<'static>,
-    folder: PathBuf,
+pub struct Shelf {
+    pub db: Db<'static>,
+    pub folder: PathBuf,
 }
 
 impl Shelf {
-    fn new(name: &'static str) -> Shelf {
+    pub fn new(name: &'static str) -> Shelf {
         let db = Db::new(server(), name);
         let folder = db.cluster.sandbox().folder(name, 0o755);
         db.run(&format!(
@@ -25,13 +25,13 @@ impl Shelf {
 
     /// Runs a script on a file of the shelf with Debian's sqlite3 shell.
     #[track_caller]
-    fn sqlite(&self, file: &str, sql: &str) {
+    pub fn sqlite(&self, file: &str, sql: &str) {
         write(&self.folder.join(file), sql);
     }
 }
 
 #[track_caller]
-fn write(path: &Path, sql: &str) {
+pub fn write(path: &Path, sql: &str) {
     let output = Command::new("sqlite3")
         .args(["-batch", "-bail"])
         .arg(path)
@@ -42,7 +42,7 @@ fn write(path: &Path, sql: &str) {
     assert!(output.status.success(), "{sql}: {errors}");
 }
 
-fn table(columns: &str, file: &str, name: &str) -> String {
+pub fn table(columns: &str, file: &str, name: &str) -> String {
     format!(
         "CREATE FOREIGN TABLE {name} ({columns}) SERVER shelf OPTIONS (key '{file}', table '{name}')"
     )
@@ -257,6 +257,7 @@ fn imported_files_of_ours_have_the_rows_and_types_of_the_chunk() {
         format!("SELECT md5(string_agg(x::text, ';' ORDER BY id)) || count(*) FROM f.m x WHERE {c}")
     });
     same(&mut session, &queries);
+    exec(&mut session, "RESET strata.cold_pushdown");
     // someone has written into a copy of the file: what it says about itself is not believed
     let path = db.local_files().remove(0);
     let copy = path.with_file_name("edited.sqlite");
