@@ -302,17 +302,29 @@ impl Writer {
         let depth = self.0.below(4);
         let condition = self.condition(depth);
         let column = self.of(&COLUMNS).0;
+        // the two zeros are equal, and which comes first is open
+        let shown = |value: String| match column {
+            "r" | "ra" => format!("nullif({value}, 0)"),
+            _ => value,
+        };
         match self.0.below(5) {
-            0 => format!(
-                "SELECT min({column}::text), count({column}), count(*) FROM f WHERE {condition}"
-            ),
+            0 => {
+                format!(
+                    "SELECT min({column}::text), count({column}), count(*) FROM f WHERE {condition}"
+                )
+            }
             1 if column != "bo" && column != "b" => {
-                format!("SELECT min({column}), max({column}) FROM f WHERE {condition}")
+                let (min, max) = (
+                    shown(format!("min({column})")),
+                    shown(format!("max({column})")),
+                );
+                format!("SELECT {min}, {max} FROM f WHERE {condition}")
             }
             2 => {
                 let direction = *self.of(&["ASC", "DESC", "ASC NULLS FIRST", "DESC NULLS LAST"]);
+                let shown = shown(column.to_owned());
                 format!(
-                    "SELECT {column} FROM f WHERE {condition} ORDER BY {column} {direction} LIMIT 20"
+                    "SELECT {shown} FROM f WHERE {condition} ORDER BY {column} {direction} LIMIT 20"
                 )
             }
             3 => format!("SELECT id FROM f WHERE {condition} ORDER BY {column}, id LIMIT 9"),

@@ -129,7 +129,7 @@ fn nothing_in_a_file_is_run() {
     shelf.sqlite(
         "x.db",
         "CREATE TABLE secret(i); INSERT INTO secret VALUES (42); CREATE TABLE \"od'd \"\" ; name\"(\"a\"\"b\" INT);
-         INSERT INTO \"od'd \"\" ; name\" VALUES (7); CREATE TABLE g(a INT, b INT GENERATED ALWAYS AS (randomblob(9)) VIRTUAL, c INT AS (a * 2) STORED);
+         INSERT INTO \"od'd \"\" ; name\" VALUES (7); CREATE TABLE g(a INT, b INT GENERATED ALWAYS AS (a + 1) VIRTUAL, c INT AS (a * 2) STORED);
          INSERT INTO g(a) VALUES (1); CREATE TABLE w(k TEXT PRIMARY KEY, rowid INT, v) WITHOUT ROWID; INSERT INTO w VALUES ('a', 1, 2);
          CREATE TABLE c(i INT CHECK (i < 10) DEFAULT (randomblob(5))); INSERT INTO c VALUES (3);
          CREATE TABLE e(i INT); CREATE INDEX ei ON e(abs(i)); INSERT INTO e VALUES (-3);
@@ -267,7 +267,7 @@ fn failing_stores_give_errors_that_name_the_file() {
     let whole = "SELECT count(*), sum(id), sum(length(b)) FROM t";
     let mut session = db.session();
     let before = rows(&mut session, whole);
-    assert_eq!(before, "2000|2001000|298100");
+    assert_eq!(before, "2000|2001000|289200");
     for (method, fault, code) in [
         ("HEAD", Fault::Status(403), "42501"),
         ("HEAD", Fault::Status(404), "58P01"),
