@@ -5,7 +5,7 @@
 //! condition that is handed to SQLite can lose a row that PostgreSQL could have shown.
 
 use super::foreign_time;
-pub use super::foreign_time::TimeForm;
+pub use super::foreign_time::{TimeForm, to_digits};
 use super::mapping::{Cell, CellRef, Encoding};
 use super::option_values::{invalid, unknown};
 use super::store::{StoreError, check_key};

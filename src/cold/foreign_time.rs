@@ -108,6 +108,21 @@ pub fn timestamp(form: Option<TimeForm>, cell: CellRef<'_>, zoned: bool) -> Opti
     .filter(|us| *us != i64::MAX && *us != i64::MIN)
 }
 
+/// Microseconds of 2000-01-01, from which PostgreSQL counts.
+const EPOCH_2000: i64 = 946_684_800_000_000;
+
+/// A time in a column of so many digits after the second, rounded as PostgreSQL does.
+#[must_use]
+pub fn to_digits(us: i64, digits: u32, counted_from_2000: bool) -> i64 {
+    let scale = 10_i64.pow(6_u32.saturating_sub(digits));
+    let epoch = if counted_from_2000 { EPOCH_2000 } else { 0 };
+    let Some(t) = us.checked_sub(epoch).filter(|t| t.abs() < i64::MAX - scale) else {
+        return us;
+    };
+    let away = (t.abs() + scale / 2) / scale * scale;
+    epoch + if t < 0 { -away } else { away }
+}
+
 /// Days since 1970.
 #[must_use]
 pub fn date(form: Option<TimeForm>, cell: CellRef<'_>) -> Option<i64> {
@@ -215,6 +230,32 @@ mod tests {
 
     fn at(text: &str) -> Option<i64> {
         timestamp(None, CellRef::Text(text.as_bytes()), true)
+    }
+
+    #[test]
+    fn times_are_rounded_like_postgres() {
+        let half = EPOCH_2000 + 500_000;
+        assert_eq!(to_digits(half, 0, true), EPOCH_2000 + 1_000_000);
+        assert_eq!(
+            to_digits(EPOCH_2000 - 500_000, 0, true),
+            EPOCH_2000 - 1_000_000
+        );
+        assert_eq!(to_digits(half + 1, 6, true), half + 1);
+        assert_eq!(to_digits(half + 1_499, 3, true), half + 1_000);
+        assert_eq!(to_digits(86_399_999_999, 0, false), 86_400_000_000);
+        assert_eq!(to_digits(i64::MIN + 1, 0, true), i64::MIN + 1);
+    }
+
+    #[test]
+    fn no_number_is_an_earlier_time_than_a_smaller_one() {
+        let us = |cell| timestamp(Some(TimeForm::Unix), cell, true);
+        let int = 9_224_318_015_i64;
+        let below = f64::from_bits((int as f64).to_bits() - 1);
+        assert!(us(CellRef::Real(below)) <= us(CellRef::Int(int)));
+        assert_eq!(us(CellRef::Real(-0.25)), Some(-250_000));
+        assert_eq!(us(CellRef::Real(1.9999999)), Some(2_000_000));
+        assert_eq!(us(CellRef::Real(1e300)), None);
+        assert_eq!(us(CellRef::Real(f64::NEG_INFINITY)), None);
     }
 
     #[test]

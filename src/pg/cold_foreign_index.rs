@@ -3,7 +3,7 @@
 use super::cold_foreign_file::{FileTable, ForeignFile, text};
 use super::cold_foreign_value::Column;
 use crate::cold::manifest::FileIndex;
-use crate::cold::mapping::{CellRef, quote_name};
+use crate::cold::mapping::{CellRef, quote_literal, quote_name};
 use crate::error::Result;
 
 /// A row takes at least these bytes in a file.
@@ -108,9 +108,9 @@ impl ForeignFile {
     fn counted_rows(&self, table: &FileTable) -> Result<Option<f64>> {
         let sql = format!(
             "SELECT stat FROM sqlite_stat1 WHERE tbl = {} COLLATE NOCASE",
-            super::catalog::quote_literal(&table.name)
+            quote_literal(&table.name)
         );
-        if table.name.contains('\\') || self.db.prepare(&sql).is_err() {
+        if self.db.check_table("sqlite_stat1").is_err() || self.db.prepare(&sql).is_err() {
             return Ok(None);
         }
         let counts = self.list(&sql, |row| {

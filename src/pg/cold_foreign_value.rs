@@ -4,7 +4,7 @@ use super::cold_datum::{Codec, DecodeScope, base_type, is_utf8};
 use super::cold_foreign_file::{FileTable, Own};
 use crate::cold::foreign::{self, ColumnOptions, Declared, Fit, TimeForm};
 use crate::cold::manifest::FileColumn;
-use crate::cold::mapping::{CellRef, Encoding};
+use crate::cold::mapping::{Cell, CellRef, Encoding};
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgTryBuilder, pg_sys};
@@ -21,6 +21,8 @@ pub(super) struct Column {
     own: Option<bool>,
     /// most characters of a varchar
     longest: Option<usize>,
+    /// digits after the second, where they are limited
+    digits: Option<u32>,
     domain: Option<pg_sys::Oid>,
     domain_memory: *mut core::ffi::c_void,
     context: pg_sys::MemoryContext,
@@ -78,6 +80,9 @@ impl Column {
             form: options.form,
             own: as_ours.map(|o| !o.pure),
             longest,
+            digits: (is_time || codec.encoding == Encoding::Time)
+                .then(|| u32::try_from(base_typmod).ok())
+                .flatten(),
             domain: (base != type_oid).then_some(type_oid),
             domain_memory: std::ptr::null_mut(),
             // SAFETY: the context of the query, current when its scan begins
@@ -183,7 +188,16 @@ impl Column {
         let Some(fit) = fit else {
             return Err(misfit());
         };
+        let rounded = match (&fit, self.digits) {
+            (Fit::Stored(Cell::Int(us)), Some(digits)) => Cell::Int(foreign::to_digits(
+                *us,
+                digits,
+                self.codec.encoding != Encoding::Time,
+            )),
+            _ => Cell::Null,
+        };
         let stored = match &fit {
+            Fit::Stored(_) if rounded != Cell::Null => rounded.as_ref(),
             Fit::Same => cell,
             Fit::Stored(cell) => cell.as_ref(),
             Fit::Read(text) => CellRef::Text(text.as_bytes()),

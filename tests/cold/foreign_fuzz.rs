@@ -4,8 +4,11 @@ use crate::foreign::{Shelf, table};
 use crate::foreign_hostile::Chance;
 use crate::support::{exec, rows};
 
+type Words = &'static [&'static str];
 /// Column, its declaration in the file, its type here, values in the file, values to compare with.
-const COLUMNS: [(&str, &str, &str, &[&str], &[&str]); 18] = [
+type Column = (&'static str, &'static str, &'static str, Words, Words);
+
+const COLUMNS: [Column; 18] = [
     ("i", "INTEGER", "bigint", INTS, INT_VALUES),
     ("n", "NUMERIC", "int", SMALL, SMALL_VALUES),
     ("a", "", "int", SMALL_MIXED, SMALL_VALUES),
