@@ -283,7 +283,10 @@ impl Writer {
             8 if kind == "boolean" => (*name).to_owned(),
             9 => format!("({name} {op} {value}) IS NOT TRUE"),
             // a value that is known when the statement runs
-            10 => format!("{name} {op} (SELECT {value}::{})", value_type(kind, value)),
+            10 => format!(
+                "{name} {op} (SELECT ({value})::{})",
+                value_type(kind, value)
+            ),
             _ => format!("{name} {op} {value}"),
         }
     }

@@ -147,11 +147,16 @@ fn a_file_that_sorts_otherwise_than_planned_is_not_believed() {
         "r.db",
         "DROP TABLE r; CREATE TABLE r(k TEXT COLLATE NOCASE); INSERT INTO r VALUES ('a'), ('B')",
     );
-    let error = crate::support::fails(&mut session, "EXECUTE q", "55000", &["r.db", "planned"]);
-    assert!(
-        error.hint().unwrap_or_default().contains("DISCARD"),
-        "{error:?}"
-    );
+    // unless something else has thrown the plan away in the meantime: then PostgreSQL sorts
+    match session.batch_execute("EXECUTE q") {
+        Ok(()) => assert_eq!(rows(&mut session, "EXECUTE q"), "B\na"),
+        Err(error) => {
+            let error = error.as_db_error().expect("an error of the server");
+            assert_eq!(error.code().code(), "55000", "{error:?}");
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.contains("DISCARD"), "{error:?}");
+        }
+    }
     exec(
         &mut session,
         "DEALLOCATE q; PREPARE q AS SELECT k FROM r ORDER BY k",
@@ -262,7 +267,7 @@ fn joins_search_the_file_and_rescans_start_anew() {
     assert_eq!(rows(&mut session, "FETCH ABSOLUTE 2 FROM c"), "6");
     exec(
         &mut session,
-        "COMMIT; BEGIN; DECLARE h CURSOR WITH HOLD FOR SELECT id FROM sorted WHERE g = 1; COMMIT",
+        "COMMIT; BEGIN; DECLARE h CURSOR WITH HOLD FOR SELECT id FROM sorted WHERE g = 1 ORDER BY id; COMMIT",
     );
     assert_eq!(rows(&mut session, "FETCH 2 FROM h"), "3\n18");
     exec(&mut session, "CLOSE h");
