@@ -164,7 +164,7 @@ CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.cold_file
 CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
 CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
-    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP LANGUAGE', 'DROP SERVER', 'DROP OWNED', 'ALTER TYPE')
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP LANGUAGE', 'DROP SERVER', 'DROP OWNED', 'ALTER TYPE', 'ALTER SERVER')
     EXECUTE FUNCTION strata._cold_guard();
 
 -- Columns of files are matched by number. A dump has them renumbered (dropped ones are gone), so

@@ -21,6 +21,7 @@ pub mod events;
 pub mod export;
 mod export_check;
 mod export_file;
+mod export_freeze;
 mod export_swap;
 pub mod facts;
 pub mod file;
@@ -81,6 +82,8 @@ pub fn init() {
         store: servers::store_for,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
+        alter_server: catalog::guard::alter_server,
+        rename_server: catalog::guard::rename_server,
         alter_type: catalog::guard::alter_type,
         drop_owned: catalog::guard::drop_owned,
     });

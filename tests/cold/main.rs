@@ -23,6 +23,7 @@ mod keys;
 mod late;
 mod late_keys;
 mod late_merge;
+mod moving;
 mod owner;
 mod plans;
 mod requests;
