@@ -28,6 +28,7 @@ pub mod file;
 mod file_check;
 pub mod file_map;
 pub mod file_schema;
+mod flights;
 mod gc;
 mod gc_run;
 mod gc_search;
@@ -82,8 +83,11 @@ pub fn init() {
         store: servers::store_for,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
-        alter_server: catalog::guard::alter_server,
-        rename_server: catalog::guard::rename_server,
+        alter_server: catalog::guard_server::alter_server,
+        rename_server: catalog::guard_server::rename_server,
+        has_rules: catalog::guard::has_rules,
+        retyped: catalog::guard::retyped,
+        is_current: catalog::guard::is_current,
         alter_type: catalog::guard::alter_type,
         drop_owned: catalog::guard::drop_owned,
     });

@@ -1,8 +1,10 @@
 //! What must not be dropped while chunks are cold.
 
+use super::guard_server::lock_servers;
 use crate::error::{Error, Kind, Result};
+use crate::pg::cold_state::not_while_cold;
 use crate::pg::owner::{as_extension_owner, extension_owner};
-use crate::pg::{catalog as pg_catalog, cold_state, session, spi};
+use crate::pg::{catalog as pg_catalog, cold_datum, spi};
 use pgrx::pg_sys;
 
 const COLD: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live'";
@@ -21,91 +23,22 @@ const OF_TYPE: &str = "WITH RECURSIVE users (classid, objid) AS (SELECT 'pg_type
     SELECT count(*), min(f.chunk::text) FROM strata.cold_file f JOIN users u ON u.objid = f.chunk \
     WHERE u.classid = 'pg_class'::regclass AND f.state = 'live'";
 
-// commands by others fail, and must not wait or hold anybody up before they do
-const MINE: &str = "SELECT s.oid FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
-    WHERE w.fdwname = 'strata_sqlite' AND (s.srvname = ANY ($1::text[]) OR s.srvowner = ANY ($2::oid[])) \
-    AND pg_has_role($3::oid, s.srvowner, 'USAGE') ORDER BY s.oid";
-const ELSEWHERE: &str = "SELECT f.chunk::oid FROM strata.cold_file f JOIN pg_foreign_server s ON s.srvname = f.server \
-    WHERE f.state = 'live' AND f.server = $1 AND NOT EXISTS (SELECT FROM pg_options_to_table(s.srvoptions) o \
-    WHERE o.option_name = 'location' AND o.option_value = $2)";
-const UPLOADING: &str = "SELECT count(*) FROM strata.cold_upload WHERE server = $1";
-const OF_SERVER: &str =
-    "SELECT chunk::oid FROM strata.cold_file WHERE state = 'live' AND server = $1";
-// what a dropped server of the new name has left can be nobody's folder any more
-const RENAME: [&str; 5] = [
-    "DELETE FROM strata.cold_lease WHERE server = $2 AND $1 <> $2",
-    "UPDATE strata.cold_lease SET server = $2 WHERE server = $1",
-    "UPDATE strata.cold_delete_queue SET server = $2 WHERE server = $1",
-    "UPDATE strata.cold_setting SET server = $2 WHERE server = $1",
-    "UPDATE strata.cold_file SET server = $2 WHERE server = $1",
-];
-
-/// Waits for exports that are about to make a file on one of these servers, of these names or owners, the only copy
-/// of a chunk, and keeps others from it to the end of the transaction. False when none is the caller's.
-fn lock_servers(names: &[String], owners: &[pg_sys::Oid]) -> Result<bool> {
-    let user = pg_catalog::current_user();
-    as_extension_owner(|| {
-        let args = [names.to_vec().into(), owners.to_vec().into(), user.into()];
-        let found = spi::read_latest(MINE, &args, |row| row.need::<pg_sys::Oid>(1))?;
-        for server in &found {
-            pg_catalog::lock_object(
-                pg_sys::ForeignServerRelationId,
-                *server,
-                pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE,
-            );
-        }
-        Ok(!found.is_empty())
-    })
-}
-
-/// The catalog goes with a server that gets a new name. 55000 while a file is being sent there.
-pub fn rename_server(old: &str, new: &str) -> Result<()> {
-    if !lock_servers(&[old.to_owned()], &[])? {
-        return Ok(());
-    }
-    let chunks = as_extension_owner(|| {
-        let sending = spi::read_latest(UPLOADING, &[old.into()], |row| row.need::<i64>(1))?;
-        if sending.first().is_some_and(|n| *n > 0) {
-            return Err(Error::new(
-                Kind::NotInState,
-                format!("cannot rename server \"{old}\" while files are sent to it"),
-            )
-            .hint("SELECT * FROM strata.cold_progress; tells how far they are."));
-        }
-        for update in RENAME {
-            spi::execute(update, &[old.into(), new.into()])?;
-        }
-        spi::read_latest(OF_SERVER, &[new.into()], |row| row.need(1))
-    })?;
-    chunks.into_iter().for_each(cold_state::invalidate);
-    Ok(())
-}
-
-/// Warns of a new location, which the files of cold chunks do not follow by themselves.
-pub fn alter_server(name: &str, location: Option<&str>) -> Result<()> {
-    if !lock_servers(&[name.to_owned()], &[])? {
-        return Ok(());
-    }
-    let Some(location) = location else {
-        return Ok(());
-    };
-    let chunks = as_extension_owner(|| {
-        let args = [name.into(), location.into()];
-        spi::read_latest(ELSEWHERE, &args, |row| row.need(1))
-    })?;
-    if !chunks.is_empty() {
-        session::warning(
-            &format!(
-                "the files of {} cold chunks stay where server \"{name}\" had them",
-                chunks.len()
-            ),
-            "Copy them to the new location, with the same names, or set the old one again: \
-             until then their chunks cannot be read.",
-        );
-    }
-    chunks.into_iter().for_each(cold_state::invalidate);
-    Ok(())
-}
+const HAS_RULES: &str = "SELECT strata._key_rules($1) = '' OR EXISTS (SELECT FROM strata.cold_key k \
+    JOIN strata.cold_file f ON f.id = k.file WHERE f.chunk = $2 AND f.state = 'live' AND k.rules = strata._key_rules($1) \
+    AND (SELECT array_agg(c ORDER BY c) FROM unnest(k.columns) c) = (SELECT array_agg(a.attname ORDER BY a.attname) \
+        FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid \
+        AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) WHERE i.indexrelid = $1))";
+const RETYPED: &str = "SELECT f.chunk::oid, a.attname::text, a.atttypid, c.encoding, c.type_name, \
+    format_type(a.atttypid, a.atttypmod) FROM strata.cold_file f \
+    JOIN strata.cold_column c ON c.file = f.id AND c.physical IS NOT NULL \
+    JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum = c.attnum AND NOT a.attisdropped \
+    WHERE f.state = 'live' AND f.chunk_oid = f.chunk::oid AND c.type_name <> format_type(a.atttypid, a.atttypmod) \
+    ORDER BY f.range_start";
+// a chunk whose row came through a dump is read by names until the first ALTER TABLE
+const IS_CURRENT: &str = "SELECT NOT EXISTS (SELECT FROM strata.cold_file f \
+    JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum > 0 AND NOT a.attisdropped \
+    LEFT JOIN strata.cold_column c ON c.file = f.id AND c.attnum = a.attnum \
+    WHERE f.chunk = $1 AND f.state = 'live' AND f.chunk_oid = f.chunk::oid AND c.attname IS DISTINCT FROM a.attname)";
 
 fn refuse_if_any(what: &str, found: Vec<(i64, Option<String>)>) -> Result<()> {
     match found.into_iter().next() {
@@ -186,4 +119,44 @@ pub fn alter_type(type_oid: pg_sys::Oid) -> Result<()> {
         .hint("Bring the chunks back first: CALL strata.untier_chunks('table');")),
         _ => Ok(()),
     }
+}
+
+/// True when the rows of a chunk's file are known to be unique by the rules of this index, which has the
+/// columns of one of the file's keys.
+pub fn has_rules(index: pg_sys::Oid, chunk: pg_sys::Oid) -> Result<bool> {
+    let args = [index.into(), chunk.into()];
+    let found = as_extension_owner(|| spi::read_latest(HAS_RULES, &args, |row| row.need(1)))?;
+    Ok(found.first() == Some(&true))
+}
+
+/// 55000 when a column of a cold chunk has got a type whose values are stored in another form than the
+/// file's, without having been rewritten.
+pub fn retyped() -> Result<()> {
+    let found = as_extension_owner(|| {
+        spi::read_latest(RETYPED, &[], |row| {
+            Ok((
+                row.need::<pg_sys::Oid>(1)?,
+                row.need::<String>(2)?,
+                row.need::<pg_sys::Oid>(3)?,
+                row.need::<String>(4)?,
+                (row.need::<String>(5)?, row.need::<String>(6)?),
+            ))
+        })
+    })?;
+    for (chunk, column, type_oid, encoding, (old, new)) in found {
+        if cold_datum::encoding_of(type_oid).as_str() != encoding {
+            return Err(not_while_cold(
+                chunk,
+                &format!("change column \"{column}\" of {{}} from {old} to {new}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// True when the manifest, as a dump sees it, knows the columns of a chunk as they are.
+pub fn is_current(chunk: pg_sys::Oid) -> Result<bool> {
+    let found =
+        as_extension_owner(|| spi::read_one(IS_CURRENT, &[chunk.into()], |row| row.need(1)))?;
+    Ok(found == Some(true))
 }
