@@ -6,7 +6,9 @@ CREATE ACCESS METHOD strata_cold TYPE TABLE HANDLER strata._cold_handler;
 
 CREATE FUNCTION strata._sqlite_validator(options text[], catalog oid) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', '_sqlite_validator_wrapper';
-CREATE FOREIGN DATA WRAPPER strata_sqlite VALIDATOR strata._sqlite_validator;
+CREATE FUNCTION strata._sqlite_handler() RETURNS fdw_handler
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'strata_sqlite_handler';
+CREATE FOREIGN DATA WRAPPER strata_sqlite HANDLER strata._sqlite_handler VALIDATOR strata._sqlite_validator;
 CREATE SERVER strata_local FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 'file:');
 
 CREATE FUNCTION strata.set_cold_storage(
@@ -188,7 +190,7 @@ CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
 CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP LANGUAGE', 'DROP SERVER', 'DROP OWNED', 'DROP ACCESS METHOD',
-        'ALTER TYPE')
+        'ALTER TYPE', 'ALTER SERVER')
     EXECUTE FUNCTION strata._cold_guard();
 ALTER EVENT TRIGGER strata_cold_guard ENABLE ALWAYS;
 

@@ -28,7 +28,8 @@ COMMENT ON FOREIGN DATA WRAPPER strata_sqlite IS 'Stores for SQLite files: local
 COMMENT ON SERVER strata_local IS 'Built-in store: the directory strata.cold_directory';
 
 COMMENT ON FUNCTION strata._cold_handler(internal) IS 'Internal: access method strata_cold';
-COMMENT ON FUNCTION strata._sqlite_validator(text[], oid) IS 'Internal: checks options of servers and user mappings';
+COMMENT ON FUNCTION strata._sqlite_handler() IS 'Internal: foreign tables over SQLite files';
+COMMENT ON FUNCTION strata._sqlite_validator(text[], oid) IS 'Internal: checks options of servers, user mappings and foreign tables';
 COMMENT ON FUNCTION strata.set_cold_storage(regclass, name, text, name[], name[], text, text, name[]) IS
     'Chooses the server that a hypertable''s chunks are tiered to, and how their files are written and checked';
 COMMENT ON FUNCTION strata.add_tiering_policy(regclass, interval, boolean, bigint, interval, integer) IS

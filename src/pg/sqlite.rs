@@ -158,6 +158,11 @@ impl ColdDb {
         ))
     }
 
+    /// The open connection.
+    pub(super) fn handle(&self) -> *mut ffi::sqlite3 {
+        self.db.as_ptr()
+    }
+
     /// Runs `work` without ever waiting: what would wait fails with `StoreError::NotHere`, after the
     /// bytes have been asked for.
     pub fn trial<T>(&self, work: impl FnOnce() -> T) -> T {

@@ -4,6 +4,7 @@ pub mod bloom;
 pub mod claims;
 pub mod gc;
 pub mod guard;
+pub mod guard_server;
 pub mod inspect;
 pub mod jobs;
 pub mod layout;
@@ -148,6 +149,7 @@ fn column(row: spi::LatestRow) -> Result<FileColumn> {
         physical: row.get(2)?,
         encoding,
         mixed: row.get(4)?.unwrap_or(true),
+        form: None,
         missing: row.get(5)?,
         has_nulls: nulls.is_none_or(|n| n > 0),
         nulls,
