@@ -7,8 +7,8 @@ use crate::cold::manifest::Manifest;
 use crate::cold::runs::RunMap;
 use crate::cold::store::{ObjectStore, RangeRead, ReadStats, StoreError};
 use crate::error::{Error, Kind, Result};
-use pgrx::pg_sys;
-use std::cell::RefCell;
+use pgrx::{pg_guard, pg_sys};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -37,8 +37,45 @@ thread_local! {
     static RUNS: RefCell<HashMap<String, Rc<RunMaps>>> = RefCell::new(HashMap::new());
 }
 
+thread_local! {
+    /// options of a server or a user mapping may have changed since the files were opened
+    static STALE: Cell<bool> = const { Cell::new(false) };
+    static WATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_options_inval(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
+    super::cold_probe::forget(0);
+    STALE.set(true);
+}
+
+/// Lets go of files that were opened by other options than those of now: keys that were taken away
+/// must not read on, and an address that was put right counts at once. Running scans keep theirs.
+fn drop_stale() {
+    if !WATCHING.replace(true) {
+        let caches = [
+            pg_sys::SysCacheIdentifier::FOREIGNSERVEROID,
+            pg_sys::SysCacheIdentifier::USERMAPPINGOID,
+        ];
+        for cache in caches {
+            // SAFETY: registered once per process, never removed; the callback is a static function
+            unsafe {
+                pg_sys::CacheRegisterSyscacheCallback(
+                    cache as i32,
+                    Some(on_options_inval),
+                    pg_sys::Datum::null(),
+                );
+            }
+        }
+    }
+    if STALE.replace(false) {
+        drop(OPEN.take());
+    }
+}
+
 /// Opens the file of a chunk, or finds it open; also what had been read from it before.
 pub fn open(manifest: &Manifest) -> Result<(Rc<ColdDb>, ReadStats)> {
+    drop_stale();
     let found = with_open(&manifest.file, |file| {
         let before = file.ahead_of.take();
         let before = before.unwrap_or_else(|| file.reader.stats());
@@ -67,6 +104,7 @@ fn checked(manifest: &Manifest, db: Rc<ColdDb>) -> std::result::Result<Rc<ColdDb
 
 /// Opens a remote file without waiting for any of its bytes; false if it is not remote.
 pub fn open_ahead(manifest: &Manifest) -> Result<bool> {
+    drop_stale();
     let known = with_open(&manifest.file, |file| {
         let stats = file.reader.stats();
         file.ahead_of.get_or_insert(stats);

@@ -93,6 +93,44 @@ fn credentials_come_from_files_and_profiles() {
     assert!(!error.message().contains(SECRET_KEY), "{error:?}");
 }
 
+/// A session that has read before goes by the options of now: neither do keys read on that were taken
+/// away, nor does it meet an old address once more for each file.
+#[test]
+fn changed_options_count_at_once_in_running_sessions() {
+    let db = Db::new(server(), "stores_changed");
+    db.metrics();
+    db.archive(&s3().endpoint(), ", max_retries '0'");
+    db.run("SELECT strata.set_cold_storage('m', server => 'archive')");
+    db.tier("2025-03-01");
+    let hash = db.hash();
+    let mut session = db.session();
+    exec(&mut session, "SET max_parallel_workers_per_gather = 0");
+    assert_eq!(one(&mut session, crate::support::HASH), hash);
+    let months = ["'2025-01-20+00'", "'2025-02-20+00'"];
+    let read = |from: &str| format!("SELECT note FROM m WHERE ts >= {from} ORDER BY ts LIMIT 1");
+    let key = |db: &Db, word: &str| {
+        db.run(&format!(
+            "ALTER USER MAPPING FOR postgres SERVER archive OPTIONS (SET secret_access_key '{word}')"
+        ));
+    };
+    key(&db, "taken-away");
+    for month in months {
+        fails(&mut session, &read(month), "42501", &["m_h1_2025"]);
+    }
+    key(&db, SECRET_KEY);
+    assert_eq!(one(&mut session, crate::support::HASH), hash);
+    let endpoint = |db: &Db, url: &str| {
+        db.run(&format!(
+            "ALTER SERVER archive OPTIONS (SET endpoint '{url}')"
+        ));
+    };
+    endpoint(&db, "http://127.0.0.1:1");
+    // both files are asked for ahead, the first one fails
+    fails(&mut session, crate::support::HASH, "58030", &["m_h1_2025"]);
+    endpoint(&db, &s3().endpoint());
+    assert_eq!(one(&mut session, crate::support::HASH), hash);
+}
+
 /// Answers as the metadata service of a cloud instance does.
 fn metadata(first: &str, _: &str) -> (u16, String) {
     let credentials = format!(
