@@ -154,7 +154,8 @@ CREATE TABLE strata.cold_export (
     rows_total  bigint,
     rows_done   bigint,
     blocked_by  text,
-    last_error  text
+    last_error  text,
+    generation  integer -- the highest of the chunk when the job ended: files are forgotten, their numbers are not
 );
 CREATE UNIQUE INDEX cold_export_chunk ON strata.cold_export (chunk) WHERE state IN ('queued', 'running');
 

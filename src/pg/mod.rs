@@ -28,6 +28,7 @@ mod cold_first;
 pub mod cold_guard;
 mod cold_heap;
 mod cold_late;
+mod cold_late_index;
 mod cold_missing;
 pub mod cold_move;
 mod cold_param;

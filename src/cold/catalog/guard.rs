@@ -21,7 +21,7 @@ const OF_TYPE: &str = "WITH RECURSIVE users (classid, objid) AS (SELECT 'pg_type
     SELECT d.classid, d.objid FROM pg_depend d JOIN users u ON d.refclassid = u.classid AND d.refobjid = u.objid \
     WHERE d.classid IN ('pg_type'::regclass, 'pg_class'::regclass)) \
     SELECT count(*), min(f.chunk::text) FROM strata.cold_file f JOIN users u ON u.objid = f.chunk \
-    WHERE u.classid = 'pg_class'::regclass AND f.state = 'live'";
+    WHERE u.classid = 'pg_class'::regclass";
 
 const HAS_RULES: &str = "SELECT strata._key_rules($1) = '' OR EXISTS (SELECT FROM strata.cold_key k \
     JOIN strata.cold_file f ON f.id = k.file WHERE f.chunk = $2 AND f.state = 'live' AND k.rules = strata._key_rules($1) \
