@@ -38,6 +38,7 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     // the PostgreSQL half of the cold tier uses its pure half: plain data, SQL text, hashes
     ("pg", "cold", "manifest"),
     ("pg", "cold", "bloom"),
+    ("pg", "cold", "bloom_keys"),
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "order"),
     ("pg", "cold", "cost"),

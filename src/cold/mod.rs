@@ -6,6 +6,7 @@
 pub mod api;
 pub mod blocks;
 pub mod bloom;
+pub mod bloom_keys;
 pub mod cache;
 pub mod catalog;
 mod cell;

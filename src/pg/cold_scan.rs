@@ -77,12 +77,13 @@ unsafe extern "C-unwind" fn drop_scan(arg: *mut core::ffi::c_void) {
 unsafe extern "C-unwind" fn begin(
     node: *mut pg_sys::CustomScanState,
     estate: *mut pg_sys::EState,
-    _flags: i32,
+    flags: i32,
 ) {
     // SAFETY: the executor's own structures; es_query_cxt is current
     unsafe {
         let state = node.cast::<ColdScanState>();
-        let scan = match new_scan(node, estate) {
+        let explained = flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 != 0;
+        let scan = match new_scan(node, estate, explained) {
             Ok(scan) => Box::into_raw(Box::new(scan)),
             Err(e) => raise(e),
         };
@@ -119,6 +120,7 @@ unsafe fn ahead(node: *mut pg_sys::CustomScanState) -> Result<Option<Statement>>
 unsafe fn new_scan(
     node: *mut pg_sys::CustomScanState,
     estate: *mut pg_sys::EState,
+    explained: bool,
 ) -> Result<Scan> {
     // SAFETY: the executor's own structures; es_query_cxt is current
     unsafe {
@@ -156,7 +158,11 @@ unsafe fn new_scan(
         // evaluated by next() below, which knows where a row comes from
         scan.filter = std::mem::replace(&mut (*node).ss.ps.qual, std::ptr::null_mut());
         // for EXPLAIN, and until the values are known
-        scan.plan = scan.prepare(&cold_value::constants(&values));
+        let constants = cold_value::constants(&values);
+        scan.plan = scan.prepare(&constants);
+        if explained {
+            scan.rule_out(&constants)?;
+        }
         scan.skipped = scan.plan.skip;
         if let Some(query) = &scan.plan.query {
             scan.query = query.clone();

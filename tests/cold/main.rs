@@ -9,6 +9,7 @@ mod common;
 mod support;
 
 mod ahead;
+mod blooms;
 mod check;
 mod crash;
 mod dump;

@@ -44,7 +44,7 @@ pub fn bits(file: &str, columns: &[String], start: u32, len: u32) -> Result<Opti
         number(start.saturating_add(1)).into(),
         number(len).into(),
     ];
-    let found = as_extension_owner(|| spi::read_latest(BITS, &args, |row| row.need(1)))?;
+    let found = as_extension_owner(|| spi::read_kept(BITS, &args, |row| row.need(1)))?;
     Ok(found.into_iter().next())
 }
 
