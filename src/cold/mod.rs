@@ -73,7 +73,7 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 pub fn init() {
     policy::init();
     set_catalog(Catalog {
-        state_of: catalog::state_of,
+        states_of: catalog::states_of,
         bloom_bits: catalog::bloom::bits,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,

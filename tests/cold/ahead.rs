@@ -1,7 +1,7 @@
 //! Files that come next are asked for while the current one is waited for; what may never be read is not.
 
 use crate::common::FaultProxy;
-use crate::support::{ColdDb, Db, exec, one, rows, s3, server};
+use crate::support::{ColdDb, Db, exec, force_parallel, one, rows, s3, server};
 use postgres::Client;
 use std::time::Duration;
 
@@ -53,9 +53,15 @@ fn waits_for_several_files_overlap() {
     let (alone, answer) = waited(&mut session, 0, DEVICE);
     assert_eq!(answer, wanted);
     let one_by_one = proxy.counts().gets;
+    let before = proxy.most_at_once();
     proxy.reset();
     let (together, answer) = waited(&mut session, 8, DEVICE);
     assert_eq!(answer, wanted);
+    let at_once = proxy.most_at_once();
+    assert!(
+        before <= 2 && at_once >= 6,
+        "{before} and {at_once} at once"
+    );
     assert!(
         proxy.counts().gets <= one_by_one + 2,
         "{} requests instead of {one_by_one}",
@@ -65,6 +71,47 @@ fn waits_for_several_files_overlap() {
     assert!(
         together < alone * 3 / 10,
         "{together:?} with, {alone:?} without"
+    );
+    proxy.latency(Duration::ZERO);
+}
+
+/// Whoever reads all files anyway asks for them at once: a worker with an Append of its own, a sort below a LIMIT.
+#[test]
+fn files_that_are_all_read_are_asked_for_together() {
+    let proxy = s3().proxy();
+    let db = months("ahead_all", &proxy);
+    proxy.latency(LATENCY);
+    let at_once = |settings: &str, sql: &str, word: &str| {
+        let mut session = db.session();
+        exec(&mut session, settings);
+        let plan = rows(&mut session, &format!("EXPLAIN (COSTS OFF) {sql}"));
+        assert!(plan.contains(word), "{plan}");
+        proxy.reset();
+        let answer = rows(&mut session, sql);
+        (proxy.most_at_once(), answer)
+    };
+    let worker = format!("{}; SET enable_parallel_append = off", force_parallel());
+    let alone = format!("{worker}; SET strata.cold_prefetch = 0");
+    let (before, wanted) = at_once(&alone, DEVICE, "Gather");
+    let (together, answer) = at_once(&worker, DEVICE, "Gather");
+    assert_eq!(answer, wanted);
+    assert!(
+        before <= 2 && together >= 4,
+        "{before} and {together} at once"
+    );
+    let sorted =
+        "SELECT id FROM y WHERE dev = 77 AND ts < '2025-09-01 00:00+00' ORDER BY note LIMIT 3";
+    let single = "SET max_parallel_workers_per_gather = 0";
+    let (before, wanted) = at_once(
+        &format!("{single}; SET strata.cold_prefetch = 0"),
+        sorted,
+        "Sort",
+    );
+    let (together, answer) = at_once(single, sorted, "Sort");
+    assert_eq!(answer, wanted);
+    assert!(
+        before <= 2 && together >= 4,
+        "{before} and {together} at once"
     );
     proxy.latency(Duration::ZERO);
 }

@@ -9,8 +9,10 @@ mod common;
 mod support;
 
 mod ahead;
+mod batches;
 mod blooms;
 mod check;
+mod counts;
 mod crash;
 mod dump;
 mod events;
