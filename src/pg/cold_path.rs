@@ -44,7 +44,11 @@ fn cold_manifest_next(
         pg_sys::RelationClose(rel);
         ours
     };
-    match ours.then(|| cold_state::of_next(relation, others))? {
+    // the server has asked for the relation's size before it calls any hook
+    match ours.then(|| {
+        cold_state::expect(relation, others);
+        cold_state::of(relation)
+    })? {
         ChunkState::Cold(manifest) => Some(manifest),
         _ => None,
     }

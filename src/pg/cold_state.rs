@@ -60,6 +60,8 @@ thread_local! {
     static CACHE: RefCell<HashMap<u32, ChunkState>> = RefCell::new(HashMap::new());
     /// relations (0: all) that were invalidated while states were being read; `None` at other times
     static LOST: RefCell<Option<Vec<u32>>> = const { RefCell::new(None) };
+    /// the last chunk whose state was not known
+    static MISSED: Cell<u32> = const { Cell::new(0) };
     static WATCHING: Cell<bool> = const { Cell::new(false) };
     /// last mark left: relation, subtransaction's xid, attempt
     static TOUCHED: Cell<(u32, u32, i64)> = const { Cell::new((0, 0, 0)) };
@@ -98,43 +100,66 @@ unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_
 
 /// State of a chunk that has the access method `strata_cold`, as of the latest snapshot.
 pub fn of(relation: pg_sys::Oid) -> ChunkState {
-    of_next(relation, Vec::new)
+    if let Some(state) = known(relation) {
+        return state;
+    }
+    MISSED.set(relation.to_u32());
+    read(relation, vec![])
 }
 
-/// The same, where the states of `others` are going to be asked for next: what is not known of them is read
-/// along with it.
+/// The same, where the states of `others` are going to be asked for next: see [`expect`].
+pub fn of_next(relation: pg_sys::Oid, others: impl FnOnce() -> Vec<pg_sys::Oid>) -> ChunkState {
+    known(relation).unwrap_or_else(|| read(relation, others()))
+}
+
+/// The states of `others` are going to be asked for next: what is not known of them is read at once. Does
+/// nothing but where `relation` is the last one whose state was not known.
 ///
 /// They need not be locked yet. A state that changes later is forgotten when its lock is taken: the message
 /// that says so is sent before whoever changed it gives his lock back. One that changes while it is read is
 /// not kept at all.
-pub fn of_next(relation: pg_sys::Oid, others: impl FnOnce() -> Vec<pg_sys::Oid>) -> ChunkState {
-    let key = relation.to_u32();
-    if let Some(state) = CACHE.with_borrow(|cache| cache.get(&key).cloned()) {
-        return state;
+pub fn expect(relation: pg_sys::Oid, others: impl FnOnce() -> Vec<pg_sys::Oid>) {
+    if MISSED.get() != relation.to_u32() {
+        return;
     }
+    MISSED.set(0);
+    let mut others = others();
+    others.retain(|o| known(*o).is_none());
+    if let Some(last) = others.pop() {
+        read(last, others);
+    }
+}
+
+fn known(relation: pg_sys::Oid) -> Option<ChunkState> {
+    CACHE.with_borrow(|cache| cache.get(&relation.to_u32()).cloned())
+}
+
+/// Reads the state of a chunk, and of those others that are not known.
+fn read(relation: pg_sys::Oid, mut others: Vec<pg_sys::Oid>) -> ChunkState {
     if !WATCHING.replace(true) {
         // SAFETY: registered once per process, never removed; the callback is a static function
         unsafe {
             pg_sys::CacheRegisterRelcacheCallback(Some(on_relcache_inval), pg_sys::Datum::null())
         };
     }
-    let mut wanted = others();
     CACHE.with_borrow(|cache| {
-        wanted.retain(|o| *o != relation && !cache.contains_key(&o.to_u32()));
+        others.retain(|o| *o != relation && !cache.contains_key(&o.to_u32()));
     });
-    wanted.sort_unstable_by_key(|o| o.to_u32());
-    wanted.dedup();
-    wanted.push(relation);
+    others.sort_unstable_by_key(|o| o.to_u32());
+    others.dedup();
+    others.push(relation);
     let reading = Reading::begin();
-    let mut found = match (catalog().states_of)(&wanted) {
+    let found = match (catalog().states_of)(&others) {
         Ok(found) => found,
         Err(e) => raise(e),
     };
     let lost = reading.end();
-    let own = found.pop().map_or(ChunkState::Plain, |(_, state)| state);
-    found.push((relation, own.clone()));
+    let mut own = ChunkState::Plain;
     CACHE.with_borrow_mut(|cache| {
         for (chunk, state) in found {
+            if chunk == relation {
+                own = state.clone();
+            }
             let chunk = chunk.to_u32();
             if !lost.contains(&0) && !lost.contains(&chunk) {
                 cache.insert(chunk, state);

@@ -42,11 +42,10 @@ const COLUMNS: &str = "SELECT f.chunk::oid, CASE WHEN f.chunk_oid = f.chunk::oid
     WHERE f.chunk = ANY($1) ORDER BY f.chunk, c.attnum";
 
 // without the keys that have lost a column
-const KEYS: &str = "SELECT f.chunk::oid, array_agg(a.attnum ORDER BY a.attnum) \
-    FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
-    CROSS JOIN unnest(k.columns) AS u(name) \
-    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
-    WHERE f.chunk = ANY($1) GROUP BY f.chunk, k.index_name HAVING count(a.attnum) = count(*)";
+const KEYS: &str = "SELECT f.chunk::oid, n.attnums FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
+    CROSS JOIN LATERAL (SELECT array_agg(a.attnum ORDER BY a.attnum) AS attnums FROM pg_attribute a \
+        WHERE a.attrelid = f.chunk AND a.attname = ANY (k.columns) AND NOT a.attisdropped) n \
+    WHERE f.chunk = ANY($1) AND cardinality(n.attnums) = cardinality(k.columns)";
 
 const FILE_INDEXES: &str = "SELECT f.chunk::oid, i.columns, i.descending, i.is_unique \
     FROM strata.cold_index i JOIN strata.cold_file f ON f.id = i.file WHERE f.chunk = ANY($1) ORDER BY f.chunk, i.index_name";
@@ -112,6 +111,9 @@ fn load(chunks: &[pg_sys::Oid]) -> Result<Vec<(pg_sys::Oid, ChunkState)>> {
             _ => None,
         })
         .collect();
+    if chunks.len() > 1 {
+        inject::point("cold.states.read");
+    }
     if !manifests.is_empty() {
         let cold: Vec<pg_sys::Oid> = manifests.iter().map(|(chunk, _)| *chunk).collect();
         fill(&mut manifests, &[cold.into()])?;
@@ -158,9 +160,6 @@ fn file(row: spi::LatestRow) -> Result<(pg_sys::Oid, ChunkState)> {
 
 /// What other tables know about these files.
 fn fill(manifests: &mut [(pg_sys::Oid, &mut Manifest)], args: &[DatumWithOid]) -> Result<()> {
-    if manifests.len() > 1 {
-        inject::point("cold.states.read");
-    }
     let mut columns = by_chunk(COLUMNS, args, column)?;
     let mut keys = by_chunk(KEYS, args, |row| row.need(2))?;
     let mut blooms = by_chunk(bloom::OF_FILES, args, |row| bloom::row(&row))?;
