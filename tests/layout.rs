@@ -43,6 +43,8 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "order"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
+    ("pg", "cold", "foreign"),
+    ("pg", "cold", "file_schema"),
     ("pg", "cold", "facts"),
     ("pg", "cold", "runs"),
     // calendar arithmetic is plain numbers

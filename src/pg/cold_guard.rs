@@ -21,7 +21,7 @@ fn before_drop() -> Result<()> {
     BEFORE_DROP.get().map_or(Ok(()), |part| part())
 }
 
-/// ddl_command_start on DROP EXTENSION, SCHEMA, LANGUAGE, SERVER, OWNED, and on ALTER TYPE.
+/// ddl_command_start on DROP EXTENSION, SCHEMA, LANGUAGE, SERVER, OWNED, and on ALTER TYPE, ALTER SERVER.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn strata_cold_guard(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -31,7 +31,7 @@ pub unsafe extern "C-unwind" fn strata_cold_guard(call: pg_sys::FunctionCallInfo
         if !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_EventTriggerData {
             let tree = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
             if !tree.is_null() {
-                check(tree);
+                check(tree, true);
             }
         }
     }
@@ -45,7 +45,25 @@ pub extern "C" fn pg_finfo_strata_cold_guard() -> &'static pg_sys::Pg_finfo_reco
     &CONVENTION
 }
 
-unsafe fn check(tree: *mut pg_sys::Node) {
+/// The same from the hook of utility statements: a superuser may have switched event triggers off.
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn before(statement: *mut pg_sys::PlannedStmt) {
+    // SAFETY: the server passes a utility statement
+    unsafe {
+        let tree = (*statement).utilityStmt;
+        let drops = matches!(
+            (*tree).type_,
+            pg_sys::NodeTag::T_DropStmt | pg_sys::NodeTag::T_DropOwnedStmt
+        );
+        if drops && super::catalog::extension().is_some() {
+            check(tree, false);
+        }
+    }
+}
+
+/// With `prepares`, what must be done before the extension goes is done.
+unsafe fn check(tree: *mut pg_sys::Node, prepares: bool) {
+    let before_drop = || if prepares { before_drop() } else { Ok(()) };
     // SAFETY: the parse tree of the running command
     let out = unsafe {
         match (*tree).type_ {
@@ -61,6 +79,11 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                         (catalog().drop_extension)().and_then(|()| before_drop())
                     }
                     pg_sys::ObjectType::OBJECT_FOREIGN_SERVER => (catalog().drop_servers)(&names),
+                    pg_sys::ObjectType::OBJECT_ACCESS_METHOD
+                        if names.iter().any(|name| name == "strata_cold") =>
+                    {
+                        (catalog().drop_extension)()
+                    }
                     _ => Ok(()),
                 }
             }
@@ -76,6 +99,26 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                         _ => Ok(()),
                     }
                 })
+            }
+            pg_sys::NodeTag::T_AlterForeignServerStmt => {
+                let alter = tree.cast::<pg_sys::AlterForeignServerStmt>();
+                let name = CStr::from_ptr((*alter).servername).to_string_lossy();
+                let location = option((*alter).options, c"location");
+                (catalog().alter_server)(&name, location.as_deref())
+            }
+            pg_sys::NodeTag::T_RenameStmt => {
+                let rename = tree.cast::<pg_sys::RenameStmt>();
+                let object = (*rename).object;
+                if (*rename).renameType == pg_sys::ObjectType::OBJECT_FOREIGN_SERVER
+                    && !object.is_null()
+                    && (*object).type_ == pg_sys::NodeTag::T_String
+                {
+                    let old = CStr::from_ptr((*object.cast::<pg_sys::String>()).sval);
+                    let new = CStr::from_ptr((*rename).newname);
+                    (catalog().rename_server)(&old.to_string_lossy(), &new.to_string_lossy())
+                } else {
+                    Ok(())
+                }
             }
             pg_sys::NodeTag::T_AlterEnumStmt | pg_sys::NodeTag::T_AlterTableStmt => {
                 match altered_type(tree) {
@@ -129,6 +172,21 @@ unsafe fn altered_type(tree: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
         }
     };
     (found != pg_sys::InvalidOid).then_some(found)
+}
+
+/// The new value of an option in a list of DefElems.
+unsafe fn option(options: *mut pg_sys::List, name: &CStr) -> Option<String> {
+    // SAFETY: promised by the caller: the options of a parsed command; the value is a copy
+    unsafe {
+        list::pointers::<pg_sys::DefElem>(options)
+            .filter(|e| CStr::from_ptr((**e).defname) == name && !(**e).arg.is_null())
+            .last()
+            .map(|e| {
+                CStr::from_ptr(pg_sys::defGetString(e))
+                    .to_string_lossy()
+                    .into_owned()
+            })
+    }
 }
 
 /// The names in a list of String nodes (objects with one-part names).

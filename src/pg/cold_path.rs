@@ -211,7 +211,7 @@ impl<'m> Scans<'m> {
     unsafe fn add_ordered(&self) {
         // SAFETY: the planner's own, valid structs
         unsafe {
-            let wanted = self.wanted_order();
+            let wanted = wanted_order(self.root, self.rel, self.manifest);
             let fixed: Vec<i16> = self.clauses.iter().filter_map(fixed_column).collect();
             let Some(served) = order::served(self.manifest, &wanted, &fixed) else {
                 return;
@@ -284,45 +284,56 @@ impl<'m> Scans<'m> {
             path
         }
     }
+}
 
-    /// The sort keys of the query, as far as they are plain columns that SQLite sorts in the same
-    /// way, from the first on.
-    unsafe fn wanted_order(&self) -> Vec<Key> {
-        // SAFETY: walks the planner's own lists
-        unsafe {
-            list::pointers::<pg_sys::PathKey>((*self.root).query_pathkeys)
-                .map_while(|key| self.wanted_key(key))
-                .collect()
-        }
+/// The sort keys of the query, as far as they are plain columns that SQLite sorts in the same way,
+/// from the first on.
+///
+/// # Safety
+/// The planner's own structures.
+pub(super) unsafe fn wanted_order(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    manifest: &Manifest,
+) -> Vec<Key> {
+    // SAFETY: walks the planner's own lists
+    unsafe {
+        list::pointers::<pg_sys::PathKey>((*root).query_pathkeys)
+            .map_while(|key| wanted_key(rel, manifest, key))
+            .collect()
     }
+}
 
-    unsafe fn wanted_key(&self, key: *mut pg_sys::PathKey) -> Option<Key> {
-        // SAFETY: as above
-        unsafe {
-            let class = (*key).pk_eclass;
-            if (*class).ec_has_volatile {
-                return None;
-            }
-            let member = *super::compat::class_members(class, self.rel).first()?;
-            let var = plain_var((*member).em_expr.cast(), (*self.rel).relid)?;
-            let encoding = super::cold_datum::encoding_of((*var).vartype);
-            let collation = (*class).ec_collation;
-            let column = self.manifest.column((*var).varattno)?;
-            let same = btree_family((*var).vartype) == Some((*key).pk_opfamily)
-                && encoding.order_exact(bytewise(collation));
-            let readable = column.physical.is_some() && !column.mixed;
-            (same && readable && column.encoding == encoding).then(|| Key {
-                attnum: (*var).varattno,
-                descending: super::compat::is_descending(key),
-                nulls_first: (*key).pk_nulls_first,
-                collation: collation.to_u32(),
-            })
+unsafe fn wanted_key(
+    rel: *mut pg_sys::RelOptInfo,
+    manifest: &Manifest,
+    key: *mut pg_sys::PathKey,
+) -> Option<Key> {
+    // SAFETY: as above
+    unsafe {
+        let class = (*key).pk_eclass;
+        if (*class).ec_has_volatile {
+            return None;
         }
+        let member = *super::compat::class_members(class, rel).first()?;
+        let var = plain_var((*member).em_expr.cast(), (*rel).relid)?;
+        let encoding = super::cold_datum::encoding_of((*var).vartype);
+        let collation = (*class).ec_collation;
+        let column = manifest.column((*var).varattno)?;
+        let same = btree_family((*var).vartype) == Some((*key).pk_opfamily)
+            && encoding.order_exact(bytewise(collation));
+        let readable = column.physical.is_some() && !column.mixed;
+        (same && readable && column.encoding == encoding).then(|| Key {
+            attnum: (*var).varattno,
+            descending: super::compat::is_descending(key),
+            nulls_first: (*key).pk_nulls_first,
+            collation: collation.to_u32(),
+        })
     }
 }
 
 /// The column that a clause holds at one value.
-fn fixed_column(clause: &Clause) -> Option<i16> {
+pub(super) fn fixed_column(clause: &Clause) -> Option<i16> {
     match &clause.tree {
         Tree::Leaf(leaf) if leaf.test == Test::Compare(Op::Eq) && clause.class == Class::Exact => {
             Some(leaf.attnum)

@@ -31,14 +31,44 @@ pub struct Catalog {
     pub runs: fn(&str) -> Result<HashMap<String, RunMap>>,
     /// the store behind a server, for the chunks of a hypertable
     pub store: fn(&str, pg_sys::Oid) -> Result<Rc<dyn ObjectStore>>,
+    /// the store of a foreign table
+    pub foreign_store: fn(&ForeignAccess<'_>) -> Result<ForeignStore>,
     /// refuses a command that drops the extension
     pub drop_extension: fn() -> Result<()>,
     /// refuses DROP SERVER of these names
     pub drop_servers: fn(&[String]) -> Result<()>,
+    /// before ALTER SERVER with this new location, if any
+    pub alter_server: fn(&str, Option<&str>) -> Result<()>,
+    /// before ALTER SERVER RENAME
+    pub rename_server: fn(&str, &str) -> Result<()>,
     /// refuses DROP OWNED BY these roles
     pub drop_owned: fn(&[pg_sys::Oid]) -> Result<()>,
+    /// the file's rows are unique by the rules of an index, of a chunk
+    pub has_rules: fn(pg_sys::Oid, pg_sys::Oid) -> Result<bool>,
+    /// refuses types of columns that files hold in another form
+    pub retyped: fn() -> Result<()>,
+    /// the manifest knows a chunk's columns as they are, by the snapshot of the running query
+    pub is_current: fn(pg_sys::Oid) -> Result<bool>,
     /// refuses an ALTER TYPE that gives stored text forms another meaning
     pub alter_type: fn(pg_sys::Oid) -> Result<()>,
+}
+
+/// Who reads which file of a server as a foreign table.
+pub struct ForeignAccess<'a> {
+    pub server: pg_sys::Oid,
+    /// whose user mapping counts
+    pub user: pg_sys::Oid,
+    /// who answers for reading the file: the owner of the foreign table
+    pub owner: pg_sys::Oid,
+    pub key: &'a str,
+}
+
+/// A store that may be read from.
+pub struct ForeignStore {
+    pub server: String,
+    pub store: Rc<dyn ObjectStore>,
+    /// a directory of this machine
+    pub is_local: bool,
 }
 
 static CATALOG: OnceLock<Catalog> = OnceLock::new();

@@ -147,6 +147,11 @@ impl ColdDb {
         ))
     }
 
+    /// The open connection.
+    pub(super) fn handle(&self) -> *mut ffi::sqlite3 {
+        self.db.as_ptr()
+    }
+
     /// Runs `work` without ever waiting: what would wait fails with `StoreError::NotHere`, after the
     /// bytes have been asked for.
     pub fn trial<T>(&self, work: impl FnOnce() -> T) -> T {
@@ -159,6 +164,18 @@ impl ColdDb {
     /// What will be read next.
     pub fn hint(&self, hint: Hint) {
         self.source.hint(hint);
+    }
+
+    /// True while SQLite works on this file and waits for its bytes. What else the backend does
+    /// meanwhile must leave this connection alone: SQLite is not made for being called from inside.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.source.is_busy()
+    }
+
+    /// Nobody reads any more, see [`RangeRead::rest`].
+    pub fn rest(&self) {
+        self.source.rest();
     }
 
     /// What reading this file has cost so far.
