@@ -15,10 +15,13 @@ use std::sync::OnceLock;
 /// Reads a part of a filter: file, columns, start and length in bytes.
 pub type BloomBits = fn(&str, &[String], u32, u32) -> Result<Option<Vec<u8>>>;
 
+/// Reads the states of chunks, all as of one moment.
+pub type StatesOf = fn(&[pg_sys::Oid]) -> Result<Vec<(pg_sys::Oid, ChunkState)>>;
+
 /// What the noun `cold` does for this folder, which does not know its catalog.
 pub struct Catalog {
     /// states of chunks by the latest snapshot
-    pub states_of: fn(&[pg_sys::Oid]) -> Result<Vec<(pg_sys::Oid, ChunkState)>>,
+    pub states_of: StatesOf,
     /// so many bytes of a filter of a file, from this one on; `None` when there are none
     pub bloom_bits: BloomBits,
     /// id of the chunk's live file by the snapshot of the running query
