@@ -40,6 +40,7 @@ mod cold_probe_keys;
 mod cold_range;
 pub mod cold_reader;
 mod cold_reads;
+mod cold_rows;
 mod cold_run;
 pub mod cold_scan;
 pub mod cold_state;
