@@ -221,7 +221,10 @@ fn a_dump_of_rows_restores_without_the_store() {
         assert!(output.status.success(), "{options:?}: {}", errors(&output));
         other.create_database(name);
         if name == "rows_chosen" {
-            other.psql(name, "CREATE EXTENSION pg_strata");
+            other.psql(
+                name,
+                "CREATE EXTENSION pg_strata; CREATE SCHEMA IF NOT EXISTS strata_chunks",
+            );
         }
         other.psql(name, &String::from_utf8(output.stdout).expect("UTF-8"));
         let copy = Db {

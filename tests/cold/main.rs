@@ -9,6 +9,7 @@ mod common;
 mod support;
 
 mod ahead;
+mod bypasses;
 mod check;
 mod crash;
 mod credentials;
