@@ -39,6 +39,7 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "manifest"),
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "order"),
+    ("pg", "cold", "aggregate"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
     // calendar arithmetic is plain numbers

@@ -3,6 +3,7 @@
 //! Invariant: a row moves between heap and file only when every snapshot that can still be used
 //! agrees about it, and the catalog change that says so is the one atomic point.
 
+pub mod aggregate;
 pub mod api;
 pub mod cache;
 pub mod catalog;

@@ -59,7 +59,7 @@ fn close(file: &str) {
     OPEN.with_borrow_mut(|files| files.retain(|(id, _)| id != file));
 }
 
-fn unreadable(manifest: &Manifest, kind: &Kind, what: &str) -> Error {
+pub(super) fn unreadable(manifest: &Manifest, kind: &Kind, what: &str) -> Error {
     Error::new(
         *kind,
         format!("cannot read cold chunk \"{}\": file \"{}\": {what}", manifest.chunk_name, manifest.key),
@@ -71,7 +71,7 @@ fn unreadable(manifest: &Manifest, kind: &Kind, what: &str) -> Error {
 }
 
 /// The error for the client; names chunk and object. The connection is not used again.
-fn sqlite_error(manifest: &Manifest, e: &SqliteError) -> Error {
+pub(super) fn sqlite_error(manifest: &Manifest, e: &SqliteError) -> Error {
     close(&manifest.file);
     match e {
         SqliteError::Store(e) => unreadable(manifest, &e.kind(), &e.to_string()),
@@ -214,7 +214,7 @@ impl Reader {
     }
 }
 
-fn add(sum: &mut ReadStats, before: ReadStats, after: ReadStats) {
+pub(super) fn add(sum: &mut ReadStats, before: ReadStats, after: ReadStats) {
     sum.gets += after.gets.saturating_sub(before.gets);
     sum.bytes += after.bytes.saturating_sub(before.bytes);
     sum.cache_hits += after.cache_hits.saturating_sub(before.cache_hits);

@@ -31,6 +31,8 @@ pub(super) enum Phase {
 pub(super) enum Skip {
     ZoneMap,
     ReadsOff,
+    /// a node above asks the file for states of aggregates
+    Aggregated,
 }
 
 impl Skip {
@@ -38,6 +40,7 @@ impl Skip {
         match self {
             Skip::ZoneMap => "zone map",
             Skip::ReadsOff => "strata.cold_reads = off",
+            Skip::Aggregated => "aggregated",
         }
     }
 }
@@ -89,6 +92,8 @@ pub(super) struct Scan {
     pub(super) first_from_zone: bool,
     pub(super) skipped: Option<Skip>,
     pub(super) plan: Prepared,
+    /// the rows of the file are another node's business
+    pub(super) aggregated: bool,
     first: First,
 }
 
@@ -96,6 +101,8 @@ pub(super) struct Scan {
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) query: Option<Query>,
+    /// the conditions in the words of SQLite
+    pub(super) filter: String,
     pub(super) binds: Vec<Cell>,
     /// exact conditions that PostgreSQL has to evaluate all the same
     pub(super) checks: Vec<usize>,
@@ -134,6 +141,7 @@ impl Scan {
             first_from_zone: false,
             skipped: None,
             plan: Prepared::default(),
+            aggregated: false,
             first: First::Read,
         }
     }
@@ -164,6 +172,7 @@ impl Scan {
         let query = pushdown::select(&self.manifest, &needed, &pushed.filter, &self.order);
         Prepared {
             query: Some(query),
+            filter: pushed.filter,
             binds: pushed.binds,
             checks,
             open: pushed.open,
@@ -176,6 +185,29 @@ impl Scan {
     /// # Safety
     /// `node` must be the state that owns this scan.
     pub(super) unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
+        if self.aggregated {
+            self.plan.skip = Some(Skip::Aggregated);
+            self.skipped = self.plan.skip;
+            self.first = First::Read;
+            self.started = true;
+            return Ok(());
+        }
+        // SAFETY: promised by the caller
+        unsafe { self.decide(node)? };
+        self.first = self.known_first().map_or(First::Read, First::Known);
+        self.started = true;
+        if self.plan.skip.is_none() && matches!(self.first, First::Read) {
+            // SAFETY: promised by the caller
+            unsafe { self.open(node)? };
+        }
+        Ok(())
+    }
+
+    /// Evaluates the values, and says what to ask the file for, if anything. Reads nothing.
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn decide(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
         // SAFETY: promised by the caller
         let context = unsafe { (*node).ss.ps.ps_ExprContext };
         let mut values = Vec::with_capacity(self.values.len());
@@ -188,13 +220,12 @@ impl Scan {
             self.plan.skip = Some(Skip::ReadsOff);
         }
         self.skipped = self.plan.skip;
-        self.first = self.known_first().map_or(First::Read, First::Known);
-        self.started = true;
-        if self.plan.skip.is_none() && matches!(self.first, First::Read) {
-            // SAFETY: promised by the caller
-            unsafe { self.open(node)? };
-        }
         Ok(())
+    }
+
+    /// True when SQLite decides all conditions with the values of this run.
+    pub(super) fn is_decided(&self) -> bool {
+        self.plan.checks.is_empty() && self.filter.is_null() && super::guc::COLD_PUSHDOWN.get()
     }
 
     /// Starts reading the file from its beginning.

@@ -8,6 +8,10 @@ pub mod anyvalue;
 pub mod bgworker;
 pub(crate) mod call;
 pub mod catalog;
+mod cold_agg;
+mod cold_agg_path;
+mod cold_agg_run;
+mod cold_agg_target;
 pub mod cold_am;
 mod cold_am_ddl;
 mod cold_clause;
@@ -141,6 +145,7 @@ pub fn init() {
     }
     hooks::init();
     cold_scan::register();
+    cold_agg::register();
     gapfill_node::register();
     lazy_scan::register();
     time_zone::init();

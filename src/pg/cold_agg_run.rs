@@ -1,0 +1,384 @@
+//! A running ColdAgg: states from the file or the manifest, then those of late rows from the node below.
+
+use super::cold_datum::Codec;
+use super::cold_dump;
+use super::cold_reader::{self, sqlite_error, unreadable};
+use super::cold_run::{Scan, Skip};
+use super::sqlite::{ColdDb, Cursor};
+use crate::cold::aggregate::{self, Output};
+use crate::cold::manifest::Manifest;
+use crate::cold::mapping::{Cell, CellRef};
+use crate::cold::store::ReadStats;
+use crate::error::{Error, Kind, Result};
+use pgrx::pg_sys;
+use std::rc::Rc;
+
+/// SQLite sorts rows in memory to group them: so many at once. States of a group may come in parts.
+const WINDOW_ROWS: i64 = 500_000;
+
+enum Phase {
+    NotStarted,
+    /// one row that the manifest knows
+    Known(Vec<Cell>),
+    File,
+    /// late rows; also those of the file, where it cannot aggregate with these values
+    Below,
+}
+
+pub(super) struct Run {
+    pub(super) manifest: Rc<Manifest>,
+    pub(super) sql: String,
+    outputs: Vec<Output>,
+    codecs: Vec<Option<Codec>>,
+    /// the ColdScan below and its state
+    scan: *mut Scan,
+    scan_node: *mut pg_sys::CustomScanState,
+    below: *mut pg_sys::PlanState,
+    slot: *mut pg_sys::TupleTableSlot,
+    phase: Phase,
+    file: Option<FileStates>,
+    /// what the node below was told when it began to run
+    aggregated: Option<bool>,
+    pub(super) started: bool,
+    pub(super) from_manifest: bool,
+    pub(super) groups: i64,
+    pub(super) stats: ReadStats,
+}
+
+/// A running statement on the file.
+struct FileStates {
+    db: Rc<ColdDb>,
+    cursor: Cursor,
+    binds: Vec<Cell>,
+    /// rowids of the rows that the statement looks at; none: all rows
+    window: Option<(i64, i64)>,
+}
+
+impl Run {
+    /// # Safety
+    /// `below` must be a node of the executor with a ColdScan at its lower end, `slot` a virtual slot
+    /// with a column for each output.
+    pub(super) unsafe fn new(
+        outputs: Vec<Output>,
+        below: *mut pg_sys::PlanState,
+        slot: *mut pg_sys::TupleTableSlot,
+    ) -> Result<Self> {
+        // SAFETY: promised by the caller
+        unsafe {
+            let mut state = below;
+            let (scan, scan_node) = loop {
+                if state.is_null() {
+                    return Err(Error::internal("ColdAgg without a ColdScan below it"));
+                }
+                if let Some(scan) = super::cold_scan::scan_of(state) {
+                    break (scan, state.cast::<pg_sys::CustomScanState>());
+                }
+                state = (*state).lefttree;
+            };
+            let manifest = Rc::clone(&(*scan).manifest);
+            let desc = (*(*scan_node).ss.ss_currentRelation).rd_att;
+            let codecs = outputs.iter().map(|o| codec(*o, desc)).collect();
+            let mut run = Run {
+                sql: String::new(),
+                manifest,
+                outputs,
+                codecs,
+                scan,
+                scan_node,
+                below,
+                slot,
+                phase: Phase::NotStarted,
+                file: None,
+                aggregated: None,
+                started: false,
+                from_manifest: false,
+                groups: 0,
+                stats: ReadStats::default(),
+            };
+            // for EXPLAIN: what the constants of the query let us expect
+            run.expect();
+            Ok(run)
+        }
+    }
+
+    unsafe fn expect(&mut self) {
+        // SAFETY: the scan lives as long as this run
+        let scan = unsafe { &mut *self.scan };
+        if scan.plan.skip.is_none() && scan.is_decided() {
+            scan.skipped = Some(Skip::Aggregated);
+            let filter = scan.plan.filter.clone();
+            self.from_manifest = self.known(&filter).is_some();
+            self.sql = self.statement(&filter, scan.plan.binds.len());
+        }
+    }
+
+    fn known(&self, filter: &str) -> Option<Vec<Cell>> {
+        if !filter.is_empty() {
+            return None;
+        }
+        aggregate::from_manifest(&self.manifest, &self.outputs)
+    }
+
+    fn is_windowed(&self) -> bool {
+        self.manifest.rows > WINDOW_ROWS && self.outputs.iter().any(|o| o.is_key())
+    }
+
+    fn statement(&self, filter: &str, binds: usize) -> String {
+        let window = self.is_windowed().then_some((binds + 1, binds + 2));
+        aggregate::statement(&self.manifest, &self.outputs, filter, window)
+    }
+
+    /// Fills the slot with the next states; false at the end. They live in `memory`, which is empty.
+    ///
+    /// # Safety
+    /// Called by the executor for the node of this run.
+    pub(super) unsafe fn next(&mut self, memory: pg_sys::MemoryContext) -> Result<bool> {
+        // SAFETY: promised by the caller
+        unsafe {
+            pg_sys::ExecClearTuple(self.slot);
+            if matches!(self.phase, Phase::NotStarted) {
+                self.phase = self.begin()?;
+            }
+            let old = pg_sys::MemoryContextSwitchTo(memory);
+            let found = self.next_of_file();
+            pg_sys::MemoryContextSwitchTo(old);
+            if found? {
+                self.groups += 1;
+                pg_sys::ExecStoreVirtualTuple(self.slot);
+                return Ok(true);
+            }
+            self.phase = Phase::Below;
+            self.file = None;
+            self.next_below();
+            Ok(!is_empty(self.slot))
+        }
+    }
+
+    /// Decides who aggregates the rows of the file: it itself, or the node below.
+    unsafe fn begin(&mut self) -> Result<Phase> {
+        self.started = true;
+        // SAFETY: the scan and its node live as long as this run
+        let (scan, node) = unsafe { (&mut *self.scan, self.scan_node) };
+        // SAFETY: as above
+        let relation = unsafe { (*(*node).ss.ss_currentRelation).rd_id };
+        let mut phase = Phase::Below;
+        scan.aggregated = false;
+        if !cold_dump::leaves_file_out(relation) {
+            // SAFETY: as above
+            unsafe { scan.decide(node)? };
+            if scan.plan.skip.is_none() && scan.is_decided() {
+                let filter = scan.plan.filter.clone();
+                let binds = scan.plan.binds.clone();
+                scan.aggregated = true;
+                scan.skipped = Some(Skip::Aggregated);
+                phase = match self.known(&filter) {
+                    Some(cells) => Phase::Known(cells),
+                    None => {
+                        self.open(&filter, binds)?;
+                        Phase::File
+                    }
+                };
+                self.from_manifest = matches!(phase, Phase::Known(_));
+            }
+        }
+        // a node below that gives its rows a second time must mean the same ones
+        let aggregated = scan.aggregated;
+        if self.aggregated.is_some_and(|before| before != aggregated) {
+            return Err(Error::new(
+                Kind::NotInState,
+                "settings of the cold tier were changed inside the query that reads it",
+            ));
+        }
+        self.aggregated = Some(aggregated);
+        Ok(phase)
+    }
+
+    fn open(&mut self, filter: &str, mut binds: Vec<Cell>) -> Result<()> {
+        self.sql = self.statement(filter, binds.len());
+        let (db, before) = cold_reader::open(&self.manifest)?;
+        let cursor = db
+            .prepare(&self.sql)
+            .map_err(|e| sqlite_error(&self.manifest, &e))?;
+        cold_reader::add(&mut self.stats, before, db.stats());
+        let window = self.is_windowed().then_some((i64::MIN, WINDOW_ROWS));
+        if let Some((first, last)) = window {
+            binds.extend([Cell::Int(first), Cell::Int(last)]);
+        }
+        let mut file = FileStates {
+            db,
+            cursor,
+            binds,
+            window,
+        };
+        file.bind(&self.manifest)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    unsafe fn next_of_file(&mut self) -> Result<bool> {
+        if let Phase::Known(cells) = &self.phase {
+            let cells: Vec<CellRef<'_>> = cells.iter().map(Cell::as_ref).collect();
+            // SAFETY: promised by the caller
+            unsafe { fill(self.slot, &self.outputs, &mut self.codecs, |n| cells[n])? };
+            self.phase = Phase::Below;
+            return Ok(true);
+        }
+        let Some(file) = &mut self.file else {
+            return Ok(false);
+        };
+        let before = file.db.stats();
+        let found = file.step(&self.manifest);
+        cold_reader::add(&mut self.stats, before, file.db.stats());
+        if !found? {
+            return Ok(false);
+        }
+        let value = |n| file.cursor.value(n);
+        // SAFETY: promised by the caller
+        unsafe { fill(self.slot, &self.outputs, &mut self.codecs, value) }
+            .map_err(|e| unreadable(&self.manifest, &e.kind, &e.message))?;
+        Ok(true)
+    }
+
+    unsafe fn next_below(&mut self) {
+        // SAFETY: nodes of the executor; the columns are the same by the planner's word, and the values
+        // live until the node is asked again
+        unsafe {
+            let row = pg_sys::ExecProcNode(self.below);
+            if row.is_null() || is_empty(row) {
+                return;
+            }
+            pg_sys::slot_getallattrs(row);
+            let n = self.outputs.len();
+            std::ptr::copy_nonoverlapping((*row).tts_values, (*self.slot).tts_values, n);
+            std::ptr::copy_nonoverlapping((*row).tts_isnull, (*self.slot).tts_isnull, n);
+            pg_sys::ExecStoreVirtualTuple(self.slot);
+        }
+    }
+
+    /// The node runs again; `anew`: the node below will look at its rows again.
+    pub(super) fn restart(&mut self, anew: bool) {
+        self.phase = Phase::NotStarted;
+        self.file = None;
+        if anew {
+            self.aggregated = None;
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.file = None;
+    }
+
+    /// The scan below.
+    pub(super) fn scan(&self) -> &Scan {
+        // SAFETY: the scan lives as long as this run
+        unsafe { &*self.scan }
+    }
+}
+
+impl FileStates {
+    fn bind(&mut self, manifest: &Manifest) -> Result<()> {
+        for (i, cell) in self.binds.iter().enumerate() {
+            self.cursor
+                .bind(i + 1, cell)
+                .map_err(|e| sqlite_error(manifest, &e))?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, manifest: &Manifest) -> Result<bool> {
+        loop {
+            pgrx::check_for_interrupts!();
+            let found = self.cursor.step().map_err(|e| sqlite_error(manifest, &e))?;
+            if found {
+                return Ok(true);
+            }
+            let Some((_, last)) = self.window.filter(|w| w.1 < i64::MAX) else {
+                return Ok(false);
+            };
+            // the last window has no end: no row is left out, whatever its number
+            let next = last + WINDOW_ROWS;
+            let end = if next < manifest.rows { next } else { i64::MAX };
+            self.window = Some((last + 1, end));
+            let n = self.binds.len();
+            self.binds[n - 2] = Cell::Int(last + 1);
+            self.binds[n - 1] = Cell::Int(end);
+            self.bind(manifest)?;
+        }
+    }
+}
+
+unsafe fn is_empty(slot: *mut pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: a slot of the executor
+    unsafe { (*slot).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16 != 0 }
+}
+
+/// For values of the column's own type.
+unsafe fn codec(output: Output, desc: pg_sys::TupleDesc) -> Option<Codec> {
+    let attnum = match output {
+        Output::Key(a) | Output::Min(a) | Output::Max(a) | Output::Bucket { attnum: a, .. } => a,
+        _ => return None,
+    };
+    // SAFETY: a column of the chunk
+    unsafe {
+        let att = super::compat::attribute(desc, (attnum - 1) as usize);
+        Some(Codec::new((*att).atttypid, (*att).atttypmod))
+    }
+}
+
+/// Turns a row of the file into a row of states.
+unsafe fn fill<'c>(
+    slot: *mut pg_sys::TupleTableSlot,
+    outputs: &[Output],
+    codecs: &mut [Option<Codec>],
+    value: impl Fn(usize) -> CellRef<'c>,
+) -> Result<()> {
+    let mut column = 0;
+    for (n, output) in outputs.iter().enumerate() {
+        let cell = value(column);
+        let datum = match (*output, &mut codecs[n]) {
+            (Output::Average(_), _) => {
+                let (count, sum) = (number(cell)?, number(value(column + 1))?);
+                Some(pair(count.unwrap_or(0), sum.unwrap_or(0)))
+            }
+            (_, Some(codec)) => match cell {
+                CellRef::Null => None,
+                cell => Some(codec.decode(cell)?),
+            },
+            _ => number(cell)?.map(pg_sys::Datum::from),
+        };
+        // SAFETY: the slot has a column for each output
+        unsafe {
+            *(*slot).tts_isnull.add(n) = datum.is_none();
+            *(*slot).tts_values.add(n) = datum.unwrap_or(pg_sys::Datum::null());
+        }
+        column += output.width();
+    }
+    Ok(())
+}
+
+fn number(cell: CellRef<'_>) -> Result<Option<i64>> {
+    match cell {
+        CellRef::Null => Ok(None),
+        CellRef::Int(number) => Ok(Some(number)),
+        _ => Err(Error::new(
+            Kind::DataCorrupted,
+            format!("unexpected {cell:?} as a sum of integers"),
+        )),
+    }
+}
+
+/// The state of avg (Int8TransTypeData, numeric.c): an array of count and sum.
+fn pair(count: i64, sum: i64) -> pg_sys::Datum {
+    let mut elements = [pg_sys::Datum::from(count), pg_sys::Datum::from(sum)];
+    // SAFETY: two values of eight bytes, which the array copies
+    unsafe {
+        pg_sys::Datum::from(pg_sys::construct_array(
+            elements.as_mut_ptr(),
+            2,
+            pg_sys::INT8OID,
+            8,
+            true,
+            pg_sys::TYPALIGN_DOUBLE as core::ffi::c_char,
+        ))
+    }
+}
