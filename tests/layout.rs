@@ -42,6 +42,8 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "aggregate"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
+    ("pg", "cold", "facts"),
+    ("pg", "cold", "runs"),
     // calendar arithmetic is plain numbers
     ("pg", "hypertable", "calendar"),
     // so are the key ranges that follow from conditions

@@ -66,6 +66,16 @@ CREATE FUNCTION strata.cold_check(hypertable regclass DEFAULT NULL, deep boolean
 CREATE FUNCTION strata.cold_cache_reset() RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cold_cache_reset_wrapper';
 
+CREATE FUNCTION strata.cold_session_stats(
+    OUT gets bigint, OUT bytes bigint, OUT cache_hits bigint, OUT wait_ms double precision
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'cold_session_stats_wrapper';
+
+CREATE FUNCTION strata._cold_session_files(
+    OUT key text, OUT gets bigint, OUT bytes bigint, OUT cache_hits bigint, OUT wait_ms double precision
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', '_cold_session_files_wrapper';
+
 CREATE FUNCTION strata.cold_owner_token() RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'cold_owner_token_wrapper';
 
@@ -77,6 +87,11 @@ SELECT f.id AS file, f.hypertable, f.chunk, f.range_start, f.range_end, f.rows,
   FROM strata.cold_file f
  WHERE f.state OPERATOR(pg_catalog.=) 'live'
    AND pg_catalog.has_table_privilege(f.hypertable, 'SELECT');
+
+CREATE VIEW strata.cold_session_files WITH (security_barrier) AS
+SELECT f.file, f.hypertable, f.chunk, f.key, s.gets, s.bytes, s.cache_hits, s.wait_ms
+  FROM strata._cold_session_files() s
+  JOIN strata.cold_files f ON f.key OPERATOR(pg_catalog.=) s.key;
 
 CREATE FUNCTION strata._cold_rows_read(chunk regclass) RETURNS bigint
     LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', '_cold_rows_read_wrapper';
@@ -134,6 +149,9 @@ CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
 BEGIN
     DELETE FROM strata.cold_column c WHERE c.file = OLD.id;
     DELETE FROM strata.cold_key k WHERE k.file = OLD.id;
+    DELETE FROM strata.cold_head h WHERE h.file = OLD.id;
+    DELETE FROM strata.cold_sum s WHERE s.file = OLD.id;
+    DELETE FROM strata.cold_run r WHERE r.file = OLD.id;
     DELETE FROM strata.cold_index i WHERE i.file = OLD.id;
     RETURN NULL;
 END

@@ -4,6 +4,9 @@ COMMENT ON TABLE strata.cold_setting IS 'Server that the chunks of a hypertable 
 COMMENT ON TABLE strata.cold_file IS 'Manifest: one row per chunk that is being tiered (frozen) or cold (live)';
 COMMENT ON TABLE strata.cold_column IS 'Columns of cold files, and values of columns added after the export';
 COMMENT ON TABLE strata.cold_key IS 'Unique keys whose index a cold file carries';
+COMMENT ON TABLE strata.cold_head IS 'First pages of cold files: saves requests when they are opened; not dumped';
+COMMENT ON TABLE strata.cold_sum IS 'Checksums of the pages of cold files';
+COMMENT ON TABLE strata.cold_run IS 'Run maps: which rows and bytes of a cold file hold a range of values';
 COMMENT ON TABLE strata.cold_index IS 'Indexes inside cold files';
 COMMENT ON TABLE strata.cold_touch IS 'Marks of writers to chunks that are being tiered; the export gives way to them';
 COMMENT ON TABLE strata.cold_export IS 'Export jobs: queued, running, done, failed';
@@ -37,6 +40,9 @@ COMMENT ON PROCEDURE strata.untier_chunks(regclass, "any", "any") IS
 COMMENT ON FUNCTION strata.cold_check(regclass, boolean) IS
     'Looks at every live file of the caller''s hypertables: ok, missing, changed, forbidden, unreachable; deep reads all rows';
 COMMENT ON FUNCTION strata.cold_cache_reset() IS 'Forgets what this session keeps of cold files: open files and blocks in memory';
+COMMENT ON FUNCTION strata.cold_session_stats() IS
+    'What reading cold files has cost this session: requests, bytes, blocks found in memory, milliseconds waited';
+COMMENT ON FUNCTION strata._cold_session_files() IS 'Internal: counters of this session for each file that it has read';
 COMMENT ON FUNCTION strata.cold_owner_token() IS 'What marks the files that this database owns';
 COMMENT ON FUNCTION strata._cold_on_drop() IS 'Internal: dropped chunks leave the manifest, their files join the delete queue';
 COMMENT ON FUNCTION strata._cold_guard() IS 'Internal: refuses commands that would take cold chunks along';
@@ -46,6 +52,8 @@ COMMENT ON FUNCTION strata._cold_before_alter_now() IS 'Internal: the part of _c
 COMMENT ON FUNCTION strata._cold_after_alter_now() IS 'Internal: the part of _cold_after_alter that looks at the catalog';
 
 COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold chunk of hypertables that you may SELECT';
+COMMENT ON VIEW strata.cold_session_files IS
+    'What reading each cold file has cost this session, for files of hypertables that you may SELECT';
 COMMENT ON FUNCTION strata._cold_rows_read(regclass) IS 'Internal: rows that the running export of a chunk has read so far';
 COMMENT ON VIEW strata.cold_progress IS 'Exports at work on your chunks: process, step, rows read so far';
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';

@@ -68,6 +68,36 @@ CREATE TABLE strata.cold_key (
     PRIMARY KEY (file, index_name)
 );
 
+-- Pages that every reader of a remote file needs first: schema and inner pages. Saves requests, nothing
+-- else: not dumped.
+CREATE TABLE strata.cold_head (
+    file      uuid PRIMARY KEY, -- no foreign key, see strata.dimension
+    page_size integer NOT NULL,
+    pages     bigint[] NOT NULL,
+    bytes     bytea NOT NULL
+);
+
+-- CRC-32 of each page of a file, four bytes a page, from before it was stored.
+CREATE TABLE strata.cold_sum (
+    file      uuid PRIMARY KEY, -- no foreign key, see strata.dimension
+    page_size integer NOT NULL,
+    crc32     bytea NOT NULL
+);
+
+-- Run maps: for columns that ascend with the rowid, first value, rowid and offset of each megabyte of
+-- table pages. Columns go by their names inside the file, which never change.
+CREATE TABLE strata.cold_run (
+    file       uuid NOT NULL, -- no foreign key, see strata.dimension
+    physical   text NOT NULL,
+    keys       bigint[] NOT NULL,
+    rowids     bigint[] NOT NULL,
+    offsets    bigint[] NOT NULL,
+    last_rowid bigint NOT NULL,
+    last_key   bigint NOT NULL,
+    end_offset bigint NOT NULL,
+    PRIMARY KEY (file, physical)
+);
+
 -- Indexes inside a file, by the names that its columns have there: those never change.
 CREATE TABLE strata.cold_index (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension
@@ -141,6 +171,10 @@ SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = '
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_run',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

@@ -209,6 +209,54 @@ fn cold_cache_reset() {
 }
 
 #[pg_extern(sql = false)]
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns off the type"
+)]
+fn cold_session_stats() -> TableIterator<
+    'static,
+    (
+        name!(gets, i64),
+        name!(bytes, i64),
+        name!(cache_hits, i64),
+        name!(wait_ms, f64),
+    ),
+> {
+    TableIterator::once(counters(store::session_stats()))
+}
+
+fn counters(stats: store::ReadStats) -> (i64, i64, i64, f64) {
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    (
+        signed(stats.gets),
+        signed(stats.bytes),
+        signed(stats.cache_hits),
+        stats.wait_us as f64 / 1000.0,
+    )
+}
+
+#[pg_extern(sql = false)]
+#[allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns off the type"
+)]
+fn _cold_session_files() -> TableIterator<
+    'static,
+    (
+        name!(key, String),
+        name!(gets, i64),
+        name!(bytes, i64),
+        name!(cache_hits, i64),
+        name!(wait_ms, f64),
+    ),
+> {
+    TableIterator::new(store::file_stats().into_iter().map(|(key, stats)| {
+        let (gets, bytes, hits, wait) = counters(stats);
+        (key.to_string(), gets, bytes, hits, wait)
+    }))
+}
+
+#[pg_extern(sql = false)]
 fn cold_owner_token() -> Report<String> {
     Ok(spec::identity()?.token())
 }

@@ -1,164 +1,90 @@
-//! Blocks of remote files in memory, and how much to ask for at once.
+//! Blocks of remote files in memory, and the reading of a file through them.
 //!
-//! A request costs far more than its bytes, so a miss asks for more the longer a read goes on in
-//! one direction. Interior, index and table pages of one scan interleave, therefore several such
-//! read heads are followed at a time.
+//! A block is fetched once: a read that meets a request under way waits for it. What comes back is
+//! compared with the page checksums before it is kept or shown.
 
-use crate::cold::store::{RangeRead, ReadStats, StoreError, StoreResult, count};
+use crate::cold::blocks::{BlockCache, BlockId};
+use crate::cold::facts::FileFacts;
+use crate::cold::readahead::{GAP, ReadAhead};
+use crate::cold::store::{Hint, Limits, RangeRead, ReadStats, StoreError, StoreResult, count};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Instant;
 
 /// Unit of caching and alignment of requests.
 pub const BLOCK: u64 = 64 * 1024;
 
-/// The first request of a file: schema and interior pages lie together at its start.
-const OPENING: u64 = 4;
-
-/// Blocks that may be fetched again, or skipped, to save a request.
-const GAP: u64 = 4;
-
-/// Largest read-ahead, in blocks.
-const AHEAD_MAX: u64 = 64;
-
-/// Largest request for what one read needs, in blocks.
+/// Largest request for what one read needs, in blocks (8 MiB).
 const REQUEST_MAX: u64 = 128;
 
-/// Read heads followed per file.
-const HEADS: usize = 3;
+/// Requests of one file that may be under way beside the one that is waited for.
+const FLIGHTS: usize = 4;
 
-type BlockId = (Rc<str>, u64);
-
-/// Least recently used blocks go first; the budget is in bytes.
-#[derive(Default)]
-pub struct BlockCache {
-    blocks: HashMap<BlockId, (u64, Rc<[u8]>)>,
-    order: BTreeMap<u64, BlockId>,
-    clock: u64,
-    bytes: u64,
+/// A request under way. Dropped, it is given up.
+pub trait InFlight {
+    /// The answer, if it is there.
+    fn poll(&mut self) -> Option<StoreResult<Vec<u8>>>;
+    /// Waits for the answer.
+    fn wait(self: Box<Self>) -> StoreResult<Vec<u8>>;
 }
 
-impl BlockCache {
-    fn get(&mut self, id: &BlockId) -> Option<Rc<[u8]>> {
-        self.clock += 1;
-        let (used, data) = self.blocks.get_mut(id)?;
-        self.order.remove(used);
-        *used = self.clock;
-        self.order.insert(self.clock, id.clone());
-        Some(Rc::clone(data))
+/// Where the bytes of a file come from.
+pub trait Fetch {
+    /// Asks for bytes of the file, and comes back at once.
+    fn begin(&self, start: u64, len: u64) -> StoreResult<Box<dyn InFlight>>;
+
+    /// A block that lies nearer than the store: on the local disk.
+    fn near(&self, _block: u64) -> Option<Vec<u8>> {
+        None
     }
 
-    fn contains(&self, id: &BlockId) -> bool {
-        self.blocks.contains_key(id)
-    }
-
-    fn put(&mut self, id: BlockId, data: &[u8], budget: u64) {
-        self.clock += 1;
-        self.bytes += data.len() as u64;
-        self.order.insert(self.clock, id.clone());
-        if let Some((used, old)) = self.blocks.insert(id, (self.clock, data.into())) {
-            self.order.remove(&used);
-            self.bytes -= old.len() as u64;
-        }
-        while self.bytes > budget {
-            let Some((_, oldest)) = self.order.pop_first() else {
-                break;
-            };
-            if let Some((_, data)) = self.blocks.remove(&oldest) {
-                self.bytes -= data.len() as u64;
-            }
-        }
-    }
-
-    /// Bytes held.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        *self = BlockCache::default();
-    }
+    /// A block from the store, checked: may be kept nearer.
+    fn keep(&self, _block: u64, _data: &[u8]) {}
 }
 
-/// One direction of reading: where it goes on, how much it took last.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    next: u64,
-    window: u64,
-    used: u64,
+/// A request for whole blocks that is under way.
+struct Flight {
+    block: u64,
+    blocks: u64,
+    answer: Box<dyn InFlight>,
 }
 
-/// The read heads of one file.
-#[derive(Debug, Default)]
-struct Heads {
-    heads: Vec<Head>,
-    clock: u64,
-}
-
-impl Heads {
-    /// Blocks to ask for at a miss of `block`, when the read itself needs `needed`.
-    fn take(&mut self, block: u64, needed: u64, max: u64) -> u64 {
-        self.clock += 1;
-        if block == 0 {
-            return needed.max(OPENING.min(max));
-        }
-        let near = self
-            .heads
-            .iter_mut()
-            .filter(|head| (head.next..=head.next + GAP).contains(&block))
-            .min_by_key(|head| block - head.next);
-        if let Some(head) = near {
-            if head.next == block {
-                head.window = head.window.saturating_mul(2);
-            }
-            head.window = head.window.clamp(needed, max.max(needed));
-            head.next = block + head.window;
-            head.used = self.clock;
-            return head.window;
-        }
-        if self.heads.len() >= HEADS {
-            self.heads.sort_by_key(|head| head.used);
-            self.heads.remove(0);
-        }
-        self.heads.push(Head {
-            next: block + needed,
-            window: needed,
-            used: self.clock,
-        });
-        needed
-    }
-}
-
-/// A remote file behind the cache. `fetch(start, len)` asks the store.
+/// A remote file behind the cache.
 pub struct CachedFile<F> {
     id: Rc<str>,
+    /// for the statistics
+    key: Rc<str>,
     size: u64,
+    facts: Rc<FileFacts>,
     cache: Rc<RefCell<BlockCache>>,
-    budget: fn() -> u64,
+    limits: Limits,
     fetch: F,
-    heads: RefCell<Heads>,
+    ahead: RefCell<ReadAhead>,
+    flights: RefCell<Vec<Flight>>,
     stats: Cell<ReadStats>,
 }
 
-impl<F: Fn(u64, u64) -> StoreResult<Vec<u8>>> CachedFile<F> {
+impl<F: Fetch> CachedFile<F> {
     /// `id` names the content: the same id must always mean the same bytes.
     pub fn new(
         id: Rc<str>,
+        key: Rc<str>,
         size: u64,
+        facts: Rc<FileFacts>,
         cache: Rc<RefCell<BlockCache>>,
-        budget: fn() -> u64,
+        limits: Limits,
         fetch: F,
     ) -> Self {
         CachedFile {
             id,
+            key,
             size,
+            facts,
             cache,
-            budget,
+            limits,
             fetch,
-            heads: RefCell::default(),
+            ahead: RefCell::default(),
+            flights: RefCell::default(),
             stats: Cell::default(),
         }
     }
@@ -167,10 +93,17 @@ impl<F: Fn(u64, u64) -> StoreResult<Vec<u8>>> CachedFile<F> {
         (Rc::clone(&self.id), block)
     }
 
+    /// True for a block that is neither here nor on its way.
+    fn missing(&self, block: u64) -> bool {
+        let flights = self.flights.borrow();
+        !self.cache.borrow().contains(&self.block_id(block))
+            && !flights
+                .iter()
+                .any(|f| (f.block..f.block + f.blocks).contains(&block))
+    }
+
     /// How many blocks to ask for from the missing `block`, for a read that ends in `last`.
     fn plan(&self, block: u64, last: u64) -> u64 {
-        let cache = self.cache.borrow();
-        let missing = |block: u64| !cache.contains(&self.block_id(block));
         // one request for all misses of this read, unless a long cached stretch lies between
         let mut needed = 1;
         for next in block + 1..=last.min(block + REQUEST_MAX - 1) {
@@ -178,88 +111,267 @@ impl<F: Fn(u64, u64) -> StoreResult<Vec<u8>>> CachedFile<F> {
             if gap > GAP {
                 break;
             }
-            if missing(next) {
+            if self.missing(next) {
                 needed = next - block + 1;
             }
         }
-        let max = ((self.budget)() / BLOCK / 4).clamp(1, AHEAD_MAX);
         let blocks = self.size.div_ceil(BLOCK) - block;
-        let mut n = self.heads.borrow_mut().take(block, needed, max).min(blocks);
-        while n > needed && !missing(block + n - 1) {
+        let max = cap(&self.limits);
+        let mut n = self.ahead.borrow_mut().take(block, needed, max).min(blocks);
+        while n > needed && !self.missing(block + n - 1) {
             n -= 1;
         }
         n
     }
 
-    fn request(&self, block: u64, blocks: u64) -> StoreResult<Vec<u8>> {
+    fn begin(&self, block: u64, blocks: u64) -> StoreResult<Flight> {
+        (self.limits.may_request)()?;
         let start = block * BLOCK;
         let len = (blocks * BLOCK).min(self.size - start);
-        // no borrow is held here: the wait may end in a panic (query cancelled)
-        let begun = Instant::now();
-        let answer = (self.fetch)(start, len);
-        let wait = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let got = answer.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let answer = self.fetch.begin(start, len)?;
         self.add(ReadStats {
             gets: 1,
-            bytes: got,
-            cache_hits: 0,
-            wait_us: wait,
+            ..ReadStats::default()
         });
+        Ok(Flight {
+            block,
+            blocks,
+            answer,
+        })
+    }
+
+    /// Waits for a request. No borrow is held here: the wait may end in a panic (query cancelled).
+    fn wait(&self, flight: Flight) -> StoreResult<Vec<u8>> {
+        let (block, blocks) = (flight.block, flight.blocks);
+        let begun = Instant::now();
+        let answer = flight.answer.wait();
+        let wait = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.add(ReadStats {
+            wait_us: wait,
+            ..ReadStats::default()
+        });
+        self.land(block, blocks, answer)
+    }
+
+    /// Takes in what came back.
+    fn land(&self, block: u64, blocks: u64, answer: StoreResult<Vec<u8>>) -> StoreResult<Vec<u8>> {
         let bytes = answer?;
-        if got != len {
-            return Err(StoreError::Short { wanted: len, got });
+        let start = block * BLOCK;
+        let wanted = (blocks * BLOCK).min(self.size - start);
+        let got = bytes.len() as u64;
+        self.add(ReadStats {
+            bytes: got,
+            ..ReadStats::default()
+        });
+        if got != wanted {
+            return Err(StoreError::Short { wanted, got });
         }
-        let budget = (self.budget)();
-        let mut cache = self.cache.borrow_mut();
+        self.check(start, &bytes)?;
+        let budget = (self.limits.cache)();
         for (n, data) in (block..).zip(bytes.chunks(BLOCK as usize)) {
-            cache.put(self.block_id(n), data, budget);
+            self.cache.borrow_mut().put(self.block_id(n), data, budget);
+            self.fetch.keep(n, data);
         }
         Ok(bytes)
     }
 
+    fn check(&self, start: u64, bytes: &[u8]) -> StoreResult<()> {
+        let damaged = self.facts.sums.as_ref();
+        match damaged.and_then(|sums| sums.damaged(start, bytes)) {
+            None => Ok(()),
+            Some(page) => Err(StoreError::Damaged(page)),
+        }
+    }
+
+    /// Asks and waits. Bits that changed on the way are asked for once more.
+    fn request(&self, block: u64, blocks: u64) -> StoreResult<Vec<u8>> {
+        match self.begin(block, blocks).and_then(|f| self.wait(f)) {
+            Err(StoreError::Damaged(_)) => self.begin(block, blocks).and_then(|f| self.wait(f)),
+            other => other,
+        }
+    }
+
+    /// Removes the request that brings this block.
+    fn take_flight(&self, block: u64) -> Option<Flight> {
+        let mut flights = self.flights.borrow_mut();
+        let at = flights
+            .iter()
+            .position(|f| (f.block..f.block + f.blocks).contains(&block))?;
+        Some(flights.swap_remove(at))
+    }
+
+    /// Lets the next window of a stream come while this one is worked on.
+    fn stream_on(&self) {
+        if !self.flights.borrow().is_empty() {
+            return;
+        }
+        let next = self.ahead.borrow_mut().ahead(cap(&self.limits));
+        let last = self.size.div_ceil(BLOCK);
+        if let Some((block, blocks)) = next
+            && block < last
+            && self.missing(block)
+            // nobody waits for it: without it the read that needs these bytes asks by itself
+            && let Ok(flight) = self.begin(block, blocks.min(last - block))
+        {
+            self.flights.borrow_mut().push(flight);
+        }
+    }
+
+    /// The bytes from a missing block on: from a request under way, the disk, or a new request.
+    fn obtain(&self, block: u64, last: u64) -> StoreResult<(u64, Rc<[u8]>)> {
+        if let Some(flight) = self.take_flight(block) {
+            let from = flight.block;
+            // one that failed in the background is asked again, by somebody who waits
+            if let Ok(bytes) = self.wait(flight) {
+                self.stream_on();
+                return Ok((from * BLOCK, bytes.into()));
+            }
+        }
+        if let Some(data) = self.on_disk(block) {
+            return Ok((block * BLOCK, data));
+        }
+        let blocks = self.plan(block, last);
+        let bytes = self.request(block, blocks)?;
+        self.stream_on();
+        Ok((block * BLOCK, bytes.into()))
+    }
+
+    fn on_disk(&self, block: u64) -> Option<Rc<[u8]>> {
+        let data = self.fetch.near(block)?;
+        let start = block * BLOCK;
+        let whole = data.len() as u64 == BLOCK.min(self.size - start);
+        if !whole || self.check(start, &data).is_err() {
+            return None;
+        }
+        let budget = (self.limits.cache)();
+        self.cache
+            .borrow_mut()
+            .put(self.block_id(block), &data, budget);
+        self.hit();
+        Some(data.into())
+    }
+
+    fn hit(&self) {
+        self.add(ReadStats {
+            cache_hits: 1,
+            ..ReadStats::default()
+        });
+    }
+
     fn add(&self, delta: ReadStats) {
         self.stats.set(self.stats.get().plus(delta));
-        count(delta);
-    }
-}
-
-impl<F: Fn(u64, u64) -> StoreResult<Vec<u8>>> RangeRead for CachedFile<F> {
-    fn size(&self) -> u64 {
-        self.size
+        count(&self.key, delta);
     }
 
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> StoreResult<()> {
-        let end = offset.saturating_add(buf.len() as u64);
+    /// Fills `buf` from the head, if it lies there.
+    fn in_head(&self, offset: u64, buf: &mut [u8]) -> bool {
+        let Some(known) = self.facts.head.get(offset, buf.len()) else {
+            return false;
+        };
+        buf.copy_from_slice(known);
+        self.hit();
+        true
+    }
+
+    fn check_end(&self, offset: u64, len: usize) -> StoreResult<u64> {
+        let end = offset.saturating_add(len as u64);
         if end > self.size {
             return Err(StoreError::Short {
                 wanted: end,
                 got: self.size,
             });
         }
+        Ok(end)
+    }
+
+    fn known(&self, block: u64) -> Option<Rc<[u8]>> {
+        self.cache.borrow_mut().get(&self.block_id(block))
+    }
+}
+
+/// Cap of reading ahead, in blocks. A small cache must hold what is read ahead until it is used.
+fn cap(limits: &Limits) -> u64 {
+    let bytes = (limits.read_ahead)().min((limits.cache)() / 4);
+    (bytes / BLOCK).clamp(1, REQUEST_MAX)
+}
+
+/// Copies what `data`, which lies at `from`, has of the read at `offset`; how far it got.
+fn copy(buf: &mut [u8], offset: u64, at: u64, from: u64, data: &[u8]) -> u64 {
+    let skip = usize::try_from(at - from).unwrap_or(usize::MAX);
+    let done = usize::try_from(at - offset).unwrap_or(usize::MAX);
+    let n = (data.len() - skip).min(buf.len() - done);
+    buf[done..done + n].copy_from_slice(&data[skip..skip + n]);
+    at + n as u64
+}
+
+impl<F: Fetch> RangeRead for CachedFile<F> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> StoreResult<()> {
+        let end = self.check_end(offset, buf.len())?;
+        if self.in_head(offset, buf) {
+            return Ok(());
+        }
         let mut at = offset;
         while at < end {
             let block = at / BLOCK;
-            let known = self.cache.borrow_mut().get(&self.block_id(block));
-            let (from, data): (u64, Rc<[u8]>) = match known {
+            let (from, data) = match self.known(block) {
                 Some(data) => {
-                    self.add(ReadStats {
-                        cache_hits: 1,
-                        ..ReadStats::default()
-                    });
+                    self.hit();
                     (block * BLOCK, data)
                 }
-                None => {
-                    let blocks = self.plan(block, (end - 1) / BLOCK);
-                    (block * BLOCK, self.request(block, blocks)?.into())
-                }
+                None => self.obtain(block, (end - 1) / BLOCK)?,
             };
-            let skip = usize::try_from(at - from).unwrap_or(usize::MAX);
-            let done = usize::try_from(at - offset).unwrap_or(usize::MAX);
-            let n = (data.len() - skip).min(buf.len() - done);
-            buf[done..done + n].copy_from_slice(&data[skip..skip + n]);
-            at += n as u64;
+            at = copy(buf, offset, at, from, &data);
         }
         Ok(())
+    }
+
+    fn read_if_here(&self, offset: u64, buf: &mut [u8]) -> StoreResult<bool> {
+        let end = self.check_end(offset, buf.len())?;
+        if self.in_head(offset, buf) {
+            return Ok(true);
+        }
+        let mut at = offset;
+        while at < end {
+            let block = at / BLOCK;
+            let landed = match self.take_flight(block) {
+                None => self.known(block).map(|data| (block * BLOCK, data)),
+                Some(mut flight) => match flight.answer.poll() {
+                    None => {
+                        self.flights.borrow_mut().push(flight);
+                        return Ok(false);
+                    }
+                    Some(answer) => {
+                        let bytes = self.land(flight.block, flight.blocks, answer)?;
+                        Some((flight.block * BLOCK, bytes.into()))
+                    }
+                },
+            };
+            let landed = landed.or_else(|| Some((block * BLOCK, self.on_disk(block)?)));
+            let Some((from, data)) = landed else {
+                if self.flights.borrow().len() < FLIGHTS {
+                    let blocks = self.plan(block, (end - 1) / BLOCK);
+                    let flight = self.begin(block, blocks)?;
+                    self.flights.borrow_mut().push(flight);
+                }
+                return Ok(false);
+            };
+            at = copy(buf, offset, at, from, &data);
+        }
+        Ok(true)
+    }
+
+    fn hint(&self, hint: Hint) {
+        let mut ahead = self.ahead.borrow_mut();
+        match hint {
+            Hint::Unknown => ahead.forget_stream(),
+            Hint::Range { start, end } => {
+                ahead.stream(start / BLOCK, end.min(self.size).div_ceil(BLOCK));
+            }
+        }
     }
 
     fn stats(&self) -> ReadStats {

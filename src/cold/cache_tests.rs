@@ -1,6 +1,8 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::cold::facts::HeadPages;
+use crate::cold::sums::PageSums;
 use proptest::prelude::*;
 
 const MB: u64 = 1 << 20;
@@ -11,22 +13,114 @@ fn byte(at: u64) -> u8 {
 
 type Log = Rc<RefCell<Vec<(u64, u64)>>>;
 
-/// A file of known bytes that writes down every request.
-fn file(size: u64, budget: fn() -> u64) -> (impl RangeRead, Log, Rc<RefCell<BlockCache>>) {
-    let log = Log::default();
-    let cache = Rc::new(RefCell::new(BlockCache::default()));
-    let requests = Rc::clone(&log);
-    let fetch = move |start: u64, len: u64| {
-        requests.borrow_mut().push((start, len));
-        assert!(start.is_multiple_of(BLOCK) && start + len <= size && len > 0);
-        Ok((start..start + len).map(byte).collect())
-    };
-    let id: Rc<str> = "1:key@etag".into();
-    (
-        CachedFile::new(id, size, Rc::clone(&cache), budget, fetch),
-        log,
+/// A store in memory: what it was asked, and what it answers. Answers that are late come when they
+/// are waited for, or polled once `arrived` says so.
+struct Answers<A> {
+    log: Log,
+    answer: Rc<A>,
+    arrived: Rc<Cell<bool>>,
+}
+
+struct Late<A> {
+    start: u64,
+    len: u64,
+    answer: Rc<A>,
+    arrived: Rc<Cell<bool>>,
+}
+
+impl<A: Fn(u64, u64) -> StoreResult<Vec<u8>> + 'static> Fetch for Answers<A> {
+    fn begin(&self, start: u64, len: u64) -> StoreResult<Box<dyn InFlight>> {
+        self.log.borrow_mut().push((start, len));
+        Ok(Box::new(Late {
+            start,
+            len,
+            answer: Rc::clone(&self.answer),
+            arrived: Rc::clone(&self.arrived),
+        }))
+    }
+}
+
+impl<A: Fn(u64, u64) -> StoreResult<Vec<u8>>> InFlight for Late<A> {
+    fn poll(&mut self) -> Option<StoreResult<Vec<u8>>> {
+        self.arrived
+            .get()
+            .then(|| (self.answer)(self.start, self.len))
+    }
+
+    fn wait(self: Box<Self>) -> StoreResult<Vec<u8>> {
+        (self.answer)(self.start, self.len)
+    }
+}
+
+fn limits(cache: fn() -> u64) -> Limits {
+    Limits {
         cache,
-    )
+        read_ahead: || 4 * MB,
+        may_request: || Ok(()),
+        disk: || None,
+    }
+}
+
+fn truth(start: u64, len: u64) -> StoreResult<Vec<u8>> {
+    assert!(start.is_multiple_of(BLOCK) && len > 0);
+    Ok((start..start + len).map(byte).collect())
+}
+
+/// Checksums of pages of 32 KiB, and the first page as the head.
+fn facts(size: u64, head: bool) -> FileFacts {
+    let page = |n: u64| truth_page(n * 32768);
+    let sums = (0..size / 32768).map(|n| crc32fast::hash(&page(n)));
+    FileFacts {
+        head: match head {
+            true => HeadPages::new(32768, vec![1], page(0)),
+            false => HeadPages::default(),
+        },
+        sums: PageSums::new(32768, sums.collect()),
+    }
+}
+
+fn truth_page(start: u64) -> Vec<u8> {
+    (start..start + 32768).map(byte).collect()
+}
+
+/// A file that writes down every request.
+fn with<A: Fn(u64, u64) -> StoreResult<Vec<u8>> + 'static>(
+    size: u64,
+    facts: FileFacts,
+    limits: Limits,
+    answer: A,
+) -> (CachedFile<Answers<A>>, Log, Rc<Cell<bool>>) {
+    let (log, arrived) = (Log::default(), Rc::new(Cell::new(false)));
+    let answers = Answers {
+        log: Rc::clone(&log),
+        answer: Rc::new(answer),
+        arrived: Rc::clone(&arrived),
+    };
+    let file = CachedFile::new(
+        "1:key@etag".into(),
+        "key".into(),
+        size,
+        Rc::new(facts),
+        Rc::new(RefCell::new(BlockCache::default())),
+        limits,
+        answers,
+    );
+    (file, log, arrived)
+}
+
+/// A file of known bytes, the requests, and its cache.
+fn file(size: u64, budget: fn() -> u64) -> (impl RangeRead, Log, Rc<RefCell<BlockCache>>) {
+    let (file, log, _) = with(
+        size,
+        FileFacts::default(),
+        limits(budget),
+        move |start, len| {
+            assert!(start + len <= size);
+            truth(start, len)
+        },
+    );
+    let cache = Rc::clone(&file.cache);
+    (file, log, cache)
 }
 
 fn check(file: &impl RangeRead, offset: u64, len: usize) {
@@ -125,25 +219,23 @@ fn beyond_the_end_is_short_and_costs_nothing() {
 
 #[test]
 fn a_failed_request_leaves_no_block() {
-    let cache = Rc::new(RefCell::new(BlockCache::default()));
-    let calls = Rc::new(Cell::new(0));
-    let seen = Rc::clone(&calls);
-    let fetch = move |_: u64, len: u64| {
-        seen.set(seen.get() + 1);
-        match seen.get() {
+    let calls = Cell::new(0);
+    let answer = move |_: u64, len: u64| {
+        calls.set(calls.get() + 1);
+        match calls.get() {
             1 => Err(StoreError::Missing),
             2 => Ok(vec![0; 5]),
             _ => Ok(vec![7; len as usize]),
         }
     };
-    let file = CachedFile::new("x".into(), MB, Rc::clone(&cache), || MB, fetch);
+    let (file, ..) = with(MB, FileFacts::default(), limits(|| MB), answer);
     let mut buf = [0; 10];
     assert_eq!(file.read_at(0, &mut buf), Err(StoreError::Missing));
     assert!(matches!(
         file.read_at(0, &mut buf),
         Err(StoreError::Short { got: 5, .. })
     ));
-    assert_eq!(cache.borrow().bytes(), 0);
+    assert_eq!(file.cache.borrow().bytes(), 0);
     assert_eq!(file.read_at(0, &mut buf), Ok(()));
     assert_eq!(buf, [7; 10]);
 }
@@ -152,8 +244,12 @@ fn a_failed_request_leaves_no_block() {
 fn contents_are_kept_apart() {
     let cache = Rc::new(RefCell::new(BlockCache::default()));
     let open = |id: &str, fill: u8| {
-        let fetch = move |_: u64, len: u64| Ok(vec![fill; len as usize]);
-        CachedFile::new(id.into(), 100, Rc::clone(&cache), || MB, fetch)
+        let (mut file, ..) = with(100, FileFacts::default(), limits(|| MB), move |_, len| {
+            Ok(vec![fill; len as usize])
+        });
+        file.id = id.into();
+        file.cache = Rc::clone(&cache);
+        file
     };
     let (a, b) = (open("1:k@a", 1), open("1:k@b", 2));
     let mut buf = [0; 1];
@@ -162,6 +258,46 @@ fn contents_are_kept_apart() {
         assert_eq!(buf, [fill]);
     }
     assert_eq!(a.stats().gets + b.stats().gets, 2);
+}
+
+#[test]
+fn the_head_costs_nothing() {
+    let (file, log, _) = with(MB, facts(MB, true), limits(|| MB), truth);
+    check(&file, 0, 100);
+    check(&file, 24, 16);
+    check(&file, 0, 32768);
+    assert_eq!((file.stats().gets, file.stats().cache_hits), (0, 3));
+    check(&file, 32768, 32768);
+    assert_eq!(log.borrow().len(), 1);
+}
+
+#[test]
+fn changed_bits_are_asked_for_again_and_then_refused() {
+    // once: somewhere on the way
+    let calls = Cell::new(0);
+    let once = move |start: u64, len: u64| {
+        let mut bytes = truth(start, len)?;
+        calls.set(calls.get() + 1);
+        if calls.get() == 1 {
+            bytes[40_000] ^= 16;
+        }
+        Ok(bytes)
+    };
+    let (file, log, _) = with(MB, facts(MB, false), limits(|| MB), once);
+    check(&file, 0, 32768);
+    check(&file, 32768, 32768);
+    assert_eq!(log.borrow().len(), 2);
+    // always: in the store
+    let always = |start: u64, len: u64| {
+        let mut bytes = truth(start, len)?;
+        bytes[40_000] ^= 16;
+        Ok(bytes)
+    };
+    let (file, log, _) = with(MB, facts(MB, false), limits(|| MB), always);
+    let mut buf = vec![0; 32768];
+    assert_eq!(file.read_at(0, &mut buf), Err(StoreError::Damaged(2)));
+    assert_eq!(log.borrow().len(), 2);
+    assert_eq!(file.cache.borrow().bytes(), 0, "nothing of it is kept");
 }
 
 proptest! {
@@ -177,3 +313,6 @@ proptest! {
         }
     }
 }
+
+#[path = "cache_stream_tests.rs"]
+mod streams;

@@ -57,6 +57,9 @@ pub fn run_queued() -> Result<()> {
         };
         let identity = bgworker::transaction(spec::identity)?;
         temp::sweep(identity.system_identifier as u64);
+        for chunk in bgworker::transaction(jobs::abandoned)? {
+            thaw_abandoned(chunk);
+        }
         while let Some(claim) = bgworker::transaction(claims::claim)? {
             if bgworker::transaction(claims::exporter_wanted)? {
                 crate::worker::start_dynamic(bgworker::my_database(), JOB);
@@ -72,9 +75,9 @@ pub fn run_queued() -> Result<()> {
     }
 }
 
-/// Step of the database worker: starts an exporter when jobs wait, also after a crash.
+/// Step of the database worker: starts an exporter when there is work, also after a crash.
 pub fn start_if_pending() -> Result<()> {
-    if claims::exporter_wanted()? {
+    if claims::exporter_wanted()? || !jobs::abandoned()?.is_empty() {
         crate::worker::start_dynamic(bgworker::my_database(), JOB);
     }
     Ok(())
@@ -137,6 +140,27 @@ fn thaw(chunk: pg_sys::Oid) -> Result<()> {
     match out {
         Err(e) if e.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE => Err(e.into()),
         _ => Ok(()),
+    }
+}
+
+/// The same for a chunk that an earlier job left frozen, unless somebody has begun with it again.
+fn thaw_abandoned(chunk: pg_sys::Oid) {
+    let out = bgworker::transaction(|| {
+        cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
+        if jobs::abandoned()?.contains(&chunk) && jobs::thaw(chunk)? {
+            cold_move::set_access_method(chunk, false)?;
+            cold_state::invalidate(chunk);
+        }
+        Ok(())
+    });
+    if let Err(e) = out
+        && e.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
+    {
+        pgrx::log!(
+            "pg_strata: chunk {} stays frozen: {}",
+            chunk.to_u32(),
+            e.message
+        );
     }
 }
 

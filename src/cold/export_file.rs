@@ -206,6 +206,7 @@ impl Attempt<'_> {
                     ),
                 ));
             }
+            jobs::forget_marks(chunk)?;
             cold_move::empty(chunk, m.rows)?;
             cold_move::rebuild_indexes(chunk);
             cold_state::invalidate(chunk);

@@ -8,6 +8,7 @@
 use super::column_stats::Collector;
 pub use super::column_stats::ColumnStats;
 use super::file_check::{TempFile, check, failed, sync_and_hash, utf8};
+use super::file_map::{self, FileMap};
 pub use super::file_schema::Layout;
 use super::file_schema::{APPLICATION_ID, COLUMNS_TABLE, FORMAT, INFO_TABLE, PAGE_SIZE};
 use super::mapping::{Cell, Encoding, quote_literal};
@@ -66,6 +67,8 @@ pub struct Built {
     pub columns: Vec<ColumnStats>,
     /// names inside the file
     pub layout: Layout,
+    /// where things lie in it
+    pub map: FileMap,
 }
 
 /// Collects rows into a working file. Dropping it removes what it wrote.
@@ -212,6 +215,11 @@ impl Builder {
         drop(db);
         drop(work);
         check(done.path(), &layout, rows, stop)?;
+        let ascending: Vec<String> = (layout.columns.iter().zip(&stats))
+            .filter(|(_, stats)| stats.ascending && matches!(stats.min, Some(Cell::Int(_))))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let map = file_map::of(done.path(), &layout, &ascending, stop)?;
         let (bytes, sha256) = sync_and_hash(done.path(), stop)?;
         Ok(Built {
             path: done.keep(),
@@ -220,6 +228,7 @@ impl Builder {
             rows,
             columns: stats,
             layout,
+            map,
         })
     }
 

@@ -59,8 +59,8 @@ fn status_of(e: &StoreError) -> &'static str {
 fn compare(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<(&'static str, Option<String>)> {
     // what is checked is the store, not this session's memory of it
     cold_reader::close_all();
-    store::reset_cache();
-    let found = match cold_copy::read_file(chunk, manifest) {
+    let found = store::past_caches(|| cold_copy::read_file(chunk, manifest));
+    let found = match found {
         Ok(found) => found,
         Err(e) => return Ok(("changed", Some(e.message))),
     };

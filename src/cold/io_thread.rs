@@ -71,14 +71,54 @@ where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = T> + 'static,
 {
-    let (fd, signal) = start(host)?;
+    begin(host, make)?.wait(host)
+}
+
+/// A request under way. Dropped, it is given up.
+pub struct Pending<T> {
+    answers: Receiver<T>,
+    ready: RawFd,
+    // goes with this value and tells the task to stop
+    _abandon: oneshot::Sender<()>,
+}
+
+impl<T> Pending<T> {
+    /// The answer, if it is there.
+    pub fn poll(&mut self) -> Option<Result<T, Failure>> {
+        match self.answers.try_recv() {
+            Ok(value) => Some(Ok(value)),
+            Err(TryRecvError::Disconnected) => Some(Err(Failure::Panicked)),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+
+    /// Waits for the answer; see [`run`].
+    pub fn wait(mut self, host: &Host) -> Result<T, Failure> {
+        loop {
+            if let Some(answer) = self.poll() {
+                return answer;
+            }
+            (host.while_waiting)();
+            (host.wait_readable)(self.ready, WAIT);
+            drain();
+        }
+    }
+}
+
+/// Starts a future on the I/O thread and comes back at once.
+pub fn begin<T, F, Fut>(host: &Host, make: F) -> Result<Pending<T>, Failure>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = T> + 'static,
+{
+    let (ready, signal) = start(host)?;
     let (answer, answers) = channel();
     let reply = Reply {
         answer: Some(answer),
         signal,
     };
-    // dropped when this function returns or unwinds: tells the task to stop
-    let (_abandon, mut abandoned) = oneshot::channel::<()>();
+    let (abandon, mut abandoned) = oneshot::channel::<()>();
     let job: Job = Box::new(move || {
         Box::pin(async move {
             let reply = reply;
@@ -100,18 +140,11 @@ where
     if sent != Some(true) {
         return Err(Failure::Panicked);
     }
-    wait(host, fd, &answers)
-}
-
-fn wait<T>(host: &Host, fd: RawFd, answers: &Receiver<T>) -> Result<T, Failure> {
-    loop {
-        match answers.try_recv() {
-            Ok(value) => return Ok(value),
-            Err(TryRecvError::Disconnected) => return Err(Failure::Panicked),
-            Err(TryRecvError::Empty) => (host.wait_readable)(fd, WAIT),
-        }
-        drain();
-    }
+    Ok(Pending {
+        answers,
+        ready,
+        _abandon: abandon,
+    })
 }
 
 /// Empties the wake-up socket; one byte per finished request, also of abandoned ones.

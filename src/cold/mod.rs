@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod api;
+pub mod blocks;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -13,11 +14,14 @@ pub mod column_stats;
 pub mod content;
 pub mod cost;
 pub mod credentials;
+pub mod disk_cache;
 pub mod export;
 mod export_check;
 mod export_file;
+pub mod facts;
 pub mod file;
 mod file_check;
+pub mod file_map;
 pub mod file_schema;
 mod inspect;
 #[cfg(feature = "s3")]
@@ -31,10 +35,13 @@ mod policy;
 mod prefix;
 pub mod pushdown;
 mod pushdown_sql;
+pub mod readahead;
+pub mod runs;
 pub mod server_options;
 pub mod servers;
 pub mod storage;
 pub mod store;
+pub mod sums;
 mod temp;
 mod tier;
 mod untier;
@@ -51,6 +58,8 @@ pub fn init() {
         state_of: catalog::state_of,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
+        facts: catalog::layout::facts,
+        runs: catalog::layout::runs,
         store: servers::store_for,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,

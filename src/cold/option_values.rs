@@ -108,3 +108,14 @@ pub(super) fn encryption(name: &str, value: &str) -> Result<String> {
         ))),
     }
 }
+
+/// Classes whose objects can be read at once; stores other than S3 have names of their own.
+pub(super) fn storage_class(name: &str, value: &str) -> Result<String> {
+    if matches!(value, "GLACIER" | "DEEP_ARCHIVE") {
+        return Err(invalid(format!(
+            "option \"{name}\" must be a class that can be read at once, not \"{value}\""
+        ))
+        .hint("cold files are read in place; GLACIER_IR keeps them archived and readable"));
+    }
+    word(name, value)
+}

@@ -1,7 +1,7 @@
 //! Options of cold servers and their user mappings: parsing and validation, nothing else.
 
 use super::option_values::{
-    absolute, boolean, encryption, invalid, number, secret, timeout, unknown, word,
+    absolute, boolean, encryption, invalid, number, secret, storage_class, timeout, unknown, word,
 };
 use crate::error::{Error, Kind, Result};
 use std::fmt;
@@ -47,6 +47,8 @@ pub struct ServerOptions {
     /// Server-side encryption: `AES256`, `aws:kms` or `aws:kms:dsse`.
     pub sse: Option<String>,
     pub kms_key_id: Option<String>,
+    /// The caller pays for requests, not the bucket's owner.
+    pub requester_pays: bool,
 }
 
 /// Options of `CREATE USER MAPPING`.
@@ -99,6 +101,7 @@ const SERVER: &[&str] = &[
     "storage_class",
     "sse",
     "kms_key_id",
+    "requester_pays",
 ];
 
 const MAPPING: &[&str] = &[
@@ -139,9 +142,10 @@ pub fn parse_server(options: &[(String, String)]) -> Result<ServerOptions> {
             "request_timeout" => server.request_timeout = timeout(name, value)?,
             "max_retries" => server.max_retries = number(name, value, 0, 20)?,
             "max_connections" => server.max_connections = number(name, value, 1, 16)?,
-            "storage_class" => server.storage_class = Some(word(name, value)?),
+            "storage_class" => server.storage_class = Some(storage_class(name, value)?),
             "sse" => server.sse = Some(encryption(name, value)?),
             "kms_key_id" => server.kms_key_id = Some(word(name, value)?),
+            "requester_pays" => server.requester_pays = boolean(name, value)?,
             _ => return Err(unknown("server", name, SERVER)),
         }
     }
@@ -248,6 +252,7 @@ fn defaults(location: Location) -> ServerOptions {
         storage_class: None,
         sse: None,
         kms_key_id: None,
+        requester_pays: false,
     }
 }
 

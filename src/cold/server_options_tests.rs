@@ -155,3 +155,20 @@ fn rights() {
     );
     assert_eq!(s.rights().read_files, ["profile", "credentials_file"]);
 }
+
+#[test]
+fn classes_that_cannot_be_read_in_place() {
+    for class in ["GLACIER", "DEEP_ARCHIVE"] {
+        let text = message(&[("location", "s3://bucket"), ("storage_class", class)]);
+        assert!(
+            text.contains("read at once") && text.contains("GLACIER_IR"),
+            "{text}"
+        );
+    }
+    for class in ["STANDARD_IA", "GLACIER_IR", "OWN_CLASS"] {
+        let s = server(&[("location", "s3://bucket"), ("storage_class", class)]);
+        assert_eq!(s.expect("valid").storage_class.as_deref(), Some(class));
+    }
+    let s = server(&[("location", "s3://bucket"), ("requester_pays", "true")]);
+    assert!(s.expect("valid").requester_pays);
+}

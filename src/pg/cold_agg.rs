@@ -182,7 +182,11 @@ unsafe extern "C-unwind" fn explain_node(
             let m = &run.manifest;
             let name = m.key.rsplit('/').next().unwrap_or(&m.key);
             let size = explain::human_bytes(m.bytes);
-            explain::text(es, c"Cold File", &format!("{name} on {} ({size})", m.server));
+            explain::text(
+                es,
+                c"Cold File",
+                &format!("{name} on {} ({size})", m.server),
+            );
             explain::text(es, c"Cold SQL", &run.sql);
         }
         if !(*es).analyze {

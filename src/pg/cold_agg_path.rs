@@ -142,7 +142,7 @@ unsafe fn costs(
 ) -> pg_sys::AggClauseCosts {
     let mut costs = pg_sys::AggClauseCosts::default();
     // SAFETY: the planner's own struct; the costs live on this stack
-    unsafe { pg_sys::get_agg_clause_costs(root, split, &mut costs) };
+    unsafe { super::ffi::get_agg_clause_costs(root, split, &mut costs) };
     costs
 }
 

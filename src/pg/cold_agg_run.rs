@@ -2,13 +2,15 @@
 
 use super::cold_datum::Codec;
 use super::cold_dump;
-use super::cold_reader::{self, sqlite_error, unreadable};
+use super::cold_files::{self, failed, unreadable};
+use super::cold_reader;
+use super::cold_reads;
 use super::cold_run::{Scan, Skip};
 use super::sqlite::{ColdDb, Cursor};
 use crate::cold::aggregate::{self, Output};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::{Cell, CellRef};
-use crate::cold::store::ReadStats;
+use crate::cold::store::{Hint, ReadStats};
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -104,7 +106,7 @@ impl Run {
     unsafe fn expect(&mut self) {
         // SAFETY: the scan lives as long as this run
         let scan = unsafe { &mut *self.scan };
-        if scan.plan.skip.is_none() && scan.is_decided() {
+        if scan.plan.skip.is_none() && scan.is_decided() && !cold_reads::is_off() {
             scan.skipped = Some(Skip::Aggregated);
             let filter = scan.plan.filter.clone();
             self.from_manifest = self.known(&filter).is_some();
@@ -195,11 +197,12 @@ impl Run {
 
     fn open(&mut self, filter: &str, mut binds: Vec<Cell>) -> Result<()> {
         self.sql = self.statement(filter, binds.len());
-        let (db, before) = cold_reader::open(&self.manifest)?;
+        let (db, before) = cold_files::open(&self.manifest)?;
         let cursor = db
             .prepare(&self.sql)
-            .map_err(|e| sqlite_error(&self.manifest, &e))?;
+            .map_err(|e| failed(&self.manifest, &e))?;
         cold_reader::add(&mut self.stats, before, db.stats());
+        db.hint(Hint::Unknown);
         let window = self.is_windowed().then_some((i64::MIN, WINDOW_ROWS));
         if let Some((first, last)) = window {
             binds.extend([Cell::Int(first), Cell::Int(last)]);
@@ -280,7 +283,7 @@ impl FileStates {
         for (i, cell) in self.binds.iter().enumerate() {
             self.cursor
                 .bind(i + 1, cell)
-                .map_err(|e| sqlite_error(manifest, &e))?;
+                .map_err(|e| failed(manifest, &e))?;
         }
         Ok(())
     }
@@ -288,7 +291,7 @@ impl FileStates {
     fn step(&mut self, manifest: &Manifest) -> Result<bool> {
         loop {
             pgrx::check_for_interrupts!();
-            let found = self.cursor.step().map_err(|e| sqlite_error(manifest, &e))?;
+            let found = self.cursor.step().map_err(|e| failed(manifest, &e))?;
             if found {
                 return Ok(true);
             }

@@ -117,8 +117,8 @@ unsafe fn key(expr: *mut pg_sys::Node, relid: pg_sys::Index) -> Option<Wanted> {
         }
         let (attnum, encoding) = column(expr, relid)?;
         // another encoding of the server may write two texts as one
-        let fits = encoding != Encoding::Text
-            || (is_utf8() && deterministic(pg_sys::exprCollation(expr)));
+        let fits =
+            encoding != Encoding::Text || (is_utf8() && deterministic(pg_sys::exprCollation(expr)));
         fits.then_some((Output::Key(attnum), encoding))
     }
 }

@@ -4,7 +4,7 @@
 
 use super::cold_compare::{btree_family, comparison_of, deterministic};
 use super::cold_datum::{encoding_of, is_utf8};
-use super::cold_value::element_type;
+use super::cold_value::{Operand, element_type};
 use super::list;
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Encoding;
@@ -31,7 +31,7 @@ pub(super) struct Clause {
 /// The clauses of a relation as trees, and the expressions of their values.
 pub(super) struct Clauses {
     pub(super) list: Vec<Clause>,
-    pub(super) values: Vec<*mut pg_sys::Node>,
+    pub(super) values: Vec<Operand>,
 }
 
 /// Pseudoconstant clauses are left out: other nodes evaluate them.
@@ -98,7 +98,7 @@ pub(super) unsafe fn plain_var(
 struct Builder {
     root: *mut pg_sys::PlannerInfo,
     relid: pg_sys::Index,
-    values: Vec<*mut pg_sys::Node>,
+    values: Vec<Operand>,
     leaves: usize,
 }
 
@@ -114,6 +114,7 @@ impl Builder {
                 Tag::T_OpExpr => self.operator(node.cast(), nested),
                 Tag::T_DistinctExpr => self.distinct(node.cast(), nested),
                 Tag::T_ScalarArrayOpExpr => self.array(node.cast(), nested),
+                Tag::T_RowCompareExpr => self.row(node.cast(), nested),
                 Tag::T_FuncExpr => self.function(node.cast(), nested),
                 Tag::T_Var | Tag::T_RelabelType => self.boolean_column(node),
                 _ => None,
@@ -281,6 +282,28 @@ impl Builder {
         }
     }
 
+    /// `(a, b) < (x, y)`: never without `a <= x`.
+    unsafe fn row(&mut self, expr: *mut pg_sys::RowCompareExpr, nested: bool) -> Option<Leaf> {
+        // SAFETY: as in tree; the lists of a row comparison are as long as each other
+        unsafe {
+            let left = list::pointers::<pg_sys::Node>((*expr).largs).next()?;
+            let right = list::pointers::<pg_sys::Node>((*expr).rargs).next()?;
+            let operator = *list::oids((*expr).opnos).first()?;
+            let collation = *list::oids((*expr).inputcollids).first()?;
+            let (var, value, commuted) = self.pair(left, right, nested)?;
+            let family = btree_family((*var).vartype)?;
+            let op = Op::from_strategy(super::compat::btree_strategy(operator, family)?)?;
+            let op = if commuted { op.commuted() } else { op };
+            let op = match op {
+                Op::Lt | Op::Le => Op::Le,
+                Op::Gt | Op::Ge => Op::Ge,
+                Op::Eq | Op::Ne => return None,
+            };
+            let found = comparison_of((*var).vartype, pg_sys::exprType(value), collation, op)?;
+            self.leaf(var, found.0, false, Some(value))
+        }
+    }
+
     /// A column of ours on one side, a value that does not depend on the row on the other, and
     /// whether the value comes first.
     unsafe fn sides(
@@ -294,6 +317,18 @@ impl Builder {
             let &[left, right] = args.as_slice() else {
                 return None;
             };
+            self.pair(left, right, nested)
+        }
+    }
+
+    unsafe fn pair(
+        &self,
+        left: *mut pg_sys::Node,
+        right: *mut pg_sys::Node,
+        nested: bool,
+    ) -> Option<(*mut pg_sys::Var, *mut pg_sys::Node, bool)> {
+        // SAFETY: as in tree
+        unsafe {
             let (var, value, commuted) =
                 match (plain_var(left, self.relid), plain_var(right, self.relid)) {
                     (Some(var), None) => (var, right, false),
@@ -319,20 +354,19 @@ impl Builder {
         if self.leaves >= MOST_LEAVES {
             return None;
         }
+        // SAFETY: as in tree
+        let (attnum, column) = unsafe { ((*var).varattno, (*var).vartype) };
         let param = value.map(|node| {
-            self.values.push(node);
+            self.values.push(Operand { node, column });
             self.values.len() - 1
         });
-        // SAFETY: as in tree
-        unsafe {
-            Some(Leaf {
-                attnum: (*var).varattno,
-                test,
-                param,
-                encoding: encoding_of((*var).vartype),
-                exact,
-            })
-        }
+        Some(Leaf {
+            attnum,
+            test,
+            param,
+            encoding: encoding_of(column),
+            exact,
+        })
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) fn comparison_of(
             // another encoding of the server may write two texts as one
             deterministic(collation).then_some((Test::Compare(op), is_utf8()))
         }
+        _ if super::cold_value::is_promoted(other_base, base) => Some((Test::Compare(op), true)),
         _ => {
             let floats = [Encoding::Float4, Encoding::Float8];
             let same = encoding == other || (floats.contains(&encoding) && floats.contains(&other));

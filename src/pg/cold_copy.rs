@@ -193,6 +193,7 @@ fn each_file_row(
     };
     // SAFETY: the descriptor is the chunk's
     let mut reader = unsafe { Reader::new(Rc::clone(manifest), &query, rel.desc(), rel.owner())? };
+    reader.hint_table()?;
     reader.restart(&[])?;
     let memory = RowMemory::new();
     let mut hash = ContentHash::default();

@@ -76,7 +76,7 @@ unsafe fn conditions(
         let plan = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
         let desc = (*(*node).ss.ss_currentRelation).rd_att;
         let private = cold_plan::read_private(plan, desc);
-        let (_, exact) = cold_plan::expressions(plan, private.values);
+        let (_, exact) = cold_plan::expressions(plan, &private);
         let filter: Vec<*mut pg_sys::Expr> = list::pointers((*plan).scan.plan.qual).collect();
         let prefilter: Vec<*mut pg_sys::Expr> = private
             .conditions

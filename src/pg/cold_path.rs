@@ -32,7 +32,10 @@ pub(super) unsafe fn is_cold_scan(path: *mut pg_sys::Path) -> bool {
     // SAFETY: promised by the caller; the tag is checked before the cast
     unsafe {
         (*path).type_ == pg_sys::NodeTag::T_CustomPath
-            && std::ptr::eq((*path.cast::<pg_sys::CustomPath>()).methods, &PATH_METHODS.0)
+            && std::ptr::eq(
+                (*path.cast::<pg_sys::CustomPath>()).methods,
+                &PATH_METHODS.0,
+            )
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::cold_clause::{self, Clause};
 use super::cold_path::cold_manifest;
+use super::cold_value::Operand;
 use super::list;
 use crate::cold::manifest::Manifest;
 use crate::cold::order::Key;
@@ -30,7 +31,8 @@ const NEVER: i32 = 3;
 #[derive(Default)]
 pub(super) struct Private {
     pub(super) order: Vec<Key>,
-    pub(super) values: usize,
+    /// types of the columns that the values are compared with
+    pub(super) values: Vec<pg_sys::Oid>,
     pub(super) conditions: Vec<Condition>,
 }
 
@@ -74,7 +76,9 @@ pub(super) unsafe fn read_private(
         let mut next = || lists.next().map(|l| list::integers(l));
         let mut private = Private {
             order: read_order(&next().unwrap_or_default()),
-            values: next().and_then(|n| n.first().copied()).unwrap_or(0) as usize,
+            values: (next().unwrap_or_default().iter())
+                .map(|oid| (*oid as u32).into())
+                .collect(),
             conditions: vec![],
         };
         let encoding = |attnum: i16| {
@@ -101,12 +105,17 @@ pub(super) unsafe fn read_private(
 /// As for [`read_private`].
 pub(super) unsafe fn expressions(
     plan: *const pg_sys::CustomScan,
-    values: usize,
-) -> (Vec<*mut pg_sys::Expr>, Vec<*mut pg_sys::Expr>) {
+    private: &Private,
+) -> (Vec<Operand>, Vec<*mut pg_sys::Expr>) {
     // SAFETY: promised by the caller
     let mut all: Vec<*mut pg_sys::Expr> = unsafe { list::pointers((*plan).custom_exprs).collect() };
-    let exact = all.split_off(values.min(all.len()));
-    (all, exact)
+    let exact = all.split_off(private.values.len().min(all.len()));
+    let values = all.iter().zip(&private.values);
+    let operand = |(expr, column): (&*mut pg_sys::Expr, &pg_sys::Oid)| Operand {
+        node: expr.cast(),
+        column: *column,
+    };
+    (values.map(operand).collect(), exact)
 }
 
 #[pg_guard]
@@ -134,14 +143,15 @@ pub(super) unsafe extern "C-unwind" fn plan_path(
         (*scan).flags = (*best).flags;
         let mut exprs = std::ptr::null_mut();
         for value in &read.values {
-            let copy = pg_sys::copyObjectImpl(value.cast());
+            let copy = pg_sys::copyObjectImpl(value.node.cast());
             exprs = pg_sys::lappend(exprs, copy);
         }
         let exact = expressions_of(read.list.iter().filter(|c| is_exact(c)));
         (*scan).custom_exprs = pg_sys::list_concat(exprs, exact);
         let order = (*best).custom_private;
         let mut private = pg_sys::lappend(std::ptr::null_mut(), order.cast());
-        let values = list::ints(&[read.values.len() as i32]);
+        let columns = read.values.iter().map(|v| v.column.to_u32() as i32);
+        let values = list::ints(&columns.collect::<Vec<i32>>());
         private = pg_sys::lappend(private, values.cast());
         for numbers in written(&read.list) {
             private = pg_sys::lappend(private, list::ints(&numbers).cast());

@@ -1,83 +1,16 @@
 //! Reading rows of a cold file as PostgreSQL values: opens the file, steps, decodes.
 
 use super::cold_datum::{Codec, DecodeScope};
-use super::sqlite::{ColdDb, Cursor, SqliteError};
+pub use super::cold_files::{close_all, runs};
+use super::cold_files::{failed, open, unreadable};
+use super::sqlite::{ColdDb, Cursor};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::{Cell, CellRef};
 use crate::cold::pushdown::Query;
-use crate::cold::store::ReadStats;
+use crate::cold::store::{Hint, ReadStats};
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys;
-use std::cell::RefCell;
 use std::rc::Rc;
-
-/// Files kept open per backend. They are immutable, so an open one never goes stale.
-const OPEN_FILES: usize = 8;
-
-thread_local! {
-    static OPEN: RefCell<Vec<(String, Rc<ColdDb>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Opens the file of a chunk, or finds it open; also what has been read from it before.
-pub fn open(manifest: &Manifest) -> Result<(Rc<ColdDb>, ReadStats)> {
-    let found = OPEN.with_borrow_mut(|files| {
-        let at = files.iter().position(|(id, _)| *id == manifest.file)?;
-        let entry = files.remove(at);
-        let db = Rc::clone(&entry.1);
-        files.push(entry);
-        Some(db)
-    });
-    if let Some(db) = found {
-        let before = db.stats();
-        return Ok((db, before));
-    }
-    let store = (super::cold_state::catalog().store)(
-        &manifest.server,
-        pg_sys::Oid::from(manifest.hypertable),
-    )?;
-    let source = store
-        .open(&manifest.key, &manifest.etag, manifest.bytes)
-        .map_err(|e| unreadable(manifest, &e.kind(), &e.to_string()))?;
-    let db = ColdDb::open(Rc::from(source)).map_err(|e| sqlite_error(manifest, &e))?;
-    db.check_table(&manifest.raw_table)
-        .map_err(|e| sqlite_error(manifest, &e))?;
-    OPEN.with_borrow_mut(|files| {
-        if files.len() >= OPEN_FILES {
-            files.remove(0);
-        }
-        files.push((manifest.file.clone(), Rc::clone(&db)));
-    });
-    Ok((db, ReadStats::default()))
-}
-
-/// Closes what is kept open (the next read opens it again).
-pub fn close_all() {
-    OPEN.with_borrow_mut(Vec::clear);
-}
-
-fn close(file: &str) {
-    OPEN.with_borrow_mut(|files| files.retain(|(id, _)| id != file));
-}
-
-pub(super) fn unreadable(manifest: &Manifest, kind: &Kind, what: &str) -> Error {
-    Error::new(
-        *kind,
-        format!("cannot read cold chunk \"{}\": file \"{}\": {what}", manifest.chunk_name, manifest.key),
-    )
-    .hint(format!(
-        "SELECT * FROM strata.cold_files WHERE file = '{}'; tells its server \"{}\", size and checksum.",
-        manifest.file, manifest.server
-    ))
-}
-
-/// The error for the client; names chunk and object. The connection is not used again.
-pub(super) fn sqlite_error(manifest: &Manifest, e: &SqliteError) -> Error {
-    close(&manifest.file);
-    match e {
-        SqliteError::Store(e) => unreadable(manifest, &e.kind(), &e.to_string()),
-        SqliteError::Sqlite { message, .. } => unreadable(manifest, &Kind::DataCorrupted, message),
-    }
-}
 
 /// A column to fill: its place in the row, its place in SQLite's result, its codec.
 struct Target {
@@ -111,9 +44,7 @@ impl Reader {
     ) -> Result<Self> {
         let mut stats = ReadStats::default();
         let (db, before) = open(&manifest)?;
-        let cursor = db
-            .prepare(&query.sql)
-            .map_err(|e| sqlite_error(&manifest, &e))?;
+        let cursor = db.prepare(&query.sql).map_err(|e| failed(&manifest, &e))?;
         add(&mut stats, before, db.stats());
         let mut targets = Vec::with_capacity(query.columns.len());
         for (i, attnum) in query.columns.iter().enumerate() {
@@ -158,13 +89,27 @@ impl Reader {
         })
     }
 
+    /// Tells the store what comes next, see [`Hint`]; before `restart`.
+    pub fn hint(&self, hint: Hint) {
+        self.db.hint(hint);
+    }
+
+    /// All rows of the table are going to be read, in the order of their rowids.
+    pub fn hint_table(&self) -> Result<()> {
+        if let Some(map) = runs(&self.manifest)?.values().next() {
+            let (start, end) = map.bytes();
+            self.hint(Hint::Range { start, end });
+        }
+        Ok(())
+    }
+
     /// Starts again with these values for `?1`, `?2`, ...
     pub fn restart(&mut self, binds: &[Cell]) -> Result<()> {
         self.cursor.reset();
         for (i, cell) in binds.iter().enumerate() {
             self.cursor
                 .bind(i + 1, cell)
-                .map_err(|e| sqlite_error(&self.manifest, &e))?;
+                .map_err(|e| failed(&self.manifest, &e))?;
         }
         Ok(())
     }
@@ -179,7 +124,7 @@ impl Reader {
         let before = self.db.stats();
         let more = self.cursor.step();
         add(&mut self.stats, before, self.db.stats());
-        if !more.map_err(|e| sqlite_error(&self.manifest, &e))? {
+        if !more.map_err(|e| failed(&self.manifest, &e))? {
             return Ok(None);
         }
         let _scope = self.sensitive.then(|| DecodeScope::begin(self.owner));

@@ -4,13 +4,14 @@ use super::cold_am::cold_tid;
 use super::cold_late::Late;
 pub(super) use super::cold_missing::missing_values;
 use super::cold_plan::Condition;
+use super::cold_prefetch;
 use super::cold_reader::Reader;
-use super::cold_reads;
 use super::cold_value::ValueReader;
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::order::Key;
 use crate::cold::pushdown::{self, Pushed, Query, Value};
+use crate::cold::store::Hint;
 use crate::error::Result;
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -46,7 +47,7 @@ impl Skip {
 }
 
 /// The first row of an ordered scan, which the zone map may know.
-enum First {
+pub(super) enum First {
     /// to be read
     Read,
     /// known, not given yet
@@ -84,6 +85,8 @@ pub(super) struct Scan {
     pub(super) owner: pg_sys::Oid,
     pub(super) late: Option<Late>,
     pub(super) rows_read: i64,
+    /// half of the rows that the planner expects
+    pub(super) half: i64,
     pub(super) late_rows: i64,
     /// this process has read, not a parallel worker
     pub(super) started: bool,
@@ -94,7 +97,7 @@ pub(super) struct Scan {
     pub(super) plan: Prepared,
     /// the rows of the file are another node's business
     pub(super) aggregated: bool,
-    first: First,
+    pub(super) first: First,
 }
 
 /// What is to be done with these values.
@@ -135,6 +138,7 @@ impl Scan {
             owner: pg_sys::InvalidOid,
             late: None,
             rows_read: 0,
+            half: 0,
             late_rows: 0,
             started: false,
             file_used: false,
@@ -180,56 +184,11 @@ impl Scan {
         }
     }
 
-    /// Evaluates the values, and finds out whether the file must be read at all.
-    ///
-    /// # Safety
-    /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
-        if self.aggregated {
-            self.plan.skip = Some(Skip::Aggregated);
-            self.skipped = self.plan.skip;
-            self.first = First::Read;
-            self.started = true;
-            return Ok(());
-        }
-        // SAFETY: promised by the caller
-        unsafe { self.decide(node)? };
-        self.first = self.known_first().map_or(First::Read, First::Known);
-        self.started = true;
-        if self.plan.skip.is_none() && matches!(self.first, First::Read) {
-            // SAFETY: promised by the caller
-            unsafe { self.open(node)? };
-        }
-        Ok(())
-    }
-
-    /// Evaluates the values, and says what to ask the file for, if anything. Reads nothing.
-    ///
-    /// # Safety
-    /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn decide(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
-        // SAFETY: promised by the caller
-        let context = unsafe { (*node).ss.ps.ps_ExprContext };
-        let mut values = Vec::with_capacity(self.values.len());
-        for (expr, reader) in &mut self.values {
-            // SAFETY: the expression was initialised for this node
-            values.push(unsafe { evaluate(*expr, reader, context) });
-        }
-        self.plan = self.prepare(&values);
-        if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
-            self.plan.skip = Some(Skip::ReadsOff);
-        }
-        self.skipped = self.plan.skip;
-        Ok(())
-    }
-
-    /// True when SQLite decides all conditions with the values of this run.
-    pub(super) fn is_decided(&self) -> bool {
-        self.plan.checks.is_empty() && self.filter.is_null() && super::guc::COLD_PUSHDOWN.get()
-    }
-
     /// Starts reading the file from its beginning.
-    unsafe fn open(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn open(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
         // SAFETY: promised by the caller
         let desc = unsafe { (*(*node).ss.ss_currentRelation).rd_att };
         self.file_used = true;
@@ -246,6 +205,11 @@ impl Scan {
             self.query = query;
         }
         if let Some(reader) = &mut self.reader {
+            if self.conditions.is_empty() && self.order.is_empty() {
+                reader.hint_table()?;
+            } else {
+                reader.hint(Hint::Unknown);
+            }
             reader.restart(&self.plan.binds)?;
         }
         Ok(())
@@ -331,6 +295,9 @@ impl Scan {
                 values[*i] = value.unwrap_or(pg_sys::Datum::null());
             }
             self.rows_read += 1;
+            if self.rows_read == self.half {
+                cold_prefetch::half_read(node)?;
+            }
             (*slot).tts_tid = cold_tid(rowid);
             (*slot).tts_tableOid = (*rel).rd_id;
             pg_sys::ExecStoreVirtualTuple(slot);
@@ -377,22 +344,5 @@ impl Scan {
             // SAFETY: the scan that was begun for this phase, ended once
             unsafe { pg_sys::table_endscan(desc) };
         }
-    }
-}
-
-/// The value of an expression in stored form; by-reference values are copied.
-unsafe fn evaluate(
-    expr: *mut pg_sys::ExprState,
-    reader: &mut ValueReader,
-    context: *mut pg_sys::ExprContext,
-) -> Value {
-    // SAFETY: promised by the caller
-    unsafe {
-        let old = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
-        let mut null = false;
-        let datum = pg_sys::ExecEvalExpr(expr, context, &mut null);
-        let value = reader.read(datum, null);
-        pg_sys::MemoryContextSwitchTo(old);
-        value
     }
 }

@@ -1,10 +1,11 @@
 //! ColdScan: the executor node that reads a chunk from its file, then the stub's own rows.
 
-use super::cold_dump;
+use super::cold_ahead::Statement;
 use super::cold_plan::{self, Private};
 use super::cold_run::{Columns, Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
-use super::cold_value::{self, ValueReader};
+use super::cold_value;
+use super::{cold_dump, cold_prefetch, cold_reads};
 use crate::cold::manifest::ChunkState;
 use crate::error::{Error, Result};
 use pgrx::{pg_guard, pg_sys};
@@ -111,6 +112,23 @@ unsafe extern "C-unwind" fn begin(
         (*callback).func = Some(drop_scan);
         (*callback).arg = scan.cast();
         pg_sys::MemoryContextRegisterResetCallback((*estate).es_query_cxt, callback);
+        cold_prefetch::register(node, ahead);
+    }
+}
+
+/// What this scan would ask its file for, before it starts.
+unsafe fn ahead(node: *mut pg_sys::CustomScanState) -> Result<Option<Statement>> {
+    // SAFETY: a registered node of ours, initialised by begin()
+    unsafe {
+        let scan = &mut *(*node.cast::<ColdScanState>()).scan;
+        if cold_dump::leaves_file_out((*(*node).ss.ss_currentRelation).rd_id) {
+            return Ok(None);
+        }
+        // a sibling that must not be read says so itself
+        if !cold_reads::allowed(&scan.manifest).unwrap_or(false) {
+            return Ok(None);
+        }
+        Ok(scan.ahead(node))
     }
 }
 
@@ -130,7 +148,7 @@ unsafe fn new_scan(
         let (desc, owner) = ((*rel).rd_att, (*(*rel).rd_rel).relowner);
         let plan = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
         let private = cold_plan::read_private(plan, desc);
-        let (values, exact) = cold_plan::expressions(plan, private.values);
+        let (values, exact) = cold_plan::expressions(plan, &private);
         let columns = columns(plan, desc, &private, &exact);
         let mut all = columns.always.clone();
         all.extend(columns.exact.iter().flatten());
@@ -140,12 +158,12 @@ unsafe fn new_scan(
         let mut scan = Scan::new(manifest, columns, private.conditions, private.order);
         scan.missing = missing;
         scan.owner = owner;
+        scan.half = ((*plan).scan.plan.plan_rows / 2.0).max(1.0) as i64;
         scan.stub_slot = pg_sys::table_slot_create(rel, &mut (*estate).es_tupleTable);
         let parent = &raw mut (*node).ss.ps;
-        for expr in &values {
-            let reader = ValueReader::new(pg_sys::exprType(expr.cast()));
-            let expr = pg_sys::ExecInitExpr(*expr, parent);
-            scan.values.push((expr, reader));
+        for operand in &values {
+            let expr = pg_sys::ExecInitExpr(operand.node.cast(), parent);
+            scan.values.push((expr, operand.reader()));
         }
         for expr in exact {
             let list = pg_sys::lappend(std::ptr::null_mut(), expr.cast());
@@ -154,8 +172,7 @@ unsafe fn new_scan(
         // evaluated by next() below, which knows where a row comes from
         scan.filter = std::mem::replace(&mut (*node).ss.ps.qual, std::ptr::null_mut());
         // for EXPLAIN, and until the values are known
-        let nodes: Vec<*mut pg_sys::Node> = values.iter().map(|v| v.cast()).collect();
-        scan.plan = scan.prepare(&cold_value::constants(&nodes));
+        scan.plan = scan.prepare(&cold_value::constants(&values));
         scan.skipped = scan.plan.skip;
         if let Some(query) = &scan.plan.query {
             scan.query = query.clone();

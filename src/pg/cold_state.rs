@@ -1,6 +1,8 @@
 //! What this backend knows about chunks: the manifest cache, the mark of a writer, refusals.
 
+use crate::cold::facts::FileFacts;
 use crate::cold::manifest::ChunkState;
+use crate::cold::runs::RunMap;
 use crate::cold::store::ObjectStore;
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -18,6 +20,10 @@ pub struct Catalog {
     pub file_in_snapshot: fn(pg_sys::Oid) -> Result<Option<String>>,
     /// takes the manifest row of a chunk away and queues its file; with a reason
     pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
+    /// what is known of the bytes of a file; of its first pages only if asked for
+    pub facts: fn(&str, bool) -> Result<FileFacts>,
+    /// the run maps of a file, by the names of the columns there
+    pub runs: fn(&str) -> Result<HashMap<String, RunMap>>,
     /// the store behind a server, for the chunks of a hypertable
     pub store: fn(&str, pg_sys::Oid) -> Result<Rc<dyn ObjectStore>>,
     /// refuses a command that drops the extension

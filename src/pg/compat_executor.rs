@@ -1,5 +1,6 @@
 //! Differences between PostgreSQL 15 to 18 in the executor and in processes.
 
+use super::list;
 use pgrx::pg_sys;
 
 /// Number of this process in the array of all processes.
@@ -94,5 +95,51 @@ pub unsafe fn merge_join_condition(
     // SAFETY: promised by the caller
     unsafe {
         (*relation).ri_MergeJoinCondition
+    }
+}
+
+/// True for an Append or MergeAppend that decides while it runs which children it asks.
+///
+/// # Safety
+/// `plan` must be a node of the finished statement `planned`.
+pub unsafe fn prunes_while_running(
+    plan: *const pg_sys::Plan,
+    planned: *const pg_sys::PlannedStmt,
+) -> bool {
+    // SAFETY: promised by the caller; the tag tells the struct
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        let info = {
+            let _ = planned;
+            match (*plan).type_ {
+                pg_sys::NodeTag::T_Append => (*plan.cast::<pg_sys::Append>()).part_prune_info,
+                pg_sys::NodeTag::T_MergeAppend => {
+                    (*plan.cast::<pg_sys::MergeAppend>()).part_prune_info
+                }
+                _ => std::ptr::null_mut(),
+            }
+        };
+        #[cfg(feature = "pg18")]
+        let info = {
+            let index = match (*plan).type_ {
+                pg_sys::NodeTag::T_Append => (*plan.cast::<pg_sys::Append>()).part_prune_index,
+                pg_sys::NodeTag::T_MergeAppend => {
+                    (*plan.cast::<pg_sys::MergeAppend>()).part_prune_index
+                }
+                _ => -1,
+            };
+            let mut all = list::pointers::<pg_sys::PartitionPruneInfo>((*planned).partPruneInfos);
+            usize::try_from(index)
+                .ok()
+                .and_then(|index| all.nth(index))
+                .unwrap_or(std::ptr::null_mut())
+        };
+        if info.is_null() {
+            return false;
+        }
+        list::pointers::<pg_sys::List>((*info).prune_infos).any(|table| {
+            list::pointers::<pg_sys::PartitionedRelPruneInfo>(table)
+                .any(|relation| !(*relation).exec_pruning_steps.is_null())
+        })
     }
 }

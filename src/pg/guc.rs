@@ -40,6 +40,23 @@ pub static COLD_DIRECTORY: GucSetting<Option<CString>> =
 /// Memory for blocks of cold files, per backend, in kilobytes (any user).
 pub static COLD_CACHE_SIZE_KB: GucSetting<i32> = GucSetting::<i32>::new(65536);
 
+/// Largest read-ahead of a remote cold file, in kilobytes (any user).
+pub static COLD_READ_AHEAD_KB: GucSetting<i32> = GucSetting::<i32>::new(4096);
+
+/// Cold files opened ahead below an Append (any user).
+pub static COLD_PREFETCH: GucSetting<i32> = GucSetting::<i32>::new(4);
+
+/// Directory on this server for blocks of remote cold files, shared by all backends; empty is none
+/// (superuser).
+pub static COLD_DISK_CACHE: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(Some(c""));
+
+/// Bound of that directory, in megabytes (superuser).
+pub static COLD_DISK_CACHE_SIZE_MB: GucSetting<i32> = GucSetting::<i32>::new(0);
+
+/// Requests to remote stores that one statement may send; 0 is no limit (any user).
+pub static COLD_GET_BUDGET: GucSetting<i32> = GucSetting::<i32>::new(0);
+
 /// One attempt to lock a chunk for freezing or swapping lasts this long, in milliseconds (superuser).
 pub static COLD_LOCK_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(100);
 
@@ -138,6 +155,7 @@ pub fn init() {
         GucContext::Userset,
         GucFlags::UNIT_KB,
     );
+    init_cold_reading();
     GucRegistry::define_int_guc(
         c"strata.cold_lock_timeout",
         c"Duration of one attempt to lock a chunk for tiering.",
@@ -227,4 +245,55 @@ pub fn init() {
     );
     // SAFETY: the prefix is a constant NUL terminated string
     unsafe { pg_sys::MarkGUCPrefixReserved(c"strata".as_ptr()) }
+}
+
+fn init_cold_reading() {
+    GucRegistry::define_int_guc(
+        c"strata.cold_read_ahead",
+        c"Largest read-ahead of a remote cold file.",
+        c"At most a quarter of strata.cold_cache_size is used.",
+        &COLD_READ_AHEAD_KB,
+        64,
+        8 * 1024,
+        GucContext::Userset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.cold_prefetch",
+        c"Remote cold files whose first bytes are fetched ahead below an Append.",
+        c"0 turns it off.",
+        &COLD_PREFETCH,
+        0,
+        64,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"strata.cold_get_budget",
+        c"Requests to remote stores that one statement may send.",
+        c"A statement that needs more fails; 0 is no limit. Parallel workers count for themselves.",
+        &COLD_GET_BUDGET,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"strata.cold_disk_cache",
+        c"Directory on this server for blocks of remote cold files.",
+        c"Shared by all backends; empty turns it off.",
+        &COLD_DISK_CACHE,
+        GucContext::Suset,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.cold_disk_cache_size",
+        c"Bound of the directory strata.cold_disk_cache.",
+        c"0 turns it off.",
+        &COLD_DISK_CACHE_SIZE_MB,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::UNIT_MB,
+    );
 }

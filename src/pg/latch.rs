@@ -24,7 +24,7 @@ pub fn wait_readable(fd: RawFd, limit: Duration) {
             events as i32,
             fd,
             limit_ms,
-            pg_sys::PG_WAIT_EXTENSION,
+            super::compat_wait::store_wait_event(),
         );
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }

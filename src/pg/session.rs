@@ -10,6 +10,22 @@ pub fn transaction_time() -> i64 {
     unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
 }
 
+/// When the client's last message came, in microseconds: tells statements apart. Parallel workers have
+/// their leader's.
+pub fn statement_start() -> i64 {
+    // SAFETY: a plain read of a global of this backend
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
+/// True in a background worker that works for itself, not for a client's statement.
+pub fn is_job() -> bool {
+    // SAFETY: plain globals of this process
+    unsafe {
+        pg_sys::MyBackendType == pg_sys::BackendType::B_BG_WORKER
+            && pg_sys::ParallelWorkerNumber < 0
+    }
+}
+
 /// True in REPEATABLE READ and SERIALIZABLE: statements do not see what others committed meanwhile.
 pub fn transaction_snapshot_is_fixed() -> bool {
     // SAFETY: a plain global of this backend

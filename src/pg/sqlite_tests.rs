@@ -301,3 +301,79 @@ fn a_cursor_keeps_its_file_open() {
 
 #[path = "sqlite_foreign_tests.rs"]
 mod foreign_files;
+
+/// A file whose bytes arrive after they have been asked for; a read that waits is a failure here.
+struct Arriving {
+    bytes: Vec<u8>,
+    asked: RefCell<std::collections::HashSet<u64>>,
+}
+
+impl RangeRead for Arriving {
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> StoreResult<()> {
+        if !self.asked.borrow().contains(&(offset / 32768)) {
+            return Err(StoreError::Timeout("this read would have waited".into()));
+        }
+        let from = usize::try_from(offset).unwrap();
+        buf.copy_from_slice(&self.bytes[from..from + buf.len()]);
+        Ok(())
+    }
+
+    fn read_if_here(&self, offset: u64, buf: &mut [u8]) -> StoreResult<bool> {
+        if self.asked.borrow_mut().insert(offset / 32768) {
+            return Ok(false);
+        }
+        self.read_at(offset, buf).map(|()| true)
+    }
+
+    fn stats(&self) -> ReadStats {
+        ReadStats::default()
+    }
+}
+
+#[test]
+fn a_trial_never_waits_and_asks_for_what_the_scan_will_need() {
+    let not_here = SqliteError::Store(StoreError::NotHere);
+    let reader = Rc::new(Arriving {
+        bytes: file(400),
+        asked: RefCell::default(),
+    });
+    let mut opens = 0;
+    let db = loop {
+        match ColdDb::open_ahead(Rc::clone(&reader) as Rc<dyn RangeRead>) {
+            Ok(db) => break db,
+            Err(e) => assert_eq!(e, not_here),
+        }
+        opens += 1;
+        assert!(opens < 10);
+    };
+    let sql = "SELECT t FROM x_raw WHERE i = 300";
+    let mut trials = 0;
+    let mut cursor = loop {
+        match db.trial(|| db.prepare(sql)) {
+            Ok(cursor) => break cursor,
+            Err(e) => assert_eq!(e, not_here),
+        }
+        trials += 1;
+        assert!(trials < 10);
+    };
+    loop {
+        match db.trial(|| cursor.step()) {
+            Ok(row) => break assert!(row),
+            Err(e) => assert_eq!(e, not_here),
+        }
+        trials += 1;
+        assert!(trials < 10);
+    }
+    assert!(trials > 0);
+    drop(cursor);
+    // the real scan finds everything there: nothing of the failed tries is left
+    let mut cursor = db.prepare(sql).expect("sql");
+    assert_eq!(cursor.step(), Ok(true));
+    assert!(matches!(cursor.value(0), CellRef::Text(t) if t.starts_with(b"text 300 ")));
+    assert_eq!(cursor.step(), Ok(false));
+    assert!(reader.asked.borrow().len() < 10, "far from all pages");
+}

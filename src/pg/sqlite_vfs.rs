@@ -5,10 +5,10 @@
 //! Registered once per process; which file is meant goes by name through a thread-local list, so
 //! many can be open at once. Only main databases exist here: no journal, no WAL, no temporary file.
 
-use crate::cold::store::{RangeRead, ReadStats, StoreError};
+use crate::cold::store::{Hint, RangeRead, ReadStats, StoreError};
 use rusqlite::ffi;
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +29,8 @@ pub(super) enum Trouble {
 pub(super) struct Source {
     reader: Rc<dyn RangeRead>,
     check: fn(),
+    /// only what is here is read, see [`Source::trial`]
+    trial: Cell<bool>,
     trouble: RefCell<Option<Trouble>>,
 }
 
@@ -37,8 +39,18 @@ impl Source {
         Source {
             reader,
             check,
+            trial: Cell::new(false),
             trouble: RefCell::new(None),
         }
+    }
+
+    /// On: a read of what is not here fails, after it has been asked for, instead of waiting.
+    pub(super) fn trial(&self, on: bool) {
+        self.trial.set(on);
+    }
+
+    pub(super) fn hint(&self, hint: Hint) {
+        self.reader.hint(hint);
     }
 
     /// What the callbacks ran into since the last call.
@@ -77,8 +89,13 @@ impl Source {
         let done = self.guard(|| {
             let left = self.reader.size().saturating_sub(offset);
             let len = usize::try_from(left).unwrap_or(usize::MAX).min(out.len());
-            if len > 0 {
+            if len == 0 {
+                return Ok(0);
+            }
+            if !self.trial.get() {
                 self.reader.read_at(offset, &mut out[..len])?;
+            } else if !self.reader.read_if_here(offset, &mut out[..len])? {
+                return Err(StoreError::NotHere);
             }
             Ok(len)
         });

@@ -275,6 +275,44 @@ fn preloaded_server_goes_on_by_itself() {
     check_whole(&db, &hash, "with preload");
 }
 
+/// A failed export that cannot lock its chunk leaves it frozen; it is hot again as soon as that is possible.
+#[test]
+fn frozen_chunk_without_a_job_thaws_by_itself() {
+    let cluster = Cluster::builder()
+        .preload(true)
+        .set("strata.worker_interval", "1")
+        .start();
+    let (db, hash) = make(&cluster);
+    arm(&cluster, "cold.export.built:sleep");
+    queue(&db);
+    let mut session = db.session();
+    wait_at(&mut session, "build");
+    let mut reader = db.session();
+    exec(&mut reader, "BEGIN; SELECT count(*) FROM m");
+    exec(&mut session, "UPDATE m SET note = note WHERE id = 3");
+    arm(&cluster, "cold.export.built:error");
+    let state = "SELECT state FROM strata.cold_exports";
+    crate::common::wait_until("the export has failed", || {
+        one(&mut session, state) == "failed"
+    });
+    assert_eq!(chunk_state(&mut session, JANUARY), "frozen");
+    assert_eq!(
+        one(&mut session, "SELECT count(*) > 0 FROM strata.cold_touch"),
+        "t"
+    );
+    exec(&mut reader, "COMMIT");
+    crate::common::wait_until("the chunk is hot", || {
+        chunk_state(&mut session, JANUARY) == "hot"
+    });
+    assert_eq!(
+        one(&mut session, "SELECT count(*) FROM strata.cold_touch"),
+        "0"
+    );
+    arm(&cluster, "");
+    check_whole(&db, &hash, "thawed");
+    finish(&db, &hash, "thawed");
+}
+
 /// An export that fails tells why and leaves the chunk hot.
 #[test]
 fn failed_export_leaves_the_chunk_hot() {

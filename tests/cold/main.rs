@@ -8,6 +8,8 @@
 mod common;
 mod support;
 
+mod aggregates;
+mod ahead;
 mod crash;
 mod dump;
 mod faults;
@@ -17,9 +19,11 @@ mod fuzz_queries;
 mod interrupts;
 mod keys;
 mod plans;
+mod requests;
 mod rules;
 mod scan;
 mod snapshots;
+mod stores;
 mod tiering;
 mod types;
 mod untier;

@@ -13,7 +13,9 @@ mod proxy;
 mod psql;
 mod s3;
 mod sandbox;
+mod scripted;
 mod suite;
+mod tls;
 mod wait;
 
 pub use cluster::{Builder, Cluster, Stop, succeeds};
@@ -22,5 +24,7 @@ pub use install::{PgConfig, require_fresh_install};
 pub use proxy::{Counts, Fault, FaultProxy};
 pub use s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
 pub use sandbox::{Sandbox, ServerUser, is_alive, is_root, signal};
+pub use scripted::Scripted;
 pub use suite::Suite;
+pub use tls::{CA, OTHER_CA, TlsFront};
 pub use wait::{DEADLINE, wait_until, wait_until_within};

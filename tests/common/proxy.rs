@@ -25,6 +25,16 @@ pub enum Fault {
     WholeObject,
     /// Another entity tag in the answer.
     ETag(String),
+    /// Another Content-Range than that of the bytes.
+    ContentRange(&'static str),
+    /// The body says that it is compressed.
+    Encoded,
+    /// One bit of the body is another one.
+    FlipBit(usize),
+    /// So many bytes of the body, then nothing more until the client leaves.
+    HangInBody(usize),
+    /// The connection is cut before any answer, with a reset.
+    Reset,
 }
 
 /// Which requests a fault meets, and how often.
@@ -170,7 +180,9 @@ impl Shared {
                 break;
             }
             let fault = self.record(&request);
-            thread::sleep(self.state().latency);
+            // not in one statement: the state would stay locked, and requests wait for each other
+            let latency = self.state().latency;
+            thread::sleep(latency);
             if !self.answer(request, fault, &mut client)? {
                 break;
             }
@@ -217,11 +229,29 @@ impl Shared {
                 self.reply(&error(status, request.word(0) == "HEAD"), client)?;
                 return Ok(true);
             }
+            Some(Fault::Reset) => return Err(io::ErrorKind::ConnectionReset.into()),
             _ => {}
         }
         let mut response = self.forward(&request)?;
         match fault {
             Some(Fault::LoseAnswer) => return Ok(false),
+            Some(Fault::HangInBody(bytes)) => {
+                client.write_all(response.head().as_bytes())?;
+                client.write_all(&response.body[..bytes.min(response.body.len())])?;
+                self.wait_for_clearing(client)?;
+                return Ok(false);
+            }
+            Some(Fault::ContentRange(text)) => response.set("content-range", text),
+            Some(Fault::Encoded) => response.set("content-encoding", "gzip"),
+            Some(Fault::FlipBit(at)) => {
+                let at = at % response.body.len().max(1);
+                response
+                    .body
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|byte| *byte ^= 1);
+            }
             Some(Fault::CutBody(bytes)) => {
                 client.write_all(response.head().as_bytes())?;
                 client.write_all(&response.body[..bytes.min(response.body.len())])?;

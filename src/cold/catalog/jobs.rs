@@ -26,6 +26,9 @@ const FREEZE: &str = "WITH swept AS (DELETE FROM strata.cold_touch WHERE chunk =
     ON CONFLICT (chunk) DO UPDATE SET attempt = strata.cold_file.attempt + 1 WHERE strata.cold_file.state = 'frozen' \
     RETURNING attempt";
 const THAW: &str = "DELETE FROM strata.cold_file WHERE chunk = $1 AND state = 'frozen'";
+const FORGET_MARKS: &str = "DELETE FROM strata.cold_touch WHERE chunk = $1::oid";
+const ABANDONED: &str = "SELECT f.chunk::oid FROM strata.cold_file f WHERE f.state = 'frozen' AND NOT EXISTS ( \
+    SELECT FROM strata.cold_export e WHERE e.chunk = f.chunk AND e.state IN ('queued', 'running'))";
 const TOUCHED: &str =
     "SELECT EXISTS (SELECT FROM strata.cold_touch WHERE chunk = $1::oid AND attempt = $2)";
 
@@ -123,9 +126,20 @@ pub fn freeze(hypertable: pg_sys::Oid, chunk: pg_sys::Oid) -> Result<Option<i64>
     })
 }
 
-/// Ends all attempts; false when the chunk was not frozen.
+/// Ends all attempts; false when the chunk was not frozen. The chunk is locked exclusively.
 pub fn thaw(chunk: pg_sys::Oid) -> Result<bool> {
+    forget_marks(chunk)?;
     as_extension_owner(|| spi::execute(THAW, &[chunk.into()])).map(|n| n > 0)
+}
+
+/// Removes the marks of writers, of whom none is left: the chunk is locked exclusively.
+pub fn forget_marks(chunk: pg_sys::Oid) -> Result<()> {
+    as_extension_owner(|| spi::execute(FORGET_MARKS, &[chunk.into()])).map(|_| ())
+}
+
+/// Frozen chunks that no job works on or waits for: their last one could not lock them in the end.
+pub fn abandoned() -> Result<Vec<pg_sys::Oid>> {
+    as_extension_owner(|| spi::read_latest(ABANDONED, &[], |row| row.need(1)))
 }
 
 /// True when somebody wrote to the chunk during this attempt (and committed).

@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod guard;
 pub mod jobs;
+pub mod layout;
 pub mod settings;
 pub mod spec;
 pub mod uploads;
@@ -195,6 +196,7 @@ pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
         add_columns(manifest, live)?;
         add_keys(manifest, live)?;
         add_indexes(manifest, live)?;
+        layout::add(&manifest.file, &live.built.map)?;
         Ok(true)
     })
 }

@@ -5,13 +5,15 @@
 //! Identity (etag) = size and a hash of the first and the last 32 KiB. It must survive `cp -r`,
 //! restores and moves of the directory, so it cannot depend on inode or time; it must be cheap at
 //! open, so it cannot hash the whole file. The first page of a SQLite file holds its change counter
-//! and schema, so another export never has the same identity; damage in the middle is left to
-//! SQLite's own checks and to the sha256 in the catalog.
+//! and schema, so another export never has the same identity; damage in the middle is found by the
+//! page checksums in the catalog, when the page is read.
 
 use super::folders::{list_folder, make_directories, sync_directory};
 use super::{
     Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, check_key, count,
 };
+use crate::cold::facts::FileFacts;
+use crate::cold::name::hex;
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -178,7 +180,13 @@ impl ObjectStore for LocalDir {
         Ok(keys)
     }
 
-    fn open(self: Rc<Self>, key: &str, etag: &str, size: u64) -> StoreResult<Box<dyn RangeRead>> {
+    fn open_known(
+        self: Rc<Self>,
+        key: &str,
+        etag: &str,
+        size: u64,
+        facts: Rc<FileFacts>,
+    ) -> StoreResult<Box<dyn RangeRead>> {
         let path = self.path(key)?;
         let file = open_regular(&path).map_err(|e| failed("read", key, &e))?;
         let meta = identity(&file).map_err(|e| failed("read", key, &e))?;
@@ -194,11 +202,12 @@ impl ObjectStore for LocalDir {
         // beyond the process's budget of descriptors, open for each read instead of failing
         let held = (self.host.acquire_fd)().then_some(file);
         Ok(Box::new(LocalFile {
-            key: key.to_owned(),
+            key: key.into(),
             path,
             place,
             size: meta.size,
             file: held,
+            facts,
             host: self.host,
             stats: Cell::default(),
         }))
@@ -207,12 +216,13 @@ impl ObjectStore for LocalDir {
 
 /// One opened file.
 struct LocalFile {
-    key: String,
+    key: Rc<str>,
     path: PathBuf,
     /// Device and inode: the same file while it is open, whatever happens to its name.
     place: (u64, u64),
     size: u64,
     file: Option<File>,
+    facts: Rc<FileFacts>,
     host: Host,
     stats: Cell<ReadStats>,
 }
@@ -256,8 +266,12 @@ impl RangeRead for LocalFile {
             ..ReadStats::default()
         };
         self.stats.set(self.stats.get().plus(delta));
-        count(delta);
-        Ok(())
+        count(&self.key, delta);
+        let sums = self.facts.sums.as_ref();
+        match sums.and_then(|sums| sums.damaged(offset, buf)) {
+            Some(page) => Err(StoreError::Damaged(page)),
+            None => Ok(()),
+        }
     }
 
     fn stats(&self) -> ReadStats {
@@ -340,15 +354,4 @@ fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {
         }
         _ => StoreError::Io(format!("cannot {what} \"{key}\": {e}")),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for b in bytes {
-        text.push(char::from(DIGITS[usize::from(b >> 4)]));
-        text.push(char::from(DIGITS[usize::from(b & 15)]));
-    }
-    text
 }

@@ -13,8 +13,11 @@ pub mod s3;
 #[allow(clippy::expect_used, clippy::panic)]
 mod tests;
 
+use crate::cold::disk_cache::DiskCache;
+use crate::cold::facts::FileFacts;
 use crate::error::{Error, Kind};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -55,6 +58,12 @@ pub enum StoreError {
     Protocol(String),
     /// A local file operation failed.
     Io(String),
+    /// This page, counted from 1, came back with other bits than were written.
+    Damaged(u64),
+    /// The statement may send no more requests than these.
+    Budget(u64),
+    /// Only while a scan is tried out beforehand: the bytes are on their way.
+    NotHere,
 }
 
 /// Result of a store operation.
@@ -74,6 +83,15 @@ impl fmt::Display for StoreError {
             StoreError::Exists => f.write_str("the object exists already"),
             StoreError::Protocol(m) => write!(f, "unexpected answer: {m}"),
             StoreError::Io(m) => f.write_str(m),
+            StoreError::Damaged(page) => write!(
+                f,
+                "page {page} of the object is damaged: it has another checksum than when it was written"
+            ),
+            StoreError::Budget(limit) => write!(
+                f,
+                "the statement needs more than the {limit} requests that strata.cold_get_budget allows"
+            ),
+            StoreError::NotHere => f.write_str("the bytes are not here yet"),
         }
     }
 }
@@ -86,7 +104,11 @@ impl StoreError {
     pub fn kind(&self) -> Kind {
         match self {
             StoreError::Missing => Kind::FileMissing,
-            StoreError::Changed(_) | StoreError::Short { .. } => Kind::DataCorrupted,
+            StoreError::Changed(_) | StoreError::Short { .. } | StoreError::Damaged(_) => {
+                Kind::DataCorrupted
+            }
+            StoreError::Budget(_) => Kind::ConfiguredLimit,
+            StoreError::NotHere => Kind::Internal,
             StoreError::Forbidden(_) => Kind::InsufficientPrivilege,
             StoreError::Exists => Kind::DuplicateObject,
             StoreError::Unreachable(_)
@@ -129,8 +151,32 @@ pub trait ObjectStore {
     fn delete(&self, key: &str) -> StoreResult<()>;
     /// All keys that begin with `prefix`, sorted.
     fn list(&self, prefix: &str) -> StoreResult<Vec<String>>;
-    /// Opens the object with this identity for reading at random.
-    fn open(self: Rc<Self>, key: &str, etag: &str, size: u64) -> StoreResult<Box<dyn RangeRead>>;
+    /// Opens the object with this identity for reading at random, by what the catalog knows of it.
+    fn open_known(
+        self: Rc<Self>,
+        key: &str,
+        etag: &str,
+        size: u64,
+        facts: Rc<FileFacts>,
+    ) -> StoreResult<Box<dyn RangeRead>>;
+    /// The same for an object that nothing more is known of.
+    fn open(self: Rc<Self>, key: &str, etag: &str, size: u64) -> StoreResult<Box<dyn RangeRead>> {
+        self.open_known(key, etag, size, Rc::default())
+    }
+    /// True where each read is a request over a network, so that it pays to know more beforehand.
+    fn is_remote(&self) -> bool {
+        false
+    }
+}
+
+/// What a scan is going to read of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hint {
+    /// Nothing is known: it reads ahead where a direction shows.
+    #[default]
+    Unknown,
+    /// These bytes, `start..end`, from the first to the last.
+    Range { start: u64, end: u64 },
 }
 
 /// What the SQLite VFS reads from. Reads may wait; an interrupt travels as a panic (a PostgreSQL
@@ -140,6 +186,12 @@ pub trait RangeRead {
     fn size(&self) -> u64;
     /// Fills `buf` from `offset`; a range beyond the end is `Short`.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> StoreResult<()>;
+    /// The same without waiting: false if the bytes are not here; then they are asked for.
+    fn read_if_here(&self, offset: u64, buf: &mut [u8]) -> StoreResult<bool> {
+        self.read_at(offset, buf).map(|()| true)
+    }
+    /// What comes next.
+    fn hint(&self, _hint: Hint) {}
     /// What reading has cost since this object was opened.
     fn stats(&self) -> ReadStats;
 }
@@ -174,17 +226,50 @@ thread_local! {
     static SESSION: Cell<ReadStats> = const {
         Cell::new(ReadStats { gets: 0, bytes: 0, cache_hits: 0, wait_us: 0 })
     };
+    static FILES: RefCell<HashMap<Rc<str>, ReadStats>> = RefCell::default();
 }
 
-/// Adds to the counters of this session.
-pub(crate) fn count(delta: ReadStats) {
+/// Adds to the counters of this session, for the object with this key.
+pub(crate) fn count(key: &Rc<str>, delta: ReadStats) {
     SESSION.set(SESSION.get().plus(delta));
+    FILES.with_borrow_mut(|files| match files.get_mut(key) {
+        Some(sum) => *sum = sum.plus(delta),
+        None => drop(files.insert(Rc::clone(key), delta)),
+    });
 }
 
 /// What reading cold files has cost since this backend started.
 #[must_use]
 pub fn session_stats() -> ReadStats {
     SESSION.get()
+}
+
+/// The same for each object, by key.
+#[must_use]
+pub fn file_stats() -> Vec<(Rc<str>, ReadStats)> {
+    FILES.with_borrow(|files| files.iter().map(|(k, s)| (Rc::clone(k), *s)).collect())
+}
+
+thread_local! {
+    static PAST_CACHES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on what lies in the store, whatever this server remembers of it.
+pub fn past_caches<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PAST_CACHES.set(self.0);
+        }
+    }
+    let _restore = Restore(PAST_CACHES.replace(true));
+    reset_cache();
+    work()
+}
+
+/// True inside [`past_caches`].
+pub(crate) fn is_past_caches() -> bool {
+    PAST_CACHES.get()
 }
 
 /// Forgets cached blocks of remote files.
@@ -201,12 +286,27 @@ pub struct Host {
     /// Returns when the descriptor is readable, the time is over, or something else woke the
     /// process; raises a pending cancel or shutdown as a panic.
     pub wait_readable: fn(RawFd, Duration),
+    /// Called again and again while the process waits for a request: time to start others.
+    pub while_waiting: fn(),
     /// Takes one file descriptor from the process's budget, if there is room.
     pub acquire_fd: fn() -> bool,
     /// Gives it back.
     pub release_fd: fn(),
-    /// Memory for cached blocks of remote files, in bytes.
-    pub cache_bytes: fn() -> u64,
+    /// Memory and requests.
+    pub limits: Limits,
+}
+
+/// What reading remote files may take; looked up at each request.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// Memory for cached blocks, in bytes.
+    pub cache: fn() -> u64,
+    /// Largest read-ahead, in bytes.
+    pub read_ahead: fn() -> u64,
+    /// Says no when the running statement has used up its requests.
+    pub may_request: fn() -> StoreResult<()>,
+    /// Where blocks are kept on the local disk, if anywhere.
+    pub disk: fn() -> Option<DiskCache>,
 }
 
 impl Host {
@@ -216,9 +316,15 @@ impl Host {
         Host {
             check_interrupts: || {},
             wait_readable: |_, limit| std::thread::sleep(limit.min(Duration::from_millis(1))),
+            while_waiting: || {},
             acquire_fd: || true,
             release_fd: || {},
-            cache_bytes: || 64 << 20,
+            limits: Limits {
+                cache: || 64 << 20,
+                read_ahead: || 4 << 20,
+                may_request: || Ok(()),
+                disk: || None,
+            },
         }
     }
 }

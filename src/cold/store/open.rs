@@ -1,10 +1,12 @@
 //! From options to a store, one per backend and set of options.
 
 use super::local::LocalDir;
-use super::{Host, ObjectStore};
+use super::{Host, Limits, ObjectStore, StoreError, StoreResult, is_past_caches, session_stats};
+use crate::cold::disk_cache::DiskCache;
 use crate::cold::server_options::{Location, MappingOptions, ServerOptions};
 use crate::error::Result;
-use crate::pg::{guc, latch};
+use crate::pg::{cold_ahead, guc, latch, session};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -15,10 +17,48 @@ fn backend() -> Host {
     Host {
         check_interrupts: latch::check_interrupts,
         wait_readable: latch::wait_readable,
+        while_waiting: cold_ahead::advance,
         acquire_fd: latch::acquire_fd,
         release_fd: latch::release_fd,
-        cache_bytes: || u64::try_from(guc::COLD_CACHE_SIZE_KB.get()).unwrap_or(0) * 1024,
+        limits: Limits {
+            cache: || kilobytes(guc::COLD_CACHE_SIZE_KB.get()),
+            read_ahead: || kilobytes(guc::COLD_READ_AHEAD_KB.get()),
+            may_request,
+            disk,
+        },
     }
+}
+
+fn kilobytes(setting: i32) -> u64 {
+    u64::try_from(setting).unwrap_or(0) * 1024
+}
+
+/// `strata.cold_disk_cache`; a relative path lies in the data directory, where backends run.
+fn disk() -> Option<DiskCache> {
+    let megabytes = u64::try_from(guc::COLD_DISK_CACHE_SIZE_MB.get()).unwrap_or(0);
+    let path = guc::COLD_DISK_CACHE.get()?.into_bytes();
+    let on = megabytes > 0 && !path.is_empty() && !is_past_caches();
+    on.then(|| DiskCache::new(OsString::from_vec(path).into(), megabytes << 20))
+}
+
+thread_local! {
+    /// The running statement, and the session's requests before its first.
+    static STATEMENT: Cell<(i64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// `strata.cold_get_budget`, per statement and process. Exports and merges work for nobody's
+/// statement.
+fn may_request() -> StoreResult<()> {
+    let (statement, sent) = (session::statement_start(), session_stats().gets);
+    if STATEMENT.get().0 != statement {
+        STATEMENT.set((statement, sent));
+    }
+    let budget = u64::try_from(guc::COLD_GET_BUDGET.get()).unwrap_or(0);
+    let used = sent.saturating_sub(STATEMENT.get().1);
+    if budget == 0 || used < budget || session::is_job() {
+        return Ok(());
+    }
+    Err(StoreError::Budget(budget))
 }
 
 /// The store that these options name. S3 stores are kept for the life of the backend: connections,

@@ -1,7 +1,8 @@
 //! Keys, error texts, and the local directory.
 
-use super::local::{LocalDir, hex};
+use super::local::LocalDir;
 use super::*;
+use crate::cold::name::hex;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -172,6 +172,10 @@ fn answered(key: &str, status: u16, code: Option<&str>) -> Failure {
             StoreError::Changed(format!("{text}: the range lies beyond its end")),
             Again::No,
         ),
+        403 if code == "InvalidObjectState" => (
+            StoreError::Io(format!("{text}: it is archived and must be restored first")),
+            Again::No,
+        ),
         401 | 403 => (StoreError::Forbidden(text), Again::No),
         400 if expired => (StoreError::Forbidden(text), Again::No),
         // 409: another conditional write was under way
@@ -233,6 +237,10 @@ mod tests {
         assert!(matches!(
             kind(403, "AccessDenied"),
             (StoreError::Forbidden(_), Again::No)
+        ));
+        assert!(matches!(
+            kind(403, "InvalidObjectState"),
+            (StoreError::Io(_), Again::No)
         ));
         assert!(matches!(
             kind(400, "ExpiredToken"),

@@ -1,5 +1,6 @@
 //! An S3 bucket as a store: every request runs on the I/O thread, the backend only waits.
 
+mod client;
 mod failure;
 mod request;
 #[cfg(test)]
@@ -8,26 +9,22 @@ mod tests;
 mod upload;
 
 use super::{Host, Meta, ObjectStore, RangeRead, StoreError, StoreResult, check_key};
-use crate::cold::cache::{BlockCache, CachedFile};
-use crate::cold::credentials;
+use crate::cold::blocks::BlockCache;
+use crate::cold::cache::{CachedFile, Fetch, InFlight};
+use crate::cold::facts::FileFacts;
 use crate::cold::io_thread;
+use crate::cold::name::hex;
 use crate::cold::server_options::{Location, MappingOptions, ServerOptions};
-use crate::error::{Error, Kind, Result};
-use aws_config::provider_config::ProviderConfig;
+use crate::error::{Error, Result};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{
-    BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    SharedHttpClient, StalledStreamProtectionConfig,
-};
-use aws_smithy_http_client::{Builder, tls};
+use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::future::Future;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
 
 thread_local! {
     static BLOCKS: Rc<RefCell<BlockCache>> = Rc::default();
@@ -46,6 +43,8 @@ struct Remote {
     prefix: String,
     patience: failure::Patience,
     max_connections: usize,
+    /// One for each range that may be under way.
+    permits: Semaphore,
     sizes: upload::Sizes,
     storage_class: Option<String>,
     sse: Option<String>,
@@ -66,6 +65,8 @@ pub struct S3 {
     /// Cached blocks belong to one store: what one set of credentials has read is not shown to
     /// another.
     number: u64,
+    /// The same across processes: a hash of location and credentials.
+    identity: String,
 }
 
 impl S3 {
@@ -80,7 +81,7 @@ impl S3 {
         let Location::S3 { bucket, prefix } = &options.location else {
             return Err(Error::internal("this location is no bucket"));
         };
-        let client = client(options, mapping, environment)?;
+        let client = client::client(options, mapping, environment)?;
         let prefix = match prefix.as_str() {
             "" => String::new(),
             prefix => format!("{prefix}/"),
@@ -95,6 +96,7 @@ impl S3 {
                     max_retries: options.max_retries,
                 },
                 max_connections: options.max_connections as usize,
+                permits: Semaphore::new(options.max_connections as usize),
                 sizes: upload::Sizes::of(environment),
                 storage_class: options.storage_class.clone(),
                 sse: options.sse.clone(),
@@ -102,6 +104,7 @@ impl S3 {
             }),
             host,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            identity: identity(options, mapping),
         })
     }
 
@@ -183,85 +186,123 @@ impl ObjectStore for S3 {
         self.call(move |remote| async move { request::list(&remote, &prefix).await })
     }
 
-    fn open(self: Rc<Self>, key: &str, etag: &str, size: u64) -> StoreResult<Box<dyn RangeRead>> {
+    fn open_known(
+        self: Rc<Self>,
+        key: &str,
+        etag: &str,
+        size: u64,
+        facts: Rc<FileFacts>,
+    ) -> StoreResult<Box<dyn RangeRead>> {
         check_key(key)?;
         let id: Rc<str> = format!("{}:{key}@{etag}", self.number).into();
-        let (key, etag, budget) = (key.to_owned(), etag.to_owned(), self.host.cache_bytes);
-        let fetch = move |start, len| {
-            self.get(request::Range {
-                key: key.clone(),
-                etag: etag.clone(),
-                start,
-                len,
-                total: Some(size),
-            })
+        let limits = self.host.limits;
+        let object = Object {
+            disk_id: hash(&[&self.identity, key, etag]),
+            key: key.to_owned(),
+            etag: etag.to_owned(),
+            size,
+            store: self,
         };
         let blocks = BLOCKS.with(Rc::clone);
-        Ok(Box::new(CachedFile::new(id, size, blocks, budget, fetch)))
+        Ok(Box::new(CachedFile::new(
+            id,
+            key.into(),
+            size,
+            facts,
+            blocks,
+            limits,
+            object,
+        )))
+    }
+
+    fn is_remote(&self) -> bool {
+        true
     }
 }
 
-fn client(
-    options: &ServerOptions,
-    mapping: &MappingOptions,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Client> {
-    let region = match &options.region {
-        Some(region) => region.clone(),
-        None if options.ambient(false) => ["AWS_REGION", "AWS_DEFAULT_REGION"]
-            .iter()
-            .find_map(|name| environment(name).filter(|value| !value.is_empty()))
-            .unwrap_or_else(|| "us-east-1".to_owned()),
-        None => "us-east-1".to_owned(),
-    };
-    let region = Region::new(region);
-    let http = http_client(options)?;
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(options.connect_timeout)
-        .build();
-    let providers = ProviderConfig::without_region()
-        .with_region(Some(region.clone()))
-        .with_http_client(http.clone())
-        .with_timeout_config(timeouts.clone());
-    let sources = credentials::sources(options, mapping, environment);
-    let mut config = aws_sdk_s3::Config::builder();
-    config.set_endpoint_url(options.endpoint.clone());
-    let config = config
-        .behavior_version(BehaviorVersion::latest())
-        .region(region)
-        .force_path_style(options.path_style)
-        .http_client(http)
-        .credentials_provider(credentials::provider(&sources, &providers))
-        // repetitions, their limits and the meaning of a second answer are ours (failure.rs)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        // the signature covers the content; trailers are unknown to many stores
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        .build();
-    Ok(Client::from_conf(config))
+/// One object that is read.
+struct Object {
+    store: Rc<S3>,
+    key: String,
+    etag: String,
+    size: u64,
+    disk_id: String,
 }
 
-fn http_client(options: &ServerOptions) -> Result<SharedHttpClient> {
-    let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-    let builder = Builder::new()
-        .pool_max_idle_per_host(options.max_connections as usize)
-        .tls_provider(ring);
-    let Some(path) = &options.ca_file else {
-        return Ok(builder.build_https());
-    };
-    let refuse = |why: String| {
-        let message = format!("ca_file \"{}\": {why}", path.display());
-        Error::new(Kind::InvalidParameter, message)
-    };
-    let pem = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
-    // the client takes it unseen and would panic at its first use
-    if !pem.windows(27).any(|w| w == b"-----BEGIN CERTIFICATE-----") {
-        return Err(refuse("no certificate in it".to_owned()));
+impl Fetch for Object {
+    fn near(&self, block: u64) -> Option<Vec<u8>> {
+        (self.store.host.limits.disk)()?.get(&self.disk_id, block)
     }
-    let trust = tls::TrustStore::empty().with_pem_certificate(pem);
-    let context = tls::TlsContext::builder().with_trust_store(trust).build();
-    let context = context.map_err(|e| refuse(e.to_string()))?;
-    Ok(builder.tls_context(context).build_https())
+
+    fn keep(&self, block: u64, data: &[u8]) {
+        if let Some(disk) = (self.store.host.limits.disk)() {
+            disk.put(&self.disk_id, block, data);
+        }
+    }
+
+    fn begin(&self, start: u64, len: u64) -> StoreResult<Box<dyn InFlight>> {
+        let range = request::Range {
+            key: self.key.clone(),
+            etag: self.etag.clone(),
+            start,
+            len,
+            total: Some(self.size),
+        };
+        let remote = Arc::clone(&self.store.remote);
+        let host = self.store.host;
+        let pending =
+            io_thread::begin(
+                &host,
+                move || async move { request::get(&remote, &range).await },
+            );
+        let pending = pending.map_err(|e| StoreError::Io(e.to_string()))?;
+        Ok(Box::new(Asked { pending, host }))
+    }
+}
+
+/// A range on its way.
+struct Asked {
+    pending: io_thread::Pending<StoreResult<Vec<u8>>>,
+    host: Host,
+}
+
+impl InFlight for Asked {
+    fn poll(&mut self) -> Option<StoreResult<Vec<u8>>> {
+        let answer = self.pending.poll()?;
+        Some(answer.unwrap_or_else(|e| Err(StoreError::Io(e.to_string()))))
+    }
+
+    fn wait(self: Box<Self>) -> StoreResult<Vec<u8>> {
+        let answer = self.pending.wait(&self.host);
+        answer.unwrap_or_else(|e| Err(StoreError::Io(e.to_string())))
+    }
+}
+
+/// What one set of credentials has read is not shown to another, nor across stores.
+fn identity(options: &ServerOptions, mapping: &MappingOptions) -> String {
+    let Location::S3 { bucket, prefix } = &options.location else {
+        return String::new();
+    };
+    let file = mapping.credentials_file.as_ref();
+    hash(&[
+        options.endpoint.as_deref().unwrap_or_default(),
+        options.region.as_deref().unwrap_or_default(),
+        bucket,
+        prefix,
+        mapping.access_key_id.as_deref().unwrap_or_default(),
+        mapping.secret_access_key.as_deref().unwrap_or_default(),
+        mapping.session_token.as_deref().unwrap_or_default(),
+        mapping.profile.as_deref().unwrap_or_default(),
+        &file.map(|f| f.to_string_lossy()).unwrap_or_default(),
+    ])
+}
+
+/// A name for these texts together, fit for a file.
+fn hash(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize())
 }

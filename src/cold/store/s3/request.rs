@@ -26,6 +26,8 @@ pub(super) async fn get(remote: &Remote, range: &Range) -> StoreResult<Vec<u8>> 
     if range.len == 0 {
         return Ok(Vec::new());
     }
+    // never closed; reads ahead must not crowd out the one that is waited for by much
+    let _permit = remote.permits.acquire().await;
     let attempt = async || get_once(remote, range).await;
     plain(retry(remote.patience, range.len, &range.key, attempt).await)
 }

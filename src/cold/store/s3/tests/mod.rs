@@ -6,8 +6,8 @@ mod served;
 mod uploads;
 
 use super::*;
+use crate::cold::name::hex;
 use crate::cold::server_options::{parse_mapping, parse_server};
-use crate::cold::store::local::hex;
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::io::{Read, Write};

@@ -374,3 +374,25 @@ fn cancelled_uploads_in_parts_are_aborted() {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+#[test]
+fn whoever_pays_says_so_in_every_request() {
+    let server = scripted(|head, _| match head.starts_with("head") {
+        true => http("200 OK", "etag: \"e\"\r\ncontent-length: 5\r\n", b""),
+        false => http("206 Partial Content", RANGE, TEN),
+    });
+    let store = store(server.address, "secret", &[("requester_pays", "true")]);
+    assert_eq!(store.get_range(KEY, "e", 20, 10), Ok(TEN.to_vec()));
+    assert_eq!(store.head(KEY).map(|meta| meta.size), Ok(5));
+    let requests = server.requests.lock().expect("no panic").clone();
+    for request in requests {
+        assert!(
+            request.contains("x-amz-request-payer: requester\r"),
+            "{request}"
+        );
+        // signed, or the store would not believe it
+        let signed = request.split("signedheaders=").nth(1).unwrap_or_default();
+        let signed = signed.split(',').next().unwrap_or_default();
+        assert!(signed.contains("x-amz-request-payer"), "{request}");
+    }
+}
