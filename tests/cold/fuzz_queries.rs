@@ -298,7 +298,7 @@ fn grouped(random: &mut Random, filter: &str) -> String {
         "id % 7",
         "lower(t)",
         "strata.time_bucket(INTERVAL '1 day', ts)",
-        "strata.time_bucket(INTERVAL '7 hours', ts, '2025-01-01 00:30+00')",
+        "strata.time_bucket(INTERVAL '7 hours', ts, origin => '2025-01-01 00:30+00')",
         "strata.time_bucket(INTERVAL '1 month', ts)",
         "strata.time_bucket(INTERVAL '36 hours', s)",
     ];
