@@ -18,3 +18,10 @@ REVOKE ALL ON FUNCTION strata._cold_after_alter_now() FROM PUBLIC;
 
 -- the directory inside the data directory: its use is bounded by what the role may store anyway
 GRANT USAGE ON FOREIGN SERVER strata_local TO PUBLIC;
+
+-- owning files and deleting them
+REVOKE ALL ON TABLE strata.cold_lease, strata.cold_gc_log FROM PUBLIC;
+GRANT SELECT ON strata.cold_leases TO PUBLIC;
+REVOKE ALL ON FUNCTION strata.cold_gc(name, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata.cold_adopt(name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata.cold_fork(name) FROM PUBLIC;

@@ -17,6 +17,8 @@ pub enum Kind {
     UndefinedTable,
     /// 42703: a column does not exist
     UndefinedColumn,
+    /// 42701: two columns of one name
+    DuplicateColumn,
     /// 22023: bad argument
     InvalidParameter,
     /// 22004: an argument must not be NULL
@@ -75,6 +77,7 @@ impl Kind {
             Kind::DuplicateObject => C::ERRCODE_DUPLICATE_OBJECT,
             Kind::UndefinedTable => C::ERRCODE_UNDEFINED_TABLE,
             Kind::UndefinedColumn => C::ERRCODE_UNDEFINED_COLUMN,
+            Kind::DuplicateColumn => C::ERRCODE_DUPLICATE_COLUMN,
             Kind::InvalidParameter => C::ERRCODE_INVALID_PARAMETER_VALUE,
             Kind::NullNotAllowed => C::ERRCODE_NULL_VALUE_NOT_ALLOWED,
             Kind::DatetimeOverflow => C::ERRCODE_DATETIME_FIELD_OVERFLOW,

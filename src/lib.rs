@@ -44,6 +44,9 @@ pub extern "C-unwind" fn _PG_init() {
     worker::register_step("premake", || hypertable::premake_all().map(|_| ()));
     worker::register_step("export", cold::start_if_pending);
     worker::register_job(cold::EXPORT_JOB, cold::run_queued);
+    worker::register_step("cold_gc", cold::collect_garbage_if_due);
+    worker::register_job(cold::GC_JOB, cold::collect_garbage);
+    worker::register_task(cold::GC_JOB, cold::collect_garbage_now);
     queue::init();
     hypertable::policies();
     worker::init();

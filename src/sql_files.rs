@@ -51,9 +51,19 @@ pgrx::extension_sql_file!(
     requires = ["hypertable_client_code"]
 );
 pgrx::extension_sql_file!(
+    "../sql/cold/upkeep_code.sql",
+    name = "cold_upkeep_code",
+    requires = ["cold_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/cold/events_code.sql",
+    name = "cold_events_code",
+    requires = ["cold_upkeep_code"]
+);
+pgrx::extension_sql_file!(
     "../sql/hypertable/comments.sql",
     name = "hypertable_comments",
-    requires = ["cold_code"]
+    requires = ["cold_events_code"]
 );
 pgrx::extension_sql_file!(
     "../sql/cold/comments.sql",

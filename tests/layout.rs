@@ -37,6 +37,7 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "mapping"),
     // the PostgreSQL half of the cold tier uses its pure half: plain data, SQL text, hashes
     ("pg", "cold", "manifest"),
+    ("pg", "cold", "bloom"),
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "order"),
     ("pg", "cold", "aggregate"),

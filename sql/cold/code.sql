@@ -12,7 +12,7 @@ CREATE SERVER strata_local FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 
 CREATE FUNCTION strata.set_cold_storage(
     hypertable regclass,
     server name DEFAULT 'strata_local',
-    late_rows text DEFAULT 'reject',
+    late_rows text DEFAULT 'accept',
     cluster_by name[] DEFAULT NULL,
     bloom_columns name[] DEFAULT NULL,
     indexes text DEFAULT 'all',
@@ -126,10 +126,10 @@ BEGIN
         DELETE FROM strata.cold_file f
          USING pg_event_trigger_dropped_objects() o
          WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND f.chunk::oid = o.objid
-        RETURNING f.server, f.key, f.owner_token, f.chunk::oid AS chunk, f.generation
+        RETURNING f.server, f.key, f.owner_token, f.chunk::oid AS chunk, f.generation, f.bytes
     )
-    INSERT INTO strata.cold_delete_queue (server, key, owner_token, chunk, generation, reason)
-    SELECT server, key, owner_token, chunk, generation, 'dropped' FROM gone WHERE key IS NOT NULL
+    INSERT INTO strata.cold_delete_queue (server, key, owner_token, chunk, generation, bytes, reason)
+    SELECT server, key, owner_token, chunk, generation, bytes, 'dropped' FROM gone WHERE key IS NOT NULL
     ON CONFLICT DO NOTHING;
     DELETE FROM strata.cold_setting s
      USING pg_event_trigger_dropped_objects() o
@@ -149,6 +149,8 @@ CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
 BEGIN
     DELETE FROM strata.cold_column c WHERE c.file = OLD.id;
     DELETE FROM strata.cold_key k WHERE k.file = OLD.id;
+    DELETE FROM strata.cold_bloom b WHERE b.file = OLD.id;
+    DELETE FROM strata.cold_merge g WHERE g.chunk = OLD.chunk::oid;
     DELETE FROM strata.cold_head h WHERE h.file = OLD.id;
     DELETE FROM strata.cold_sum s WHERE s.file = OLD.id;
     DELETE FROM strata.cold_run r WHERE r.file = OLD.id;

@@ -4,6 +4,8 @@ COMMENT ON TABLE strata.cold_setting IS 'Server that the chunks of a hypertable 
 COMMENT ON TABLE strata.cold_file IS 'Manifest: one row per chunk that is being tiered (frozen) or cold (live)';
 COMMENT ON TABLE strata.cold_column IS 'Columns of cold files, and values of columns added after the export';
 COMMENT ON TABLE strata.cold_key IS 'Unique keys whose index a cold file carries';
+COMMENT ON TABLE strata.cold_bloom IS 'Bloom filters of cold files: tell that a key is not in the file without reading it';
+COMMENT ON TABLE strata.cold_merge IS 'Cold chunks whose late rows are being merged into a new file';
 COMMENT ON TABLE strata.cold_head IS 'First pages of cold files: saves requests when they are opened; not dumped';
 COMMENT ON TABLE strata.cold_sum IS 'Checksums of the pages of cold files';
 COMMENT ON TABLE strata.cold_run IS 'Run maps: which rows and bytes of a cold file hold a range of values';
@@ -13,6 +15,10 @@ COMMENT ON TABLE strata.cold_export IS 'Export jobs: queued, running, done, fail
 COMMENT ON TABLE strata.cold_upload IS 'Objects that an interrupted upload may have left behind';
 COMMENT ON TABLE strata.cold_delete_queue IS 'Objects that no chunk needs any more; nothing is deleted inline';
 COMMENT ON TABLE strata.cold_owner IS 'Identity of this installation: marks the files that it owns; not dumped';
+COMMENT ON TABLE strata.cold_lease IS 'Folders of stores that this database has written to, and the proof that it owns them; not dumped';
+COMMENT ON TABLE strata.cold_gc_log IS 'What the collection of garbage has done in the last 90 days';
+COMMENT ON SEQUENCE strata.cold_gc_log_id_seq IS 'Numbers of log entries';
+COMMENT ON INDEX strata.cold_gc_log_run IS 'Finds the entries of one run';
 COMMENT ON INDEX strata.cold_touch_chunk IS 'Finds the marks of one attempt';
 COMMENT ON INDEX strata.cold_export_chunk IS 'At most one open job per chunk';
 

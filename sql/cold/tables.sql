@@ -6,7 +6,7 @@ CREATE TABLE strata.cold_setting (
     hypertable    regclass PRIMARY KEY,
     hypertable_oid oid NOT NULL,
     server        name NOT NULL,
-    late_rows     text NOT NULL DEFAULT 'reject' CHECK (late_rows IN ('accept', 'reject')),
+    late_rows     text NOT NULL DEFAULT 'accept' CHECK (late_rows IN ('accept', 'reject')),
     cluster_by    name[], -- order of the rows in a file; NULL: by the partition column
     bloom_columns name[],
     cluster_attnums int2[],
@@ -38,6 +38,7 @@ CREATE TABLE strata.cold_file (
     range_end    text,
     owner_token  text,
     created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    late_since   timestamptz, -- when the policy first saw late rows
     CHECK (state OPERATOR(pg_catalog.=) 'frozen' OR (server IS NOT NULL AND key IS NOT NULL AND etag IS NOT NULL
         AND bytes IS NOT NULL AND sha256 IS NOT NULL AND rows IS NOT NULL AND raw_table IS NOT NULL))
 );
@@ -68,6 +69,24 @@ CREATE TABLE strata.cold_key (
     PRIMARY KEY (file, index_name)
 );
 
+-- Bloom filters over columns of a file, by the names that they have inside it. EXTERNAL: one look reads one
+-- slice of the bits.
+CREATE TABLE strata.cold_bloom (
+    file    uuid NOT NULL, -- no foreign key, see strata.dimension
+    columns text[] NOT NULL,
+    blocks  integer NOT NULL,
+    bits    bytea NOT NULL,
+    PRIMARY KEY (file, columns)
+);
+ALTER TABLE strata.cold_bloom ALTER COLUMN bits SET STORAGE EXTERNAL;
+
+-- Cold chunks whose file and late rows are being merged into a new file. The chunk stays cold; writes leave
+-- marks as for a frozen chunk. Not dumped: nobody merges in a copy.
+CREATE TABLE strata.cold_merge (
+    chunk   oid PRIMARY KEY,
+    attempt bigint NOT NULL
+);
+
 -- Pages that every reader of a remote file needs first: schema and inner pages. Saves requests, nothing
 -- else: not dumped.
 CREATE TABLE strata.cold_head (
@@ -84,7 +103,7 @@ CREATE TABLE strata.cold_sum (
     crc32     bytea NOT NULL
 );
 
--- Run maps: for columns that ascend with the rowid, first value, rowid and offset of each megabyte of
+-- Run maps: for columns that ascend with the rowid, first value, rowid and offset of each 256 kB of
 -- table pages. Columns go by their names inside the file, which never change.
 CREATE TABLE strata.cold_run (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension
@@ -154,8 +173,12 @@ CREATE TABLE strata.cold_delete_queue (
     owner_token text,
     chunk       oid,
     generation  integer,
+    bytes       bigint,
     reason      text NOT NULL,
     queued_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    attempts    integer NOT NULL DEFAULT 0,
+    retry_at    timestamptz,
+    last_error  text,
     PRIMARY KEY (server, key)
 );
 
@@ -166,11 +189,44 @@ CREATE TABLE strata.cold_owner (
 );
 INSERT INTO strata.cold_owner DEFAULT VALUES;
 
+-- Folders <database>-<tag> of servers that this database has written to, with the identity of that time and the
+-- value in each one's owner file. Not dumped either: who reads a dump owns nothing.
+CREATE TABLE strata.cold_lease (
+    server         name NOT NULL,
+    folder         text NOT NULL,
+    owner_token    text NOT NULL,
+    timeline       bigint NOT NULL,
+    last_value     text,
+    intended_value text,
+    adopted_at     timestamptz,
+    renewed_at     timestamptz,
+    stopped        text, -- why nothing is deleted there until somebody decides
+    failures       integer NOT NULL DEFAULT 0,
+    retry_at       timestamptz,
+    last_error     text,
+    PRIMARY KEY (server, folder)
+);
+
+-- What the collection of garbage has done.
+CREATE TABLE strata.cold_gc_log (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run    uuid NOT NULL,
+    at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    server name NOT NULL,
+    action text NOT NULL,
+    key    text NOT NULL,
+    bytes  bigint,
+    reason text NOT NULL
+);
+CREATE INDEX cold_gc_log_run ON strata.cold_gc_log (run);
+
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);

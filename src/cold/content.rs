@@ -2,7 +2,21 @@
 //!
 //! Sum modulo 2^128 of a hash of each row's binary form: computable from heap and file alike.
 
+use super::mapping::Cell;
+use crate::error::Result;
 use sha2::{Digest, Sha256};
+
+/// Where the rows of a chunk go when they are read one after another.
+pub trait RowSink {
+    /// Says, before the first row, how many there will be.
+    fn expect(&mut self, rows: u64);
+
+    /// Takes one row, values in the order of the live columns, and its hash.
+    ///
+    /// # Errors
+    /// What keeps the reader from going on.
+    fn row(&mut self, row: &[Cell], digest: u128) -> Result<()>;
+}
 
 /// The running sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

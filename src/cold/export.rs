@@ -9,7 +9,8 @@ use crate::cold::catalog::jobs::{self, Job};
 use crate::cold::catalog::{self, settings, spec, uploads};
 use crate::cold::check::check_chunk;
 use crate::cold::file::ColumnSpec;
-use crate::cold::manifest::ChunkState;
+use crate::cold::manifest::{ChunkState, Manifest};
+use crate::cold::merge;
 use crate::cold::storage::Setting;
 use crate::cold::temp::{self, TempDir};
 use crate::error::{Error, Result};
@@ -17,6 +18,7 @@ use crate::hypertable::ChunkInfo;
 use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, cold_move, cold_state, guc, inject, spi};
 use pgrx::{PgSqlErrorCode, pg_sys};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Kind of the background job.
@@ -96,6 +98,7 @@ fn run(job: &Job) -> Result<()> {
         let outcome = bgworker::contain(|| Ok(attempt.run())).unwrap_or_else(|e| Err(e.into()));
         let (message, caught) = match outcome {
             Ok(()) => {
+                super::renew_after_export();
                 bgworker::transaction(|| jobs::finish(job.id, "done", None))?;
                 return Ok(());
             }
@@ -123,19 +126,16 @@ fn run(job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// Makes a frozen chunk an ordinary hot one again. When its lock cannot be had it stays frozen,
-/// which changes nothing for readers and writers, and the next job takes it from there.
+/// Makes a frozen chunk an ordinary hot one again, and one whose merge has failed an ordinary cold one. When its
+/// lock cannot be had it stays frozen, which changes nothing for readers and writers, and the next job takes it
+/// from there.
 fn thaw(chunk: pg_sys::Oid) -> Result<()> {
     let out = bgworker::transaction(|| {
         if spec::relation(chunk).is_err() {
             return Ok(());
         }
         cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
-        if jobs::thaw(chunk)? {
-            cold_move::set_access_method(chunk, false)?;
-            cold_state::invalidate(chunk);
-        }
-        Ok(())
+        end_attempts(chunk)
     });
     match out {
         Err(e) if e.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE => Err(e.into()),
@@ -143,15 +143,24 @@ fn thaw(chunk: pg_sys::Oid) -> Result<()> {
     }
 }
 
+fn end_attempts(chunk: pg_sys::Oid) -> Result<()> {
+    if merge::thaw(chunk)? {
+        cold_state::invalidate(chunk);
+    } else if jobs::thaw(chunk)? {
+        cold_move::set_access_method(chunk, false)?;
+        cold_state::invalidate(chunk);
+    }
+    Ok(())
+}
+
 /// The same for a chunk that an earlier job left frozen, unless somebody has begun with it again.
 fn thaw_abandoned(chunk: pg_sys::Oid) {
     let out = bgworker::transaction(|| {
         cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
-        if jobs::abandoned()?.contains(&chunk) && jobs::thaw(chunk)? {
-            cold_move::set_access_method(chunk, false)?;
-            cold_state::invalidate(chunk);
+        match jobs::abandoned()?.contains(&chunk) {
+            true => end_attempts(chunk),
+            false => Ok(()),
         }
-        Ok(())
     });
     if let Err(e) = out
         && e.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
@@ -173,6 +182,8 @@ pub(super) struct Frozen {
     pub(super) order: Vec<i16>,
     pub(super) info: ChunkInfo,
     pub(super) setting: Setting,
+    /// the file that the chunk has already: its rows and the late ones are merged
+    pub(super) old: Option<Rc<Manifest>>,
 }
 
 pub(super) struct Attempt<'a> {
@@ -187,11 +198,15 @@ impl Attempt<'_> {
         self.step("check")?;
         let (already, bytes, server) = bgworker::transaction(|| {
             check_chunk(chunk)?;
-            let already = matches!(catalog::state_of(chunk)?, ChunkState::Cold(_));
+            let (already, file) = match catalog::state_of(chunk)? {
+                ChunkState::Cold(m) => (!merge::has_late_rows(chunk)?, m.bytes),
+                _ => (false, 0),
+            };
+            let file = i64::try_from(file).unwrap_or(0);
             let identity = spec::identity()?;
             Ok((
                 already,
-                settings::size_bytes(&[chunk])?,
+                settings::size_bytes(&[chunk])?.saturating_add(file),
                 identity.system_identifier as u64,
             ))
         })?;
@@ -263,10 +278,20 @@ impl Attempt<'_> {
             let info = check_chunk(chunk)?;
             let setting = settings::of(info.hypertable)?;
             let order = order_of(&info, &setting, &spec::columns(chunk)?)?;
-            let Some(attempt) = jobs::freeze(info.hypertable, chunk)? else {
+            let old = match catalog::state_of(chunk)? {
+                ChunkState::Cold(manifest) => Some(manifest),
+                _ => None,
+            };
+            let attempt = match &old {
+                Some(_) => merge::freeze(chunk)?,
+                None => jobs::freeze(info.hypertable, chunk)?,
+            };
+            let Some(attempt) = attempt else {
                 return Ok(None);
             };
-            cold_move::set_access_method(chunk, true)?;
+            if old.is_none() {
+                cold_move::set_access_method(chunk, true)?;
+            }
             cold_state::invalidate(chunk);
             let file_number = cold_move::OpenRelation::locked(chunk).file_number();
             let xid = cold_move::current_xid();
@@ -278,6 +303,7 @@ impl Attempt<'_> {
                 order,
                 info,
                 setting,
+                old,
             }))
         });
         self.note_lock_holders(&out)?;

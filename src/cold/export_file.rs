@@ -1,21 +1,23 @@
-//! The exporter's steps from the frozen heap to the live file: build, upload, verify, swap.
+//! The exporter's steps from the frozen heap to the stored file: build, upload.
 
 use super::export::{Attempt, Attempted, Frozen, Stop, lock_to_read};
+use crate::cold::bloom;
 use crate::cold::catalog::jobs;
-use crate::cold::catalog::{self, LiveFile, spec, uploads};
-use crate::cold::check::check_chunk;
-use crate::cold::content::{ContentHash, Sample};
+use crate::cold::catalog::{spec, uploads};
+use crate::cold::content::{ContentHash, RowSink, Sample};
 use crate::cold::file::{Builder, Built, ColumnSpec, FileSpec, IndexSpec};
 use crate::cold::manifest::{FileColumn, Manifest};
+use crate::cold::mapping::Cell;
+use crate::cold::merge;
 use crate::cold::name::{self, ObjectName};
 use crate::cold::servers;
 use crate::cold::storage::Carry;
 use crate::cold::store::{StoreError, StoreResult};
 use crate::cold::temp::TempDir;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::hypertable::ChunkInfo;
 use crate::pg::progress::Progress;
-use crate::pg::{bgworker, cold_copy, cold_move, cold_state, guc, inject};
+use crate::pg::{bgworker, cold_copy, inject};
 use pgrx::pg_sys;
 use std::rc::Rc;
 
@@ -37,20 +39,24 @@ impl Attempt<'_> {
             };
             let mut builder = Builder::create(dir.path(), spec)?;
             builder.stop_when(crate::pg::catalog::interrupt_pending)?;
-            let mut sample = Sample::default();
-            let hash = cold_copy::read_heap(chunk, &frozen.order, |row, digest| {
-                sample.add(digest);
-                progress.row();
-                builder.add(row)
-            })?;
+            builder.want_blooms(wanted_blooms(&columns, &indexes, frozen));
+            let mut pass = Pass {
+                builder,
+                sample: Sample::default(),
+                progress: &mut progress,
+            };
+            let read = cold_copy::read_rows(chunk, frozen.old.as_ref(), &frozen.order, &mut pass)?;
+            if let (Some(old), Some(found)) = (&frozen.old, read.file) {
+                merge::check_source(old, &columns, found)?;
+            }
             let content = FileContent {
-                hash,
-                sample,
+                hash: read.all,
+                sample: pass.sample,
                 carry: frozen.setting.carry,
                 columns,
                 indexes,
             };
-            Ok((builder, content))
+            Ok((pass.builder, content))
         })?;
         inject::point("cold.export.read");
         // no transaction: indexes and checks take long, and other exports wait for old snapshots
@@ -92,6 +98,7 @@ impl Attempt<'_> {
                 generation,
                 attempt: *uuid.as_bytes(),
             });
+            crate::cold::catalog::owner::enlist(&server, &key)?;
             uploads::intend(&key, &server, chunk)?;
             Ok(Uploaded {
                 manifest: Rc::new(Manifest {
@@ -154,71 +161,6 @@ impl Attempt<'_> {
         Rc::make_mut(&mut uploaded.manifest).etag = meta.etag;
         Ok(uploaded)
     }
-
-    /// Step 6. The commit is the single point: before it the heap is the truth, after it the file.
-    pub(super) fn swap(
-        &self,
-        frozen: &Frozen,
-        built: &Built,
-        uploaded: &Uploaded,
-    ) -> Attempted<()> {
-        let chunk = self.job.chunk;
-        let m = &uploaded.manifest;
-        let out = bgworker::transaction(|| {
-            crate::pg::owner::set_local("synchronous_commit", "on");
-            cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
-            let rewritten =
-                cold_move::OpenRelation::locked(chunk).file_number() != frozen.file_number;
-            if rewritten || jobs::touched(chunk, frozen.attempt)? {
-                return Ok(false);
-            }
-            // ALTER TABLE leaves no mark when it touches no row
-            let info = check_chunk(chunk)?;
-            let range = |i: &ChunkInfo| (i.range_start.clone(), i.range_end.clone());
-            if info.hypertable != frozen.info.hypertable
-                || range(&info) != range(&frozen.info)
-                || !uploaded.content.fits(chunk)?
-            {
-                return Ok(false);
-            }
-            let live = LiveFile {
-                chunk,
-                attempt: frozen.attempt,
-                generation: uploaded.generation,
-                sha256: &built.sha256,
-                range: (&frozen.info.range_start, &frozen.info.range_end),
-                owner_token: &uploaded.token,
-                columns: &uploaded.content.columns,
-                built,
-                indexes: &uploaded.content.indexes,
-            };
-            // first the mark, then the rows: nothing has changed yet when the mark is gone
-            if !catalog::set_live(m, &live)? {
-                return Ok(false);
-            }
-            // the collection of garbage takes an intent before it touches the object
-            if !uploads::used(&m.key, &m.server)? {
-                return Err(Error::new(
-                    Kind::NotInState,
-                    format!(
-                        "the upload of \"{}\" took too long: its intent has expired",
-                        m.key
-                    ),
-                ));
-            }
-            jobs::forget_marks(chunk)?;
-            cold_move::empty(chunk, m.rows)?;
-            cold_move::rebuild_indexes(chunk);
-            cold_state::invalidate(chunk);
-            inject::point("cold.export.swapping");
-            Ok(true)
-        });
-        self.note_lock_holders(&out)?;
-        match out? {
-            true => Ok(()),
-            false => Err(altered()),
-        }
-    }
 }
 
 /// What the file of step 3 holds.
@@ -226,14 +168,14 @@ pub(super) struct FileContent {
     pub(super) hash: ContentHash,
     pub(super) sample: Sample,
     carry: Carry,
-    columns: Vec<ColumnSpec>,
-    indexes: Vec<IndexSpec>,
+    pub(super) columns: Vec<ColumnSpec>,
+    pub(super) indexes: Vec<IndexSpec>,
 }
 
 pub(super) struct Uploaded {
     pub(super) manifest: Rc<Manifest>,
     pub(super) token: String,
-    generation: i32,
+    pub(super) generation: i32,
     pub(super) content: FileContent,
 }
 
@@ -254,6 +196,41 @@ fn carried_indexes(
         .filter(|i| i.btree && !i.special && !i.exclusion)
         .map(|i| i.spec)
         .collect())
+}
+
+/// The filters that a file gets.
+fn wanted_blooms(
+    columns: &[ColumnSpec],
+    indexes: &[IndexSpec],
+    frozen: &Frozen,
+) -> Vec<bloom::Wanted> {
+    let encodings: Vec<_> = columns.iter().map(|c| c.encoding).collect();
+    let unique = indexes.iter().filter(|i| i.unique);
+    let unique: Vec<_> = unique.map(|i| i.columns.clone()).collect();
+    let position = |name: &String| columns.iter().position(|c| c.name == *name);
+    let more = frozen.setting.bloom_columns.iter().flatten();
+    let more: Vec<usize> = more.filter_map(position).collect();
+    let partition = position(&frozen.info.key).unwrap_or(usize::MAX);
+    bloom::wanted(&encodings, &unique, partition, &more)
+}
+
+/// What rows pass on their way into a file.
+struct Pass<'a> {
+    builder: Builder,
+    sample: Sample,
+    progress: &'a mut Progress,
+}
+
+impl RowSink for Pass<'_> {
+    fn expect(&mut self, rows: u64) {
+        self.builder.expect(rows);
+    }
+
+    fn row(&mut self, row: &[Cell], digest: u128) -> Result<()> {
+        self.sample.add(digest);
+        self.progress.row();
+        self.builder.add(row)
+    }
 }
 
 impl FileContent {

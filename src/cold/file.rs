@@ -5,6 +5,7 @@
 //!
 //! Readable by every sqlite3 since 3.8.3: no STRICT, no generated columns, no WITHOUT ROWID.
 
+use super::bloom;
 use super::column_stats::Collector;
 pub use super::column_stats::ColumnStats;
 use super::file_check::{TempFile, check, failed, sync_and_hash, utf8};
@@ -67,6 +68,7 @@ pub struct Built {
     pub columns: Vec<ColumnStats>,
     /// names inside the file
     pub layout: Layout,
+    pub blooms: Vec<bloom::Filter>,
     /// where things lie in it
     pub map: FileMap,
 }
@@ -82,6 +84,8 @@ pub struct Builder {
     insert: String,
     rows: i64,
     stats: Vec<Collector>,
+    wanted_blooms: Vec<bloom::Wanted>,
+    blooms: bloom::Collection,
     stop: fn() -> bool,
 }
 
@@ -131,6 +135,8 @@ impl Builder {
             layout,
             rows: 0,
             stats,
+            wanted_blooms: Vec::new(),
+            blooms: bloom::Collection::default(),
             stop: || false,
         })
     }
@@ -145,6 +151,18 @@ impl Builder {
         self.db
             .progress_handler(10_000, Some(stop))
             .map_err(|e| failed(&e))
+    }
+
+    /// Filters to collect, once [`Builder::expect`] says how many rows there will be.
+    pub fn want_blooms(&mut self, wanted: Vec<bloom::Wanted>) {
+        self.wanted_blooms = wanted;
+    }
+
+    /// Makes room for the filters; without it there are none.
+    pub fn expect(&mut self, rows: u64) {
+        let encodings = self.spec.columns.iter().map(|c| c.encoding).collect();
+        let wanted = std::mem::take(&mut self.wanted_blooms);
+        self.blooms = bloom::Collection::new(encodings, wanted, rows);
     }
 
     /// Names inside the file.
@@ -179,6 +197,7 @@ impl Builder {
         for (stats, cell) in self.stats.iter_mut().zip(row) {
             stats.add(cell);
         }
+        self.blooms.add(row);
         Ok(())
     }
 
@@ -191,6 +210,7 @@ impl Builder {
             .into_iter()
             .map(Collector::finish)
             .collect();
+        let blooms = std::mem::take(&mut self.blooms).finish();
         self.write_info()?;
         self.write_columns(&stats)?;
         self.run("COMMIT")?;
@@ -228,6 +248,7 @@ impl Builder {
             rows,
             columns: stats,
             layout,
+            blooms,
             map,
         })
     }

@@ -19,8 +19,9 @@ use std::path::Path;
 /// Largest head kept in the catalog.
 const HEAD_MAX: u64 = 256 * 1024;
 
-/// Bytes of table pages that one entry of a run map stands for.
-const RUN: u64 = 1 << 20;
+/// Bytes of table pages that one entry of a run map stands for: little beside what a range of a
+/// hundredth of a large file needs.
+const RUN: u64 = 1 << 18;
 
 const INNER_INDEX: u8 = 2;
 const INNER_TABLE: u8 = 5;

@@ -1,5 +1,6 @@
 //! What the catalog says about a chunk: plain, frozen for an export, or cold in a file.
 
+use crate::cold::bloom::BloomInfo;
 use crate::cold::mapping::{Cell, Encoding};
 use std::rc::Rc;
 
@@ -9,7 +10,11 @@ pub enum ChunkState {
     /// no manifest row: an ordinary heap (after a restore, or after untiering)
     Plain,
     /// an export is under way: the heap is the truth, writes leave a mark for the exporter
-    Frozen { attempt: i64 },
+    Frozen {
+        attempt: i64,
+        /// writes are refused meanwhile
+        rejects: bool,
+    },
     /// the rows are in a file
     Cold(Rc<Manifest>),
 }
@@ -34,6 +39,13 @@ pub struct Manifest {
     pub columns: Vec<FileColumn>,
     /// columns (attnums) of each unique key whose index the file carries
     pub keys: Vec<Vec<i16>>,
+    pub blooms: Vec<BloomInfo>,
+    /// the hypertable takes no late rows
+    pub rejects_late: bool,
+    /// the row came through a dump, and the chunk was not altered since
+    pub restored: bool,
+    /// attempt of the merge that is under way: file and stub are the truth, writes leave a mark for it
+    pub merging: Option<i64>,
     /// all indexes that the file carries
     pub indexes: Vec<FileIndex>,
     /// the store is a directory of this machine

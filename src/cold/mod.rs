@@ -6,6 +6,7 @@
 pub mod aggregate;
 pub mod api;
 pub mod blocks;
+pub mod bloom;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -15,22 +16,33 @@ pub mod content;
 pub mod cost;
 pub mod credentials;
 pub mod disk_cache;
+pub mod event_api;
+mod event_table;
+pub mod events;
 pub mod export;
 mod export_check;
 mod export_file;
+mod export_swap;
 pub mod facts;
 pub mod file;
 mod file_check;
 pub mod file_map;
 pub mod file_schema;
+mod gc;
+mod gc_run;
+mod gc_search;
 mod inspect;
 #[cfg(feature = "s3")]
 pub mod io_thread;
+mod lease;
+mod link;
 pub mod manifest;
 pub mod mapping;
+pub mod merge;
 pub mod name;
 mod option_values;
 pub mod order;
+pub mod owner;
 mod policy;
 mod prefix;
 pub mod pushdown;
@@ -45,9 +57,15 @@ pub mod sums;
 mod temp;
 mod tier;
 mod untier;
+pub mod upkeep_api;
+mod upkeep_stores;
 mod zone;
 
 pub use export::{JOB as EXPORT_JOB, run_queued, start_if_pending};
+pub use gc_run::{
+    JOB as GC_JOB, renew_after_export, run_job as collect_garbage, run_task as collect_garbage_now,
+    start_if_due as collect_garbage_if_due,
+};
 
 use crate::pg::cold_state::{Catalog, set_catalog};
 
@@ -56,6 +74,7 @@ pub fn init() {
     policy::init();
     set_catalog(Catalog {
         state_of: catalog::state_of,
+        bloom_bits: catalog::bloom::bits,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
         facts: catalog::layout::facts,

@@ -2,6 +2,7 @@
 
 use crate::cold::catalog::{jobs, spec};
 use crate::cold::export;
+use crate::cold::merge;
 use crate::cold::tier::{self, Choice};
 use crate::error::{Error, Kind, Result};
 use crate::hypertable;
@@ -203,9 +204,7 @@ fn due(table: pg_sys::Oid, config: &Config) -> Result<Choice> {
         let all = hypertable::chunks_between(table, None, None)?;
         choice.join(tier::choose(table, all, Some(bytes), most)?);
     }
-    choice
-        .chunks
-        .truncate(usize::try_from(config.max_per_run).unwrap_or(0));
+    choice.limit(config.max_per_run);
     Ok(choice)
 }
 
@@ -226,6 +225,9 @@ fn needed(job: &Job) -> Result<bool> {
     if hypertable::ages_by_rows(table)? {
         return Ok(true);
     }
+    if merge::needed(table)? {
+        return Ok(true);
+    }
     let choice = due(table, &Config::parse(job.config.as_deref())?)?;
     Ok(!choice.chunks.is_empty() || !choice.refused.is_empty())
 }
@@ -234,7 +236,13 @@ fn needed(job: &Job) -> Result<bool> {
 fn run(job: &Job) -> Outcome {
     let (queued, refused) = bgworker::transaction(|| {
         let table = table_of(job)?;
-        let choice = due(table, &Config::parse(job.config.as_deref())?)?;
+        let config = Config::parse(job.config.as_deref())?;
+        let mut choice = due(table, &config)?;
+        choice.join(Choice {
+            chunks: merge::due(table)?,
+            refused: Vec::new(),
+        });
+        choice.limit(config.max_per_run);
         let mut queued = Vec::with_capacity(choice.chunks.len());
         for chunk in choice.chunks {
             queued.push(jobs::queue(chunk, job.owner)?);

@@ -270,6 +270,40 @@ pub(super) fn comparable<'m>(manifest: &'m Manifest, leaf: &Leaf) -> Option<&'m 
 /// Builds the statement that reads these columns of all rows that fulfil `filter` (SQL of
 /// [`push`], or nothing), in this order, or in any for none.
 pub fn select(manifest: &Manifest, needed: &[i16], filter: &str, order: &[Key]) -> Query {
+    let order = order::order_by(manifest, order, filter);
+    statement(manifest, needed, "", filter, &order)
+}
+
+/// The same for rows from rowid `?first` to rowid `?first+1`, which are read as they lie, up or
+/// down: no index is looked into.
+pub fn select_rows(
+    manifest: &Manifest,
+    needed: &[i16],
+    filter: &str,
+    first: usize,
+    descending: Option<bool>,
+) -> Query {
+    let rowid = quote_name(&manifest.rowid_name);
+    let mut range = format!("({rowid} BETWEEN ?{first} AND ?{})", first + 1);
+    if !filter.is_empty() {
+        range.push_str(" AND ");
+        range.push_str(filter);
+    }
+    let order = match descending {
+        Some(true) => format!(" ORDER BY {rowid} DESC"),
+        Some(false) => format!(" ORDER BY {rowid} ASC"),
+        None => String::new(),
+    };
+    statement(manifest, needed, " NOT INDEXED", &range, &order)
+}
+
+fn statement(
+    manifest: &Manifest,
+    needed: &[i16],
+    access: &str,
+    filter: &str,
+    order: &str,
+) -> Query {
     let mut columns = Vec::new();
     let mut sql = format!("SELECT {}", quote_name(&manifest.rowid_name));
     for attnum in needed {
@@ -281,11 +315,12 @@ pub fn select(manifest: &Manifest, needed: &[i16], filter: &str, order: &[Key]) 
     }
     sql.push_str(" FROM ");
     sql.push_str(&quote_name(&manifest.raw_table));
+    sql.push_str(access);
     if !filter.is_empty() {
         sql.push_str(" WHERE ");
         sql.push_str(filter);
     }
-    sql.push_str(&order::order_by(manifest, order, filter));
+    sql.push_str(order);
     Query { sql, columns }
 }
 

@@ -82,6 +82,22 @@ fn builds_statements_and_quotes_names() {
 }
 
 #[test]
+fn a_range_of_rows_is_read_as_it_lies() {
+    let of = |filter, descending| select_rows(&manifest(), &[1], filter, 2, descending).sql;
+    let start =
+        "SELECT \"rowid\", \"id\" FROM \"m_raw\" NOT INDEXED WHERE (\"rowid\" BETWEEN ?2 AND ?3)";
+    assert_eq!(of("", None), start);
+    assert_eq!(
+        of("(x)", Some(true)),
+        format!("{start} AND (x) ORDER BY \"rowid\" DESC")
+    );
+    assert_eq!(
+        of("", Some(false)),
+        format!("{start} ORDER BY \"rowid\" ASC")
+    );
+}
+
+#[test]
 fn what_the_file_cannot_decide_stays_with_postgresql() {
     let trees = [
         leaf(3, Test::Compare(Op::Eq), 0, Encoding::Timestamp),

@@ -1,6 +1,6 @@
 //! The run map: where in a file the rows of a key range lie.
 //!
-//! Exists for columns whose values ascend with the rowid. One entry stands for about a megabyte of
+//! Exists for columns whose values ascend with the rowid. One entry stands for about 256 KiB of
 //! table pages, so a range of keys becomes a range of rowids and of bytes, read without an index.
 
 /// Rows of a file, and the bytes that hold them.

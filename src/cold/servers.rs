@@ -17,7 +17,7 @@ const MAPPING: &str = "SELECT m.umoptions FROM pg_user_mapping m JOIN pg_foreign
     WHERE s.srvname = $1 AND m.umuser IN (0, (SELECT relowner FROM pg_class WHERE oid = $2)) \
     ORDER BY m.umuser = 0 LIMIT 1";
 
-fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
+pub(super) fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
     options
         .unwrap_or_default()
         .into_iter()

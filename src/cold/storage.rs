@@ -91,7 +91,7 @@ impl Default for Setting {
     fn default() -> Self {
         Setting {
             server: String::from("strata_local"),
-            late_rows: String::from("reject"),
+            late_rows: String::from("accept"),
             cluster_by: None,
             bloom_columns: None,
             carry: Carry::All,
@@ -132,11 +132,7 @@ pub fn set(table: pg_sys::Oid, setting: &Setting) -> Result<()> {
 
 fn check_late_rows(word: &str) -> Result<()> {
     match word {
-        "reject" => Ok(()),
-        "accept" => Err(
-            Error::new(Kind::NotSupported, "late_rows => 'accept' is not supported")
-                .hint("Supported: late_rows => 'reject'."),
-        ),
+        "accept" | "reject" => Ok(()),
         other => Err(unknown("late_rows", other, "accept, reject")),
     }
 }

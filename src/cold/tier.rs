@@ -5,6 +5,7 @@ use crate::cold::catalog::{self, claims, settings};
 use crate::cold::check::check_chunk;
 use crate::cold::export::JOB;
 use crate::cold::manifest::ChunkState;
+use crate::cold::merge;
 use crate::cold::servers;
 use crate::error::{Error, Kind, Result};
 use crate::pg::{self, bgworker, nonatomic};
@@ -15,13 +16,14 @@ use std::time::{Duration, Instant};
 /// How long to try to start an exporter.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Queues one export job for a chunk and returns its id.
+/// Queues one export job for a chunk and returns its id; for a cold chunk with late rows it merges them.
 ///
-/// 55000 when the chunk is cold already or its range has not ended. Takes no lock on the chunk.
+/// 55000 when the chunk is cold already without late rows, or its range has not ended.
 pub fn queue_chunk(chunk: pg_sys::Oid) -> Result<i64> {
     pg::catalog::check_owner(chunk)?;
     let info = check_chunk(chunk)?;
-    if matches!(catalog::state_of(chunk)?, ChunkState::Cold(_)) {
+    let cold = matches!(catalog::state_of(chunk)?, ChunkState::Cold(_));
+    if cold && !merge::has_late_rows(chunk)? {
         return Err(Error::new(
             Kind::NotInState,
             format!("chunk \"{}\" is cold already", info.name),
@@ -64,6 +66,11 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// Keeps the first so many chunks.
+    pub fn limit(&mut self, most: i32) {
+        self.chunks.truncate(usize::try_from(most).unwrap_or(0));
+    }
+
     /// Adds what the other choice has more.
     pub fn join(&mut self, other: Choice) {
         for chunk in other.chunks {

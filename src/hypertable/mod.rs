@@ -75,3 +75,4 @@ pub use policy::{interval_text, policies};
 pub use reopen::everywhere as open_closed_chunks;
 pub use retention::interval as interval_of_text;
 pub use target::refuse_frozen;
+pub use zone::open_chunk;

@@ -6,7 +6,7 @@ use super::chunks::{self, Made};
 use super::settings::{self, Settings};
 use super::{bounds::KeyType, zone, zone_open};
 use crate::error::{Error, Kind, Result};
-use crate::pg::catalog::{attribute_number, extension, quote_literal, relation_oid};
+use crate::pg::catalog::{attribute_number, check_owner, extension, quote_literal, relation_oid};
 use crate::pg::demand::{Found, Noun, Rules, register};
 use crate::pg::managed::Managed;
 use crate::pg::session;
@@ -20,6 +20,21 @@ const MANY_CHUNKS: usize = 2000;
 /// Registers the rules with the writing side.
 pub fn init() {
     register(&OnDemand);
+}
+
+/// Makes the chunks that rows with these keys need, in the caller's own transaction: for sessions without
+/// chunks on demand. 42501 unless the current user owns the hypertable, 54000 for too many chunks.
+pub fn make_here(relation: Oid, keys: &[i64]) -> Result<()> {
+    check_owner(relation)?;
+    let h = chunks::hypertable(relation)?;
+    let mut wanted: Vec<i64> = keys.iter().map(|key| h.grid.index(*key)).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let limit = settings::need(relation)?.max_chunks_per_statement;
+    if wanted.len() as i64 > i64::from(limit) {
+        return Err(chunks::too_many(&h, wanted.len() as i64, limit));
+    }
+    chunks::make_missing(&h, &wanted, "user").map(|_| ())
 }
 
 struct OnDemand;

@@ -340,3 +340,11 @@ pub fn open(h: &Hypertable, chunk: pg_sys::Oid) -> Result<bool> {
     as_extension_owner(|| spi::execute(OPENED, &[chunk.into()]))?;
     Ok(had)
 }
+
+/// The same for a chunk that is about to go where a late row could not open it any more.
+pub fn open_chunk(relation: pg_sys::Oid, chunk: pg_sys::Oid) -> Result<bool> {
+    match super::catalog::hypertable(relation)? {
+        Some(h) => open(&h, chunk),
+        None => Ok(false),
+    }
+}

@@ -47,6 +47,26 @@ pub(super) struct Run {
     pub(super) stats: ReadStats,
 }
 
+/// What the scan below would ask its file for.
+struct Asked {
+    filter: String,
+    binds: Vec<Cell>,
+    /// first and last row to look at, which are the last two of the values
+    rows: Option<(i64, i64)>,
+    hint: Hint,
+}
+
+impl Asked {
+    fn new(scan: &Scan) -> Self {
+        Asked {
+            filter: scan.plan.filter.clone(),
+            binds: scan.plan.binds.clone(),
+            rows: scan.plan.rows,
+            hint: scan.plan.hint,
+        }
+    }
+}
+
 /// A running statement on the file.
 struct FileStates {
     db: Rc<ColdDb>,
@@ -108,9 +128,9 @@ impl Run {
         let scan = unsafe { &mut *self.scan };
         if scan.plan.skip.is_none() && scan.is_decided() && !cold_reads::is_off() {
             scan.skipped = Some(Skip::Aggregated);
-            let filter = scan.plan.filter.clone();
-            self.from_manifest = self.known(&filter).is_some();
-            self.sql = self.statement(&filter, scan.plan.binds.len());
+            let asked = Asked::new(scan);
+            self.from_manifest = self.known(&asked.filter).is_some();
+            self.sql = self.statement(&asked);
         }
     }
 
@@ -125,9 +145,13 @@ impl Run {
         self.manifest.rows > WINDOW_ROWS && self.outputs.iter().any(|o| o.is_key())
     }
 
-    fn statement(&self, filter: &str, binds: usize) -> String {
-        let window = self.is_windowed().then_some((binds + 1, binds + 2));
-        aggregate::statement(&self.manifest, &self.outputs, filter, window)
+    fn statement(&self, asked: &Asked) -> String {
+        let n = asked.binds.len();
+        let window = match asked.rows {
+            Some(_) => Some((n - 1, n)),
+            None => self.is_windowed().then_some((n + 1, n + 2)),
+        };
+        aggregate::statement(&self.manifest, &self.outputs, &asked.filter, window)
     }
 
     /// Fills the slot with the next states; false at the end. They live in `memory`, which is empty.
@@ -169,14 +193,13 @@ impl Run {
             // SAFETY: as above
             unsafe { scan.decide(node)? };
             if scan.plan.skip.is_none() && scan.is_decided() {
-                let filter = scan.plan.filter.clone();
-                let binds = scan.plan.binds.clone();
+                let asked = Asked::new(scan);
                 scan.aggregated = true;
                 scan.skipped = Some(Skip::Aggregated);
-                phase = match self.known(&filter) {
+                phase = match self.known(&asked.filter) {
                     Some(cells) => Phase::Known(cells),
                     None => {
-                        self.open(&filter, binds)?;
+                        self.open(asked)?;
                         Phase::File
                     }
                 };
@@ -195,15 +218,17 @@ impl Run {
         Ok(phase)
     }
 
-    fn open(&mut self, filter: &str, mut binds: Vec<Cell>) -> Result<()> {
-        self.sql = self.statement(filter, binds.len());
+    fn open(&mut self, asked: Asked) -> Result<()> {
+        self.sql = self.statement(&asked);
         let (db, before) = cold_files::open(&self.manifest)?;
         let cursor = db
             .prepare(&self.sql)
             .map_err(|e| failed(&self.manifest, &e))?;
         cold_reader::add(&mut self.stats, before, db.stats());
-        db.hint(Hint::Unknown);
-        let window = self.is_windowed().then_some((i64::MIN, WINDOW_ROWS));
+        db.hint(asked.hint);
+        let mut binds = asked.binds;
+        let windowed = asked.rows.is_none() && self.is_windowed();
+        let window = windowed.then_some((i64::MIN, WINDOW_ROWS));
         if let Some((first, last)) = window {
             binds.extend([Cell::Int(first), Cell::Int(last)]);
         }

@@ -9,7 +9,7 @@
 
 use super::cold_heap::heap;
 use super::cold_state::{self, raise};
-use super::{cold_am_ddl, cold_dump, cold_heap, compat};
+use super::{cold_am_ddl, cold_am_write, cold_conflict, cold_dump, cold_heap, compat};
 use crate::cold::manifest::ChunkState;
 use pgrx::{pg_guard, pg_sys};
 use std::cell::Cell;
@@ -29,11 +29,13 @@ pub fn cold_tid(rowid: i64) -> pg_sys::ItemPointerData {
     tid
 }
 
-/// The rowid behind a ctid, `None` when it addresses the heap.
-fn rowid_of(tid: pg_sys::ItemPointer) -> Option<i64> {
-    // SAFETY: callers pass the valid pointer that the executor gave them
-    let (block, offset) = pgrx::itemptr::item_pointer_get_both(unsafe { *tid });
-    (block >= COLD_BLOCK)
+/// The rowid behind a ctid, `None` when it addresses the heap, or nothing. May be called from frames over
+/// which errors jump.
+pub(super) fn rowid_of(tid: pg_sys::ItemPointer) -> Option<i64> {
+    // SAFETY: callers pass the pointer that the executor gave them, which may hold nothing
+    let (id, offset) = unsafe { ((*tid).ip_blkid, (*tid).ip_posid) };
+    let block = u32::from(id.bi_hi) << 16 | u32::from(id.bi_lo);
+    (block >= COLD_BLOCK && offset != 0)
         .then(|| i64::from(block - COLD_BLOCK) * ROWS_PER_BLOCK + i64::from(offset))
 }
 
@@ -75,16 +77,18 @@ pub fn routine() -> *const pg_sys::TableAmRoutine {
     let routine = ROUTINE.get_or_init(|| {
         let mut am = *cold_heap::routine();
         am.scan_begin = Some(scan_begin);
-        am.tuple_insert = Some(tuple_insert);
-        am.tuple_insert_speculative = Some(tuple_insert_speculative);
-        am.multi_insert = Some(multi_insert);
-        am.tuple_delete = Some(tuple_delete);
-        am.tuple_update = Some(tuple_update);
+        am.tuple_insert = Some(cold_am_write::tuple_insert);
+        am.tuple_insert_speculative = Some(cold_am_write::tuple_insert_speculative);
+        am.multi_insert = Some(cold_am_write::multi_insert);
+        am.tuple_delete = Some(cold_am_write::tuple_delete);
+        am.tuple_update = Some(cold_am_write::tuple_update);
         am.tuple_lock = Some(tuple_lock);
         am.tuple_fetch_row_version = Some(tuple_fetch_row_version);
         am.tuple_tid_valid = Some(tuple_tid_valid);
         am.tuple_get_latest_tid = Some(tuple_get_latest_tid);
-        am.index_fetch_begin = Some(index_fetch_begin);
+        am.index_fetch_begin = Some(cold_conflict::index_fetch_begin);
+        am.index_fetch_tuple = Some(cold_conflict::index_fetch_tuple);
+        am.tuple_satisfies_snapshot = Some(cold_conflict::tuple_satisfies_snapshot);
         am.index_build_range_scan = Some(cold_am_ddl::index_build_range_scan);
         am.index_validate_scan = Some(cold_am_ddl::index_validate_scan);
         am.relation_nontransactional_truncate = Some(cold_am_ddl::nontransactional_truncate);
@@ -138,30 +142,6 @@ pub(super) fn refuse(rel: pg_sys::Relation, what: &str) -> ! {
     raise(cold_state::not_while_cold(relid(rel), what))
 }
 
-/// A row arrives: refused when cold, marked for the exporter when frozen.
-fn before_insert(rel: pg_sys::Relation) {
-    if moving(rel) {
-        return;
-    }
-    match state(rel) {
-        ChunkState::Plain => {}
-        ChunkState::Frozen { attempt } => cold_state::touch(relid(rel), attempt),
-        ChunkState::Cold(_) => refuse(rel, "insert into {}"),
-    }
-}
-
-/// A row is about to change: refused when it is in the file, marked when the chunk is frozen.
-fn before_change(rel: pg_sys::Relation, tid: pg_sys::ItemPointer, what: &str) {
-    if rowid_of(tid).is_some() {
-        refuse(rel, what);
-    }
-    if let ChunkState::Frozen { attempt } = state(rel)
-        && !moving(rel)
-    {
-        cold_state::touch(relid(rel), attempt);
-    }
-}
-
 #[pg_guard]
 unsafe extern "C-unwind" fn scan_begin(
     rel: pg_sys::Relation,
@@ -182,100 +162,6 @@ unsafe extern "C-unwind" fn scan_begin(
         refuse(rel, "scan {} row by row");
     }
     heap!(scan_begin(rel, snapshot, nkeys, key, pscan, flags))
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn tuple_insert(
-    rel: pg_sys::Relation,
-    slot: *mut pg_sys::TupleTableSlot,
-    cid: pg_sys::CommandId,
-    options: i32,
-    bistate: *mut pg_sys::BulkInsertStateData,
-) {
-    before_insert(rel);
-    heap!(tuple_insert(rel, slot, cid, options, bistate))
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn tuple_insert_speculative(
-    rel: pg_sys::Relation,
-    slot: *mut pg_sys::TupleTableSlot,
-    cid: pg_sys::CommandId,
-    options: i32,
-    bistate: *mut pg_sys::BulkInsertStateData,
-    token: u32,
-) {
-    before_insert(rel);
-    heap!(tuple_insert_speculative(
-        rel, slot, cid, options, bistate, token
-    ))
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn multi_insert(
-    rel: pg_sys::Relation,
-    slots: *mut *mut pg_sys::TupleTableSlot,
-    nslots: i32,
-    cid: pg_sys::CommandId,
-    options: i32,
-    bistate: *mut pg_sys::BulkInsertStateData,
-) {
-    before_insert(rel);
-    heap!(multi_insert(rel, slots, nslots, cid, options, bistate))
-}
-
-#[pg_guard]
-#[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
-unsafe extern "C-unwind" fn tuple_delete(
-    rel: pg_sys::Relation,
-    tid: pg_sys::ItemPointer,
-    cid: pg_sys::CommandId,
-    snapshot: pg_sys::Snapshot,
-    crosscheck: pg_sys::Snapshot,
-    wait: bool,
-    tmfd: *mut pg_sys::TM_FailureData,
-    changing_part: bool,
-) -> pg_sys::TM_Result::Type {
-    before_change(rel, tid, "delete from {}");
-    heap!(tuple_delete(
-        rel,
-        tid,
-        cid,
-        snapshot,
-        crosscheck,
-        wait,
-        tmfd,
-        changing_part
-    ))
-}
-
-#[pg_guard]
-#[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
-unsafe extern "C-unwind" fn tuple_update(
-    rel: pg_sys::Relation,
-    tid: pg_sys::ItemPointer,
-    slot: *mut pg_sys::TupleTableSlot,
-    cid: pg_sys::CommandId,
-    snapshot: pg_sys::Snapshot,
-    crosscheck: pg_sys::Snapshot,
-    wait: bool,
-    tmfd: *mut pg_sys::TM_FailureData,
-    lockmode: *mut pg_sys::LockTupleMode::Type,
-    update_indexes: *mut compat::UpdateIndexes,
-) -> pg_sys::TM_Result::Type {
-    before_change(rel, tid, "update {}");
-    heap!(tuple_update(
-        rel,
-        tid,
-        slot,
-        cid,
-        snapshot,
-        crosscheck,
-        wait,
-        tmfd,
-        lockmode,
-        update_indexes
-    ))
 }
 
 /// KEY SHARE and SHARE of a cold row succeed: the row is immutable, and the lock on the stub that
@@ -356,18 +242,6 @@ unsafe extern "C-unwind" fn tuple_get_latest_tid(
         refuse(unsafe { (*scan).rs_rd }, "address a row by ctid in {}");
     }
     heap!(tuple_get_latest_tid(scan, tid))
-}
-
-/// A logical apply worker looks rows up by index and would find none in the stub: it must fail
-/// rather than skip the change.
-#[pg_guard]
-unsafe extern "C-unwind" fn index_fetch_begin(
-    rel: pg_sys::Relation,
-) -> *mut pg_sys::IndexFetchTableData {
-    if compat::is_logical_worker() && is_cold(rel) {
-        refuse(rel, "apply replicated changes to {}");
-    }
-    heap!(index_fetch_begin(rel))
 }
 
 /// The largest number of heap blocks that leaves the address space of cold rows free.

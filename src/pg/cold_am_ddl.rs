@@ -6,9 +6,10 @@
 
 use super::cold_am::{COLD_BLOCK, is_cold, moving, refuse, relid, state};
 use super::cold_heap::{self, heap};
-use super::cold_state;
-use crate::cold::manifest::ChunkState;
+use super::{cold_am_write, cold_duplicate, cold_probe_keys, cold_state};
+use crate::cold::manifest::{ChunkState, Manifest};
 use pgrx::{pg_guard, pg_sys};
+use std::rc::Rc;
 
 /// While alive, the relation answers to heap's own routine: heap_getnext checks the pointer.
 struct AsHeap {
@@ -36,7 +37,11 @@ impl Drop for AsHeap {
 
 /// A unique or exclusion index over a cold chunk would see the stub only: it may be built only
 /// where the file carries the same key.
-fn check_unique_index(rel: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
+fn check_unique_index(
+    rel: pg_sys::Relation,
+    index: pg_sys::Relation,
+    info: *mut pg_sys::IndexInfo,
+) {
     if moving(rel) {
         return;
     }
@@ -57,6 +62,44 @@ fn check_unique_index(rel: pg_sys::Relation, info: *mut pg_sys::IndexInfo) {
     if exclusion || (unique && !(plain && manifest.has_key(&columns))) {
         refuse(rel, "check a new unique or exclusion constraint on {}");
     }
+    if unique {
+        check_late_rows(rel, index, &manifest);
+    }
+}
+
+/// Late rows that came while no index forbade it may have the key of a row of the file.
+fn check_late_rows(rel: pg_sys::Relation, index: pg_sys::Relation, manifest: &Rc<Manifest>) {
+    // SAFETY: the server passes open relations; snapshot, scan and slot are given back, after an error by it
+    unsafe {
+        if stub_blocks(rel) == 0 {
+            return;
+        }
+        let mut key =
+            cold_probe_keys::key_of(rel, index, manifest).unwrap_or_else(|e| cold_state::raise(e));
+        let _own = cold_state::StubScan::begin();
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        let slot = pg_sys::table_slot_create(rel, std::ptr::null_mut());
+        let scan = pg_sys::table_beginscan(rel, snapshot, 0, std::ptr::null_mut());
+        let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        while pg_sys::table_scan_getnextslot(scan, forward, slot) {
+            pgrx::check_for_interrupts!();
+            let row = cold_am_write::row(slot);
+            match key.find_one(manifest, row) {
+                Ok(false) => {}
+                Ok(true) => cold_duplicate::raise_in_build(rel, index, slot),
+                Err(e) => cold_state::raise(e),
+            }
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::ExecDropSingleTupleTableSlot(slot);
+        pg_sys::UnregisterSnapshot(snapshot);
+    }
+}
+
+/// Blocks of the chunk's own heap.
+fn stub_blocks(rel: pg_sys::Relation) -> u32 {
+    // SAFETY: callers pass an open relation
+    unsafe { pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM) }
 }
 
 #[pg_guard]
@@ -74,7 +117,7 @@ pub(super) unsafe extern "C-unwind" fn index_build_range_scan(
     callback_state: *mut core::ffi::c_void,
     scan: pg_sys::TableScanDesc,
 ) -> f64 {
-    check_unique_index(rel, info);
+    check_unique_index(rel, index, info);
     let _heap = AsHeap::begin(rel);
     heap!(index_build_range_scan(
         rel,
@@ -99,7 +142,7 @@ pub(super) unsafe extern "C-unwind" fn index_validate_scan(
     snapshot: pg_sys::Snapshot,
     validate: *mut pg_sys::ValidateIndexState,
 ) {
-    check_unique_index(rel, info);
+    check_unique_index(rel, index, info);
     let _heap = AsHeap::begin(rel);
     heap!(index_validate_scan(rel, index, info, snapshot, validate))
 }
@@ -133,7 +176,7 @@ pub(super) unsafe extern "C-unwind" fn copy_for_cluster(
 ) {
     match state(old) {
         ChunkState::Cold(_) => refuse(old, "rewrite {}"),
-        ChunkState::Frozen { attempt } => cold_state::touch(relid(old), attempt),
+        ChunkState::Frozen { attempt, .. } => cold_state::touch(relid(old), attempt),
         ChunkState::Plain => {}
     }
     let _old = AsHeap::begin(old);
@@ -202,9 +245,14 @@ pub(super) unsafe extern "C-unwind" fn estimate_size(
     if let ChunkState::Cold(manifest) = state(rel) {
         // SAFETY: the server passes valid out pointers
         unsafe {
-            *pages =
-                (manifest.bytes / u64::from(pg_sys::BLCKSZ)).clamp(1, u64::from(COLD_BLOCK)) as u32;
-            *tuples = manifest.rows.max(1) as f64;
+            // of an empty heap the server says that it will grow
+            let (late_pages, late) = match stub_blocks(rel) {
+                0 => (0, 0.0),
+                _ => (*pages, *tuples),
+            };
+            let file = manifest.bytes / u64::from(pg_sys::BLCKSZ) + u64::from(late_pages);
+            *pages = file.clamp(1, u64::from(COLD_BLOCK)) as u32;
+            *tuples = manifest.rows.max(1) as f64 + late;
             *allvisfrac = 0.0;
         }
     }

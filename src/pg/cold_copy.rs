@@ -4,7 +4,7 @@ use super::cold_datum::{Codec, pin_settings};
 use super::cold_move::OpenRelation;
 use super::cold_reader::Reader;
 use super::cold_types::less_than;
-use crate::cold::content::{ContentHash, RowHash};
+use crate::cold::content::{ContentHash, RowHash, RowSink};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::pushdown;
@@ -68,11 +68,14 @@ fn codecs(rel: &OpenRelation) -> Vec<(usize, Codec)> {
 /// Reads under one snapshot and without the planner, so that neither row security nor an expression of the owner
 /// takes part. Runs in a transaction of a worker: once all rows are sorted the snapshot is let go of, for other
 /// exports wait for old ones. Rows that are changed meanwhile have left a mark.
-pub fn read_heap(
+///
+/// With `file`, the rows of a file and the heap together, which is what a cold chunk has.
+pub fn read_rows(
     chunk: pg_sys::Oid,
+    file: Option<&Rc<Manifest>>,
     order: &[i16],
-    mut each: impl FnMut(&[Cell], u128) -> Result<()>,
-) -> Result<ContentHash> {
+    sink: &mut impl RowSink,
+) -> Result<Read> {
     let rel = OpenRelation::locked(chunk);
     let _settings = pin_settings();
     let mut codecs = codecs(&rel);
@@ -81,7 +84,8 @@ pub fn read_heap(
     let mut cells: Vec<Cell> = Vec::with_capacity(codecs.len());
     // SAFETY: the relation is open; slot and sort live to the end of the loop, or of the transaction
     unsafe {
-        let sort = sorted(&rel, order)?;
+        let (sort, rows, from_file) = sorted(&rel, file, order)?;
+        sink.expect(rows);
         let slot = pg_sys::MakeSingleTupleTableSlot(rel.desc(), &pg_sys::TTSOpsMinimalTuple);
         while pg_sys::tuplesort_gettupleslot(sort, true, false, slot, std::ptr::null_mut()) {
             pgrx::check_for_interrupts!();
@@ -100,14 +104,23 @@ pub fn read_heap(
                     }
                 }
                 let digest = hash.add(row);
-                each(&cells, digest)
+                sink.row(&cells, digest)
             })?;
             renew_now_and_then(&hash);
         }
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::tuplesort_end(sort);
+        Ok(Read {
+            all: hash,
+            file: from_file,
+        })
     }
-    Ok(hash)
+}
+
+/// What was read: hashes over all rows, and over those of the file.
+pub struct Read {
+    pub all: ContentHash,
+    pub file: Option<ContentHash>,
 }
 
 /// Lets go of the snapshot every so many rows.
@@ -117,8 +130,12 @@ fn renew_now_and_then(hash: &ContentHash) {
     }
 }
 
-/// All visible rows, sorted by some columns.
-unsafe fn sorted(rel: &OpenRelation, order: &[i16]) -> Result<*mut pg_sys::Tuplesortstate> {
+/// All visible rows, sorted by some columns, their number, and the hash over those of the file.
+unsafe fn sorted(
+    rel: &OpenRelation,
+    file: Option<&Rc<Manifest>>,
+    order: &[i16],
+) -> Result<(*mut pg_sys::Tuplesortstate, u64, Option<ContentHash>)> {
     // SAFETY: promised by the caller: the relation is open; the arrays are copied by the sort
     unsafe {
         let mut numbers = order.to_vec();
@@ -152,14 +169,40 @@ unsafe fn sorted(rel: &OpenRelation, order: &[i16]) -> Result<*mut pg_sys::Tuple
             std::ptr::null_mut(),
         );
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        let mut rows = 0;
         while pg_sys::table_scan_getnextslot(scan, forward, slot) {
             pgrx::check_for_interrupts!();
             pg_sys::tuplesort_puttupleslot(sort, slot);
+            rows += 1;
         }
         pg_sys::table_endscan(scan);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
+        let mut from_file = None;
+        if let Some(manifest) = file {
+            let slot = pg_sys::MakeSingleTupleTableSlot(rel.desc(), &pg_sys::TTSOpsVirtual);
+            let hash = each_file_row(
+                super::cold_am::relid(rel.raw()),
+                manifest,
+                |values, nulls, hash| {
+                    pg_sys::ExecClearTuple(slot);
+                    std::ptr::copy_nonoverlapping(
+                        values.as_ptr(),
+                        (*slot).tts_values,
+                        values.len(),
+                    );
+                    std::ptr::copy_nonoverlapping(nulls.as_ptr(), (*slot).tts_isnull, nulls.len());
+                    pg_sys::ExecStoreVirtualTuple(slot);
+                    pg_sys::tuplesort_puttupleslot(sort, slot);
+                    renew_now_and_then(hash);
+                    Ok(())
+                },
+            )?;
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            rows += hash.rows.unsigned_abs();
+            from_file = Some(hash);
+        }
         pg_sys::tuplesort_performsort(sort);
-        Ok(sort)
+        Ok((sort, rows, from_file))
     }
 }
 

@@ -12,6 +12,25 @@ thread_local! {
     static NOTICED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Why the file is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skip {
+    ZoneMap,
+    ReadsOff,
+    /// a node above asks the file for states of aggregates
+    Aggregated,
+}
+
+impl Skip {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Skip::ZoneMap => "zone map",
+            Skip::ReadsOff => "strata.cold_reads = off",
+            Skip::Aggregated => "aggregated",
+        }
+    }
+}
+
 /// An ALTER TABLE begins: what it checks (foreign keys of all rows) must see all rows. Returns what
 /// [`leave`] wants; an error may jump over that, and then the mark means nothing in the next transaction.
 pub(super) fn enter(statement: *mut pg_sys::PlannedStmt) -> i64 {

@@ -6,6 +6,7 @@ pub(super) use super::cold_missing::missing_values;
 use super::cold_plan::Condition;
 use super::cold_prefetch;
 use super::cold_reader::Reader;
+pub(super) use super::cold_reads::Skip;
 use super::cold_value::ValueReader;
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
@@ -25,25 +26,6 @@ pub(super) enum Phase {
     Merge,
     Stub(pg_sys::TableScanDesc),
     Done,
-}
-
-/// Why the file is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skip {
-    ZoneMap,
-    ReadsOff,
-    /// a node above asks the file for states of aggregates
-    Aggregated,
-}
-
-impl Skip {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Skip::ZoneMap => "zone map",
-            Skip::ReadsOff => "strata.cold_reads = off",
-            Skip::Aggregated => "aggregated",
-        }
-    }
 }
 
 /// The first row of an ordered scan, which the zone map may know.
@@ -104,8 +86,13 @@ pub(super) struct Scan {
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) query: Option<Query>,
-    /// the conditions in the words of SQLite
+    /// columns and conditions that the query was made of
+    pub(super) needed: Vec<i16>,
     pub(super) filter: String,
+    /// bytes of the file that the query streams, where that is known
+    pub(super) hint: Hint,
+    /// first and last row to look at, the last two of the values; none: all rows
+    pub(super) rows: Option<(i64, i64)>,
     pub(super) binds: Vec<Cell>,
     /// exact conditions that PostgreSQL has to evaluate all the same
     pub(super) checks: Vec<usize>,
@@ -176,7 +163,10 @@ impl Scan {
         let query = pushdown::select(&self.manifest, &needed, &pushed.filter, &self.order);
         Prepared {
             query: Some(query),
+            needed,
             filter: pushed.filter,
+            hint: Hint::Unknown,
+            rows: None,
             binds: pushed.binds,
             checks,
             open: pushed.open,
@@ -208,7 +198,7 @@ impl Scan {
             if self.conditions.is_empty() && self.order.is_empty() {
                 reader.hint_table()?;
             } else {
-                reader.hint(Hint::Unknown);
+                reader.hint(self.plan.hint);
             }
             reader.restart(&self.plan.binds)?;
         }

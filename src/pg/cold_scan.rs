@@ -128,7 +128,7 @@ unsafe fn ahead(node: *mut pg_sys::CustomScanState) -> Result<Option<Statement>>
         if !cold_reads::allowed(&scan.manifest).unwrap_or(false) {
             return Ok(None);
         }
-        Ok(scan.ahead(node))
+        scan.ahead(node)
     }
 }
 

@@ -4,7 +4,6 @@ use super::cold_ahead::Statement;
 use super::cold_run::{First, Scan, Skip};
 use super::{cold_prefetch, cold_reads, cold_value};
 use crate::cold::pushdown::Value;
-use crate::cold::store::Hint;
 use crate::error::Result;
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -25,24 +24,24 @@ impl Scan {
     ///
     /// # Safety
     /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn ahead(&mut self, node: *mut pg_sys::CustomScanState) -> Option<Statement> {
-        // what ColdAgg asks is its own business
-        if self.skipped == Some(Skip::Aggregated) {
-            return None;
-        }
+    pub(super) unsafe fn ahead(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+    ) -> Result<Option<Statement>> {
         // SAFETY: promised by the caller
         let values = unsafe { self.evaluate(node) };
         self.plan = self.prepare(&values);
         if self.plan.skip.is_some() || self.known_first().is_some() {
-            return None;
+            return Ok(None);
         }
-        let query = self.plan.query.take()?;
-        Some(Statement {
+        self.narrow(&values)?;
+        let query = self.plan.query.take().filter(|_| self.plan.skip.is_none());
+        Ok(query.map(|query| Statement {
             manifest: Rc::clone(&self.manifest),
             sql: query.sql,
             binds: std::mem::take(&mut self.plan.binds),
-            hint: Hint::Unknown,
-        })
+            hint: self.plan.hint,
+        }))
     }
 
     /// Evaluates the values, and finds out whether the file must be read at all.
@@ -81,6 +80,9 @@ impl Scan {
         self.plan = self.prepare(&values);
         if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
             self.plan.skip = Some(Skip::ReadsOff);
+        }
+        if self.plan.skip.is_none() {
+            self.narrow(&values)?;
         }
         self.skipped = self.plan.skip;
         Ok(())

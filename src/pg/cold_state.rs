@@ -12,10 +12,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
+/// Reads a part of a filter: file, columns, start and length in bytes.
+pub type BloomBits = fn(&str, &[String], u32, u32) -> Result<Option<Vec<u8>>>;
+
 /// What the noun `cold` does for this folder, which does not know its catalog.
 pub struct Catalog {
     /// state of a chunk by the latest snapshot
     pub state_of: fn(pg_sys::Oid) -> Result<ChunkState>,
+    /// so many bytes of a filter of a file, from this one on; `None` when there are none
+    pub bloom_bits: BloomBits,
     /// id of the chunk's live file by the snapshot of the running query
     pub file_in_snapshot: fn(pg_sys::Oid) -> Result<Option<String>>,
     /// takes the manifest row of a chunk away and queues its file; with a reason
@@ -67,6 +72,7 @@ pub fn raise(error: Error) -> ! {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    super::cold_probe::forget(relation.to_u32());
     CACHE.with(|cache| {
         // the callback may run while a look-up of ours is building an entry; then that look-up
         // has not borrowed the map
@@ -104,6 +110,7 @@ pub fn of(relation: pg_sys::Oid) -> ChunkState {
 pub fn invalidate(relation: pg_sys::Oid) {
     // SAFETY: sends an invalidation for an existing relation of this database
     unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) };
+    super::cold_probe::forget(relation.to_u32());
     CACHE.with_borrow_mut(|cache| cache.remove(&relation.to_u32()));
 }
 

@@ -63,6 +63,9 @@ pub static COLD_LOCK_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(100);
 /// How long an export waits for locks and old snapshots before it gives up, in seconds (superuser).
 pub static COLD_MAX_WAIT_S: GucSetting<i32> = GucSetting::<i32>::new(600);
 
+/// How long a file that no chunk needs any more is kept, in seconds (postgresql.conf).
+pub static COLD_GC_DELAY_S: GucSetting<i32> = GucSetting::<i32>::new(7 * 86_400);
+
 /// Exports of one database that run at once (postgresql.conf).
 pub static COLD_EXPORTERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 
@@ -174,6 +177,16 @@ pub fn init() {
         1,
         86_400,
         GucContext::Suset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"strata.cold_gc_delay",
+        c"How long a file that no chunk needs any more is kept.",
+        c"Must cover the window of point-in-time recovery and the largest lag of a standby.",
+        &COLD_GC_DELAY_S,
+        0,
+        10 * 365 * 86_400,
+        GucContext::Sighup,
         GucFlags::UNIT_S,
     );
     GucRegistry::define_int_guc(

@@ -116,6 +116,17 @@ pub fn identity() -> (u64, u32) {
     unsafe { (pg_sys::GetSystemIdentifier(), pg_sys::MyDatabaseId.to_u32()) }
 }
 
+/// The timeline that this server writes to; 0 on a standby, which writes to none.
+pub fn timeline() -> u32 {
+    // SAFETY: reads of shared state; the second is legal once recovery is over (xlog.c asserts it)
+    unsafe {
+        if pg_sys::RecoveryInProgress() {
+            return 0;
+        }
+        pg_sys::GetWALInsertionTimeLine()
+    }
+}
+
 /// The five characters of an SQLSTATE, from the server's packed form (elog.h, MAKE_SQLSTATE).
 pub fn unpack_sqlstate(packed: i32) -> String {
     (0..5)

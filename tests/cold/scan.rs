@@ -593,3 +593,76 @@ fn late_rows_are_merged_in_order() {
     );
     exec(&mut session, "COMMIT");
 }
+
+/// A range of the column by which the rows lie is read as a range of rows: nothing beside it, and
+/// each row once.
+#[test]
+fn time_ranges_are_read_as_rows_lie() {
+    let db = Db::new(server(), "scan_range");
+    db.run(
+        "CREATE TABLE m (id bigint NOT NULL, ts timestamptz NOT NULL, dev int, note text);
+         INSERT INTO m SELECT g, '2025-01-01 00:00+00'::timestamptz + (g / 3) * interval '90 seconds', g % 7, repeat(md5(g::text), 4)
+           FROM generate_series(0, 79999) g;
+         CREATE TABLE twin AS SELECT * FROM m; CREATE INDEX ON twin (ts);
+         SELECT FROM strata.create_hypertable('m', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true, create_default_indexes => false);
+         ANALYZE",
+    );
+    db.tier("2025-02-01");
+    assert_eq!(db.one("SELECT count(*) FROM strata.cold_index"), "0");
+    let mut session = db.session();
+    let day = "ts >= '2025-01-11 00:00+00' AND ts < '2025-01-12 00:00+00'";
+    let text = plan(&mut session, &format!("SELECT count(*) FROM m WHERE {day}"));
+    assert!(
+        property(&text, "Cold SQL")[0].contains("NOT INDEXED WHERE (\"rowid\" BETWEEN"),
+        "{text}"
+    );
+    assert_eq!(sum(&text, "Rows Read"), 2880, "{text}");
+    let all: i64 = db
+        .one("SELECT bytes FROM strata.cold_files")
+        .parse()
+        .unwrap();
+    assert!(sum(&text, "Bytes") < all / 3, "{all}: {text}");
+    let mut seed = 42u64;
+    let mut below = |n: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) % n
+    };
+    for n in 0..120 {
+        let (from, width) = (below(28 * 960), below(2000));
+        let at = |step: u64| {
+            format!("timestamptz '2025-01-01 00:00+00' + {step} * interval '90 seconds'")
+        };
+        let (low, high) = (
+            [">=", ">"][below(2) as usize],
+            ["<=", "<"][below(2) as usize],
+        );
+        let condition = match n % 6 {
+            0 => format!("ts {high} {}", at(from)),
+            1 => format!("ts {low} {}", at(from)),
+            2 => format!("ts = {}", at(from)),
+            3 => format!(
+                "dev = 3 AND ts {low} {} AND ts {high} {}",
+                at(from),
+                at(from + width)
+            ),
+            _ => format!("ts {low} {} AND ts {high} {}", at(from), at(from + width)),
+        };
+        for question in [
+            "SELECT count(*) || ' ' || coalesce(sum(id), 0) FROM {t} WHERE {c}",
+            "SELECT string_agg(ts::text, ',') FROM (SELECT ts FROM {t} WHERE {c} ORDER BY ts DESC LIMIT 3) s",
+            "SELECT string_agg(ts::text, ',') FROM (SELECT ts FROM {t} WHERE {c} ORDER BY ts LIMIT 3) s",
+        ] {
+            let ask = |session: &mut Client, table: &str| {
+                one(
+                    session,
+                    &question.replace("{t}", table).replace("{c}", &condition),
+                )
+            };
+            assert_eq!(
+                ask(&mut session, "m"),
+                ask(&mut session, "twin"),
+                "{condition}"
+            );
+        }
+    }
+}

@@ -193,7 +193,8 @@ pub fn unknown_objects(db: &Db) -> Vec<String> {
                 continue;
             }
             let key = path.strip_prefix(&root).expect("a key").to_string_lossy();
-            let ours = key.starts_with(&format!("{}-", db.name));
+            // the owner file belongs to the folder
+            let ours = key.starts_with(&format!("{}-", db.name)) && !key.ends_with("/_owner.json");
             if ours && !known.split(' ').any(|k| k == key) {
                 unknown.push(key.into_owned());
             }

@@ -1,6 +1,6 @@
 //! Bringing chunks back while they are read: short locks, all kinds of columns and indexes, whole or not at all.
 
-use crate::common::wait_until;
+use crate::common::{Cluster, Stop, wait_until};
 use crate::support::{
     Armed, ColdDb, Db, HASH, JANUARY, arm, chunk_state, exec, fails, one, rows, server, try_one,
 };
@@ -233,6 +233,89 @@ fn untiering_belongs_to_the_transaction() {
     fails(&mut session, &untier, "55006", &[]);
     exec(&mut session, "ROLLBACK");
     assert_eq!(one(&mut session, HASH), hash);
+}
+
+/// Where the server writes no WAL for files that a transaction has made, it must know that the exchanged ones are
+/// such: what the same transaction writes to them afterwards is there after a crash, once.
+#[test]
+fn crash_with_minimal_wal_loses_nothing() {
+    let mut cluster = Cluster::builder()
+        .set("wal_level", "minimal")
+        .set("max_wal_senders", "0")
+        .set("fsync", "on")
+        .start();
+    let before = {
+        let db = Db::new(&cluster, "untier_minimal");
+        db.metrics();
+        db.run("UPDATE m SET note = repeat(md5(id::text), 300) WHERE id % 10 = 0");
+        db.tier("2025-03-01");
+        let mut session = db.session();
+        exec(&mut session, "CHECKPOINT");
+        exec(&mut session, "BEGIN");
+        exec(&mut session, "CALL strata.untier_chunks('m')");
+        exec(
+            &mut session,
+            "INSERT INTO m SELECT 9000 + g, '2025-01-20 00:30+00', g, 1, repeat(md5(g::text), 300) FROM generate_series(1, 50) g;
+             SAVEPOINT a; UPDATE m SET note = 'undone' WHERE id > 9000; ROLLBACK TO a;
+             UPDATE m SET note = 'kept' WHERE id < 100; COMMIT",
+        );
+        exec(
+            &mut session,
+            "UPDATE m SET note = 'later' WHERE id BETWEEN 50 AND 60",
+        );
+        db.hash()
+    };
+    cluster.restart(Stop::Immediate);
+    let db = Db {
+        cluster: &cluster,
+        name: "untier_minimal",
+    };
+    assert_eq!(db.hash(), before);
+    check_indexes(&mut db.session(), JANUARY);
+}
+
+/// Rows that lie in the stub come along, each seen by whom it was seen before.
+#[test]
+fn rows_of_the_stub_come_along_with_their_visibility() {
+    let db = Db::new(server(), "untier_stub");
+    db.metrics();
+    db.tier("2025-02-01");
+    let in_stub = |sql: &str| {
+        // as a late row would get there, whatever the table's policy for late rows is
+        let method = |name: &str| {
+            format!(
+                "UPDATE pg_class SET relam = (SELECT oid FROM pg_am WHERE amname = '{name}') WHERE oid = '{JANUARY}'::regclass"
+            )
+        };
+        db.run(&method("heap"));
+        db.run(sql);
+        db.run(&method("strata_cold"));
+    };
+    in_stub(&format!(
+        "INSERT INTO {JANUARY} SELECT 9000 + g, '2025-01-20 00:30+00', 1, g, repeat(md5(g::text), 200) FROM generate_series(1, 30) g"
+    ));
+    let mut reader = db.session();
+    exec(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    one(&mut reader, "SELECT count(*) FROM pg_class");
+    in_stub(
+        &format!(
+            "DELETE FROM {JANUARY} WHERE id BETWEEN 9001 AND 9010; UPDATE {JANUARY} SET val = -1 WHERE id = 9011;
+             BEGIN; INSERT INTO {JANUARY} VALUES (9100, '2025-01-20 00:30+00', 1); ROLLBACK;
+             INSERT INTO {JANUARY} VALUES (9101, '2025-01-20 00:30+00', 1)"
+        ),
+    );
+    db.run(&format!("CALL strata.untier_chunk('{JANUARY}')"));
+    let late = "SELECT count(*) || ' ' || min(id) || ' ' || max(id) || ' ' || min(val) FROM m WHERE id >= 9000";
+    let mut session = db.session();
+    assert_eq!(one(&mut session, late), "21 9011 9101 -1");
+    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2181");
+    // the one who began before still sees what was there then
+    assert_eq!(one(&mut reader, late), "30 9001 9030 1");
+    exec(&mut reader, "COMMIT");
+    check_indexes(&mut session, JANUARY);
+    exec(&mut session, "DELETE FROM m WHERE id >= 9000");
+    db.tier("2025-02-01");
+    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2160");
 }
 
 /// Index expressions are code of the owner's: a superuser who brings a chunk back must not run it.

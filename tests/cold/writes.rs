@@ -1,4 +1,4 @@
-//! Statements that change cold rows fail only when such a row really matches; late rows are refused.
+//! Statements that change cold rows fail only when such a row really matches.
 
 use crate::support::{ColdDb, Db, HASH, exec, fails, one, server};
 use postgres::Client;
@@ -99,56 +99,6 @@ fn copies_of_cold_rows_are_complete() {
     );
     let found = "SELECT count(*) FROM target t JOIN m ON m.id + 20000 = t.id AND m.ts = t.ts AND m.note IS NOT DISTINCT FROM t.note";
     assert_eq!(one(&mut session, found), "50");
-}
-
-#[test]
-fn late_rows_are_refused() {
-    let db = cold("writes_late");
-    let hash = db.hash();
-    let mut session = db.session();
-    for sql in [
-        "INSERT INTO m VALUES (9000, '2025-01-20 00:30+00', 1)",
-        "INSERT INTO m VALUES (9000, '2025-03-20 00:30+00', 1), (9001, '2025-02-20 00:30+00', 1)",
-        "INSERT INTO m SELECT id + 10000, ts, dev FROM m",
-        "INSERT INTO strata_chunks.m_h1_20250101 VALUES (9000, '2025-01-20 00:30+00', 1)",
-        "UPDATE m SET ts = '2025-01-20 00:30+00' WHERE id = 2000",
-    ] {
-        let error = fails(&mut session, sql, "55000", &["cold chunk", "m_h1_2025"]);
-        let hint = error.hint().unwrap_or_default();
-        assert!(hint.contains("untier_chunk"), "no way out in {error:?}");
-    }
-    for rows in [
-        "9000\t2025-01-20 00:30+00\t1\\N\n".replace("\\N", "\t\\N\t\\N"),
-        "9000\t2025-03-20 00:30+00\t1\t\\N\t\\N\n9001\t2025-02-20 00:30+00\t1\t\\N\t\\N\n"
-            .to_owned(),
-    ] {
-        let error = db
-            .cluster
-            .try_psql(
-                db.name,
-                &format!("\\set VERBOSITY verbose\nCOPY m FROM STDIN;\n{rows}\\.\n"),
-            )
-            .expect_err("a late COPY");
-        assert!(
-            error.contains("55000") && error.contains("m_h1_2025"),
-            "{error}"
-        );
-    }
-    assert_eq!(db.hash(), hash);
-    exec(
-        &mut session,
-        "INSERT INTO m VALUES (9000, '2025-03-20 00:30+00', 1)",
-    );
-    db.run("COPY m FROM STDIN;\n9001\t2025-03-20 00:30+00\t1\t\\N\t\\N\n\\.\n");
-    assert_eq!(db.one("SELECT count(*) FROM m"), "2162");
-    // after untiering they are welcome
-    db.run("CALL strata.untier_chunk('strata_chunks.m_h1_20250101')");
-    exec(
-        &mut session,
-        "INSERT INTO m VALUES (9002, '2025-01-20 00:30+00', 1)",
-    );
-    exec(&mut session, "UPDATE m SET note = 'warm' WHERE id = 5");
-    assert_eq!(db.one("SELECT count(*) FROM m"), "2163");
 }
 
 #[test]

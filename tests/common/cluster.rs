@@ -137,17 +137,36 @@ impl Cluster {
         }
     }
 
-    /// A hot standby that follows this server, running and in sync with what is written now.
-    pub fn standby(&self) -> Cluster {
-        let mut standby = Cluster::empty(self.postgres, self.environment.clone());
+    /// A base backup of this server as a server of its own, not started.
+    pub fn backup(&self, options: &[&str]) -> Cluster {
+        let backup = Cluster::empty(self.postgres, self.environment.clone());
         let mut copy = self.program("pg_basebackup");
         copy.args(["--username=postgres", "--checkpoint=fast", "--no-sync"])
-            .args(["--write-recovery-conf", "--wal-method=stream", "--host"])
+            .args(["--wal-method=stream", "--host"])
             .arg(&self.socket)
+            .args(options)
             .arg("--pgdata")
-            .arg(&standby.data);
+            .arg(&backup.data);
         succeeds(&mut copy);
-        standby.configure(&[("unix_socket_directories", &standby.socket.to_string_lossy())]);
+        backup.configure(&[("unix_socket_directories", &backup.socket.to_string_lossy())]);
+        backup
+    }
+
+    /// A copy of this server's files, as a snapshot of its disk would give; neither runs.
+    pub fn copy(&self) -> Cluster {
+        assert!(self.server.is_none(), "stop the server first");
+        let copy = Cluster::empty(self.postgres, self.environment.clone());
+        let mut from = self.data.clone().into_os_string();
+        from.push("/.");
+        let mut cp = Command::new("cp");
+        succeeds(cp.arg("-a").arg(from).arg(&copy.data));
+        copy.configure(&[("unix_socket_directories", &copy.socket.to_string_lossy())]);
+        copy
+    }
+
+    /// A hot standby that follows this server, running and in sync with what is written now.
+    pub fn standby(&self) -> Cluster {
+        let mut standby = self.backup(&["--write-recovery-conf"]);
         standby.start();
         standby.catch_up(self);
         standby

@@ -55,9 +55,10 @@ pub fn tiering(stage: &Stage, report: &mut Report, rows: usize) {
         &mut session,
         &format!(
             "INSERT INTO tiered SELECT g, timestamptz '2025-01-01 00:00+00' + g * (interval '30 days' / {rows}), g % 1000,
-                 g * 0.25, 'note ' || g % 5000 FROM generate_series(0, {rows} - 1) g; VACUUM ANALYZE tiered"
+                 g * 0.25, 'note ' || g % 5000 FROM generate_series(0, {rows} - 1) g"
         ),
     );
+    exec(&mut session, "VACUUM ANALYZE tiered");
     let insert = |n: usize| {
         format!(
             "INSERT INTO tiered VALUES ({n}, timestamptz '2025-02-10 00:00+00', 1, 1, 'hot') ON CONFLICT DO NOTHING"

@@ -27,7 +27,8 @@ const FREEZE: &str = "WITH swept AS (DELETE FROM strata.cold_touch WHERE chunk =
     RETURNING attempt";
 const THAW: &str = "DELETE FROM strata.cold_file WHERE chunk = $1 AND state = 'frozen'";
 const FORGET_MARKS: &str = "DELETE FROM strata.cold_touch WHERE chunk = $1::oid";
-const ABANDONED: &str = "SELECT f.chunk::oid FROM strata.cold_file f WHERE f.state = 'frozen' AND NOT EXISTS ( \
+const ABANDONED: &str = "SELECT f.chunk::oid FROM strata.cold_file f \
+    WHERE (f.state = 'frozen' OR f.chunk::oid IN (SELECT chunk FROM strata.cold_merge)) AND NOT EXISTS ( \
     SELECT FROM strata.cold_export e WHERE e.chunk = f.chunk AND e.state IN ('queued', 'running'))";
 const TOUCHED: &str =
     "SELECT EXISTS (SELECT FROM strata.cold_touch WHERE chunk = $1::oid AND attempt = $2)";

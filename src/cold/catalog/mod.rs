@@ -1,9 +1,14 @@
 //! Every catalog statement of the cold tier.
 
+pub mod bloom;
 pub mod claims;
+pub mod gc;
 pub mod guard;
+pub mod inspect;
 pub mod jobs;
 pub mod layout;
+pub mod merge;
+pub mod owner;
 pub mod settings;
 pub mod spec;
 pub mod uploads;
@@ -21,8 +26,11 @@ use std::rc::Rc;
 const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.server::text, f.key, f.etag, \
     f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text, \
     coalesce((SELECT starts_with(o.option_value, 'file:') FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
-              WHERE s.srvname = f.server AND o.option_name = 'location'), false) \
-    FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk WHERE f.chunk = $1";
+              WHERE s.srvname = f.server AND o.option_name = 'location'), false), \
+    coalesce(t.late_rows = 'reject', false), g.attempt, f.chunk_oid <> f.chunk::oid \
+    FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk \
+    LEFT JOIN strata.cold_setting t ON t.hypertable = f.hypertable \
+    LEFT JOIN strata.cold_merge g ON g.chunk = f.chunk::oid WHERE f.chunk = $1";
 
 // a file that came through a dump has its columns found by name: dropped columns are gone there
 // and have no number, but are still columns of the file
@@ -46,9 +54,9 @@ const IN_SNAPSHOT: &str =
     "SELECT id::text FROM strata.cold_file WHERE chunk = $1 AND state = 'live'";
 
 const FORGET: &str = "WITH gone AS (DELETE FROM strata.cold_file WHERE chunk = $1 \
-    RETURNING server, key, owner_token, chunk::oid AS chunk, generation) \
-    INSERT INTO strata.cold_delete_queue (key, server, owner_token, chunk, generation, reason) \
-    SELECT key, server, owner_token, chunk, generation, $2 FROM gone WHERE key IS NOT NULL ON CONFLICT DO NOTHING";
+    RETURNING server, key, owner_token, chunk::oid AS chunk, generation, bytes) \
+    INSERT INTO strata.cold_delete_queue (key, server, owner_token, chunk, generation, bytes, reason) \
+    SELECT key, server, owner_token, chunk, generation, bytes, $2 FROM gone WHERE key IS NOT NULL ON CONFLICT DO NOTHING";
 
 const SET_LIVE: &str = "UPDATE strata.cold_file SET id = $2::uuid, state = 'live', generation = $3, server = $4, \
     key = $5, etag = $6, bytes = $7, sha256 = $8, rows = $9, content_hash = $10, raw_table = $11, rowid_name = $12, \
@@ -77,6 +85,7 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
         if state == "frozen" {
             return Ok(ChunkState::Frozen {
                 attempt: row.need(3)?,
+                rejects: row.need(15)?,
             });
         }
         let hypertable: pg_sys::Oid = row.need(4)?;
@@ -93,6 +102,9 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
             content_hash: row.get(12)?.unwrap_or_default(),
             chunk_name: row.need(13)?,
             is_local: row.get(14)?.unwrap_or(false),
+            rejects_late: row.need(15)?,
+            merging: row.get(16)?,
+            restored: row.need(17)?,
             ..Manifest::default()
         })))
     })?;
@@ -105,6 +117,7 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
     let mut manifest = Rc::unwrap_or_clone(manifest);
     manifest.columns = spi::read_latest(COLUMNS, &args, column)?;
     manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
+    manifest.blooms = bloom::of(&manifest)?;
     let indexes = spi::read_latest(FILE_INDEXES, &args, |row| {
         let names: Vec<String> = row.need(1)?;
         let descending: Vec<bool> = row.need(2)?;

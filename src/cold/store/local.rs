@@ -8,7 +8,7 @@
 //! and schema, so another export never has the same identity; damage in the middle is found by the
 //! page checksums in the catalog, when the page is read.
 
-use super::folders::{list_folder, make_directories, sync_directory};
+use super::folders::{make_directories, sync_directory};
 use super::{
     Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, check_key, count,
 };
@@ -34,8 +34,8 @@ const COPY_BYTES: usize = 1024 * 1024;
 /// A store below one directory, made on the first put.
 #[derive(Debug)]
 pub struct LocalDir {
-    root: PathBuf,
-    host: Host,
+    pub(super) root: PathBuf,
+    pub(super) host: Host,
 }
 
 impl LocalDir {
@@ -46,7 +46,7 @@ impl LocalDir {
         }
     }
 
-    fn path(&self, key: &str) -> StoreResult<PathBuf> {
+    pub(super) fn path(&self, key: &str) -> StoreResult<PathBuf> {
         check_key(key)?;
         Ok(self.root.join(key))
     }
@@ -164,22 +164,6 @@ impl ObjectStore for LocalDir {
         }
     }
 
-    fn list(&self, prefix: &str) -> StoreResult<Vec<String>> {
-        if !prefix.is_empty() {
-            check_key(prefix.strip_suffix('/').unwrap_or(prefix))?;
-        }
-        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let mut keys = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(folder) = folders.pop() {
-            (self.host.check_interrupts)();
-            list_folder(&self.root, &folder, prefix, &mut keys, &mut folders)
-                .map_err(|e| failed("list", &folder, &e))?;
-        }
-        keys.sort_unstable();
-        Ok(keys)
-    }
-
     fn open_known(
         self: Rc<Self>,
         key: &str,
@@ -280,7 +264,7 @@ impl RangeRead for LocalFile {
 }
 
 /// Removes the temporary file when a put ends, also by a panic.
-struct Temporary(PathBuf);
+pub(super) struct Temporary(pub(super) PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
@@ -290,7 +274,7 @@ impl Drop for Temporary {
 }
 
 /// Opens a plain file; anything else (a pipe would block for ever) counts as missing.
-fn open_regular(path: &Path) -> io::Result<File> {
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let file = fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
@@ -301,7 +285,7 @@ fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn identity(file: &File) -> io::Result<Meta> {
+pub(super) fn identity(file: &File) -> io::Result<Meta> {
     let size = file.metadata()?.len();
     let edge = size.min(IDENTITY_BYTES);
     let mut bytes = vec![0u8; usize::try_from(edge).unwrap_or(0)];
@@ -346,7 +330,7 @@ fn read_exact_at(file: &File, offset: u64, buf: &mut [u8], key: &str) -> StoreRe
     Ok(())
 }
 
-fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {
+pub(super) fn failed(what: &str, key: &str, e: &io::Error) -> StoreError {
     match e.kind() {
         io::ErrorKind::NotFound if what == "read" => StoreError::Missing,
         io::ErrorKind::PermissionDenied => {

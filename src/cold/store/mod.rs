@@ -6,12 +6,14 @@
 
 mod folders;
 pub mod local;
+mod local_upkeep;
 mod open;
 #[cfg(feature = "s3")]
 pub mod s3;
 #[cfg(test)]
 #[allow(clippy::expect_used, clippy::panic)]
 mod tests;
+pub mod upkeep;
 
 use crate::cold::disk_cache::DiskCache;
 use crate::cold::facts::FileFacts;
@@ -25,6 +27,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use open::open_store;
+pub use upkeep::Upkeep;
 
 /// What a store knows of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +129,7 @@ impl StoreError {
 }
 
 /// A store: flat names with `/`, whole objects in, ranges out.
-pub trait ObjectStore {
+pub trait ObjectStore: Upkeep {
     /// Size and identity, or `Missing`.
     fn head(&self, key: &str) -> StoreResult<Meta>;
     /// Exactly `len` bytes from `start` of the object whose identity is `etag`.
@@ -149,8 +152,6 @@ pub trait ObjectStore {
     fn abort_upload(&self, key: &str, upload_id: &str) -> StoreResult<()>;
     /// Removes an object; a missing one is `Ok`.
     fn delete(&self, key: &str) -> StoreResult<()>;
-    /// All keys that begin with `prefix`, sorted.
-    fn list(&self, prefix: &str) -> StoreResult<Vec<String>>;
     /// Opens the object with this identity for reading at random, by what the catalog knows of it.
     fn open_known(
         self: Rc<Self>,

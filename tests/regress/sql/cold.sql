@@ -65,6 +65,8 @@ DELETE FROM metric WHERE ts < '2025-01-02';
 INSERT INTO metric VALUES (170, '2025-03-27', 1, 9, 'x') ON CONFLICT (id, ts) DO UPDATE SET note = 'met' RETURNING note;
 INSERT INTO metric VALUES (5, '2025-01-03 12:00', 1, 9, 'x') ON CONFLICT (id, ts) DO UPDATE SET note = 'met';
 INSERT INTO metric VALUES (999, '2025-01-15', 1, 9, 'late');
+SELECT note, tableoid::regclass FROM metric WHERE id = 999;
+DELETE FROM metric WHERE id = 999;
 SELECT id FROM metric WHERE id = 5 FOR UPDATE;
 SELECT id FROM metric WHERE id = 5 FOR KEY SHARE;
 
@@ -95,7 +97,7 @@ DROP EXTENSION pg_strata CASCADE;
 
 -- bad input
 SELECT strata.tier_chunk('device');
-SELECT strata.tier_chunk('strata_chunks.metric_h1_20250101');
+SELECT strata.tier_chunk('strata_chunks.metric_h1_20250201');
 SELECT strata.tier_chunk(NULL);
 CALL strata.tier_chunks(NULL);
 CALL strata.tier_chunks('device');

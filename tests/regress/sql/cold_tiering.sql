@@ -74,7 +74,7 @@ SELECT count(*) FROM strata.cold_exports WHERE state = 'queued';
 
 CREATE TABLE tier_n (n int PRIMARY KEY, v int) PARTITION BY RANGE (n);
 SELECT created FROM strata.create_hypertable('tier_n', strata.by_range('n', 100));
-SELECT count(*) FROM strata.premake_chunks('tier_n', 0, 400);
+DO $$ BEGIN PERFORM strata.premake_chunks('tier_n', 0, 400); END $$; -- a worker may have made some already
 INSERT INTO tier_n SELECT g, g FROM generate_series(0, 349) g;
 CALL strata.tier_chunks('tier_n', older_than => 200);
 SELECT range_start, rows FROM strata.cold_files WHERE hypertable = 'tier_n'::regclass ORDER BY 1;

@@ -6,6 +6,7 @@ mod request;
 #[cfg(test)]
 #[allow(clippy::expect_used, clippy::panic)]
 mod tests;
+mod upkeep;
 mod upload;
 
 use super::{Host, Meta, ObjectStore, RangeRead, StoreError, StoreResult, check_key};
@@ -179,11 +180,6 @@ impl ObjectStore for S3 {
         check_key(key)?;
         let key = key.to_owned();
         self.call(move |remote| async move { request::delete(&remote, &key).await })
-    }
-
-    fn list(&self, prefix: &str) -> StoreResult<Vec<String>> {
-        let prefix = prefix.to_owned();
-        self.call(move |remote| async move { request::list(&remote, &prefix).await })
     }
 
     fn open_known(

@@ -170,35 +170,7 @@ pub(super) async fn delete(remote: &Remote, key: &str) -> StoreResult<()> {
     plain(retry(remote.patience, 0, key, attempt).await)
 }
 
-/// All keys below the prefix, page by page.
-pub(super) async fn list(remote: &Remote, prefix: &str) -> StoreResult<Vec<String>> {
-    let own = remote.name("");
-    let mut keys = Vec::new();
-    let mut next: Option<String> = None;
-    loop {
-        let attempt = async || {
-            let request = remote.client.list_objects_v2().bucket(&remote.bucket);
-            let request = request.prefix(remote.name(prefix));
-            let request = request.set_continuation_token(next.clone());
-            request.send().await.map_err(|e| failure(prefix, &e))
-        };
-        let page = plain(retry(remote.patience, 0, prefix, attempt).await)?;
-        let found = page.contents().iter().filter_map(|object| object.key());
-        keys.extend(
-            found
-                .filter_map(|key| key.strip_prefix(&own))
-                .map(str::to_owned),
-        );
-        next = match page.next_continuation_token() {
-            Some(token) if page.is_truncated() == Some(true) => Some(token.to_owned()),
-            _ => break,
-        };
-    }
-    keys.sort_unstable();
-    Ok(keys)
-}
-
-fn quoted(etag: &str) -> String {
+pub(super) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }
 

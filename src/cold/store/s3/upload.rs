@@ -181,7 +181,7 @@ async fn whole(remote: &Remote, upload: &Upload, file: &File, size: u64) -> Resu
 }
 
 /// Stores that do not know conditional writes say so: the HEAD before was the guard then.
-fn unguard(failure: Failure, guarded: &mut bool) -> Failure {
+pub(super) fn unguard(failure: Failure, guarded: &mut bool) -> Failure {
     if failure.status == Some(501) && *guarded {
         *guarded = false;
         return Failure {
@@ -354,7 +354,7 @@ fn storage_class(remote: &Remote) -> Option<StorageClass> {
     remote.storage_class.as_deref().map(StorageClass::from)
 }
 
-fn encryption(remote: &Remote) -> Option<ServerSideEncryption> {
+pub(super) fn encryption(remote: &Remote) -> Option<ServerSideEncryption> {
     remote.sse.as_deref().map(ServerSideEncryption::from)
 }
 

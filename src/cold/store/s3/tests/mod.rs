@@ -3,6 +3,7 @@
 
 mod scripted;
 mod served;
+mod upkeep;
 mod uploads;
 
 use super::*;

@@ -1,0 +1,111 @@
+//! The exporter's last step: the file takes the place of the heap, or of the file before it, in one transaction.
+
+use super::export::{Attempt, Attempted, Frozen};
+use super::export_file::{Uploaded, altered};
+use crate::cold::catalog::{self, LiveFile, jobs, uploads};
+use crate::cold::check::check_chunk;
+use crate::cold::file::Built;
+use crate::error::{Error, Kind, Result};
+use crate::hypertable::{self, ChunkInfo};
+use crate::pg::{bgworker, cold_move, cold_state, guc, inject};
+use pgrx::pg_sys;
+
+impl Attempt<'_> {
+    /// Step 6. The commit is the single point: before it the heap is the truth, after it the file.
+    pub(super) fn swap(
+        &self,
+        frozen: &Frozen,
+        built: &Built,
+        uploaded: &Uploaded,
+    ) -> Attempted<()> {
+        let chunk = self.job.chunk;
+        let m = &uploaded.manifest;
+        let out = bgworker::transaction(|| {
+            crate::pg::owner::set_local("synchronous_commit", "on");
+            // before the lock: a large filter takes its time
+            catalog::bloom::add(&m.file, built)?;
+            cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
+            let done =
+                may_swap(chunk, frozen, uploaded)? && exchange(chunk, frozen, built, uploaded)?;
+            match done {
+                true => inject::point("cold.export.swapping"),
+                // nothing else has changed
+                false => catalog::bloom::remove(&m.file)?,
+            }
+            Ok(done)
+        });
+        self.note_lock_holders(&out)?;
+        match out? {
+            true => Ok(()),
+            false => Err(altered()),
+        }
+    }
+}
+
+/// False when somebody wrote to the chunk, or altered it, since the file was written.
+fn may_swap(chunk: pg_sys::Oid, frozen: &Frozen, uploaded: &Uploaded) -> Result<bool> {
+    let rewritten = cold_move::OpenRelation::locked(chunk).file_number() != frozen.file_number;
+    if rewritten || jobs::touched(chunk, frozen.attempt)? {
+        return Ok(false);
+    }
+    // ALTER TABLE leaves no mark when it touches no row
+    let info = check_chunk(chunk)?;
+    let range = |i: &ChunkInfo| (i.range_start.clone(), i.range_end.clone());
+    Ok(info.hypertable == frozen.info.hypertable
+        && range(&info) == range(&frozen.info)
+        && uploaded.content.fits(chunk)?)
+}
+
+/// The file takes the place of the heap, and of the file before it. False when the mark of the attempt is gone;
+/// then nothing has changed.
+fn exchange(
+    chunk: pg_sys::Oid,
+    frozen: &Frozen,
+    built: &Built,
+    uploaded: &Uploaded,
+) -> Result<bool> {
+    let m = &uploaded.manifest;
+    let live = LiveFile {
+        chunk,
+        attempt: frozen.attempt,
+        generation: uploaded.generation,
+        sha256: &built.sha256,
+        range: (&frozen.info.range_start, &frozen.info.range_end),
+        owner_token: &uploaded.token,
+        columns: &uploaded.content.columns,
+        built,
+        indexes: &uploaded.content.indexes,
+    };
+    let hypertable = frozen.info.hypertable;
+    if let Some(old) = &frozen.old
+        && !catalog::merge::retire(hypertable, chunk, &old.file, frozen.attempt)?
+    {
+        return Ok(false);
+    }
+    // first the mark, then the rows
+    if !catalog::set_live(m, &live)? {
+        if frozen.old.is_some() {
+            return Err(Error::internal("the mark of a merge is gone"));
+        }
+        return Ok(false);
+    }
+    // the collection of garbage takes an intent before it touches the object
+    if !uploads::used(&m.key, &m.server)? {
+        return Err(Error::new(
+            Kind::NotInState,
+            format!(
+                "the upload of \"{}\" took too long: its intent has expired",
+                m.key
+            ),
+        ));
+    }
+    if frozen.setting.late_rows != "reject" {
+        // they go past the range of a closed chunk, and nobody may be there to open it for them
+        hypertable::open_chunk(hypertable, chunk)?;
+    }
+    jobs::forget_marks(chunk)?;
+    cold_move::empty(chunk, m.rows)?;
+    cold_move::rebuild_indexes(chunk);
+    cold_state::invalidate(chunk);
+    Ok(true)
+}
