@@ -30,7 +30,9 @@ impl Scan {
         match query {
             Some(query) => {
                 self.plan.query = Some(query);
-                self.plan.binds.extend([Cell::Int(rows.0), Cell::Int(rows.1)]);
+                self.plan
+                    .binds
+                    .extend([Cell::Int(rows.0), Cell::Int(rows.1)]);
                 self.plan.rows = Some(rows);
                 self.plan.hint = hint;
             }
