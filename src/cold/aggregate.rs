@@ -197,6 +197,9 @@ pub fn statement(
         list.join(", "),
         quote_name(&manifest.raw_table)
     );
+    if window.is_some() {
+        sql.push_str(" NOT INDEXED");
+    }
     let window = window.map(|(first, last)| {
         let rowid = quote_name(&manifest.rowid_name);
         format!("{rowid} BETWEEN ?{first} AND ?{last}")

@@ -60,7 +60,7 @@ fn statements_group_and_quote() {
     assert_eq!(
         statement(&manifest(), &outputs, "(\"id\" = ?1)", Some((2, 3))),
         "SELECT \"id\", \"t\"\"s\" - ((\"t\"\"s\" - 5) % 60 + 60) % 60, COUNT(*), COUNT(\"id\"), \
-         SUM(\"id\"), MIN(\"t\"\"s\") FROM \"m_raw\" WHERE (\"id\" = ?1) AND \"rowid\" BETWEEN ?2 AND ?3 \
+         SUM(\"id\"), MIN(\"t\"\"s\") FROM \"m_raw\" NOT INDEXED WHERE (\"id\" = ?1) AND \"rowid\" BETWEEN ?2 AND ?3 \
          GROUP BY \"id\", \"t\"\"s\" - ((\"t\"\"s\" - 5) % 60 + 60) % 60"
     );
     assert_eq!(

@@ -145,7 +145,10 @@ fn copy_in_the_same_server_reads_the_same_files() {
     let files = db.local_files();
     copy.run("DROP TABLE child; SELECT strata.drop_chunks('m', older_than => '2025-02-01 00:00+00'::timestamptz)");
     copy.run("CALL strata.untier_chunks('m')");
-    assert_eq!(copy.one("SELECT count(*) FROM m"), (2160 - 744).to_string());
+    assert_eq!(
+        copy.one("SELECT count(id + 0) FROM m"),
+        (2160 - 744).to_string()
+    );
     assert_eq!(copy.one("SELECT count(*) FROM strata.cold_files"), "0");
     for file in files {
         assert_eq!(sqlite3(&file, "PRAGMA integrity_check"), "ok");

@@ -201,7 +201,7 @@ fn hundreds_of_timeouts_leave_no_thread_and_no_file() {
         &mut session,
         "SET statement_timeout = '10ms'; SET strata.cold_read_ahead = '64kB'",
     );
-    let sql = "SELECT strata.cold_cache_reset(), (SELECT count(note) FROM m)";
+    let sql = "SELECT strata.cold_cache_reset(), (SELECT count(note || '') FROM m)";
     for fault in [Fault::Hang, Fault::HangInBody(100), Fault::Status(503)] {
         proxy.inject("GET", "", fault.clone());
         for _ in 0..100 {

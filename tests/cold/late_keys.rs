@@ -280,7 +280,7 @@ fn a_key_that_comes_back_is_checked_against_late_rows() {
         "23505",
         &[],
     );
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2161");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2161");
 }
 
 fn reject(session: &mut Client, words: &str) {
@@ -396,7 +396,7 @@ fn new_keys_need_no_file() {
         &["m_h1_20250101_pkey"],
     );
     assert_eq!(
-        one(&mut session, "SELECT count(*) FROM m"),
+        one(&mut session, "SELECT count(id + 0) FROM m"),
         (5300 - undecided).to_string()
     );
     let filters = "SELECT string_agg(columns::text || ' ' || blocks || ' ' || length(bits), ' ' ORDER BY columns) FROM strata.cold_bloom";
