@@ -89,7 +89,7 @@ fn late_rows(db: &Db, random: &mut Random) {
             "INSERT INTO m VALUES {row}; INSERT INTO twin VALUES {row};\n"
         ));
     }
-    db.with_open_stubs(&format!("SET lc_monetary = 'C'; {script}"));
+    db.run(&format!("SET lc_monetary = 'C'; {script}"));
 }
 
 /// The value, or the SQLSTATE of the error.

@@ -35,8 +35,6 @@ pub trait ColdDb {
     fn hash(&self) -> String;
     /// Tiers chunks of `m` that end before a date, and waits.
     fn tier(&self, older_than: &str);
-    /// Runs a script that puts rows into the stubs of cold chunks, whatever the table accepts.
-    fn with_open_stubs(&self, script: &str);
     /// A server `archive` on the shared S3 server, reached by `endpoint`, for the tables of postgres.
     fn archive(&self, endpoint: &str, more: &str);
     /// Keys of live files, oldest chunk first.
@@ -64,12 +62,6 @@ impl ColdDb for Db<'_> {
 
     /// In sessions of their own: what a session knows of a chunk it keeps.
     #[track_caller]
-    fn with_open_stubs(&self, script: &str) {
-        self.run("UPDATE strata.cold_file SET state = 'frozen'");
-        self.run(script);
-        self.run("UPDATE strata.cold_file SET state = 'live'; DELETE FROM strata.cold_touch");
-    }
-
     fn archive(&self, endpoint: &str, more: &str) {
         self.run(&format!(
             "CREATE SERVER archive FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 's3://{BUCKET}/{}', \
