@@ -41,6 +41,7 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "order"),
     ("pg", "cold", "aggregate"),
+    ("pg", "cold", "groups"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
     ("pg", "cold", "facts"),

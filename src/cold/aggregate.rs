@@ -1,8 +1,8 @@
 //! Aggregates that a cold file can work out: which ones, in which words, and from the manifest alone.
 //!
 //! What comes out are the states that PostgreSQL's own aggregates reach over the rows of the file, no
-//! final values: they are combined with those of other chunks and of late rows. Rows of one group may
-//! come out in several states.
+//! final values: they are combined with those of other chunks and of late rows. Without keys SQLite
+//! aggregates, with keys [`super::groups`]; rows of one group may then come out in several states.
 
 use super::manifest::{FileColumn, Manifest};
 use super::mapping::{Cell, Encoding, quote_name, timestamp_from_stored};
@@ -89,7 +89,21 @@ impl Output {
         matches!(self, Output::Key(_) | Output::Bucket { .. })
     }
 
-    /// How many columns it takes in SQLite.
+    /// The column that it is made of.
+    pub fn attnum(self) -> Option<i16> {
+        match self {
+            Output::Rows => None,
+            Output::Key(a)
+            | Output::Bucket { attnum: a, .. }
+            | Output::Count(a)
+            | Output::Sum(a)
+            | Output::Average(a)
+            | Output::Min(a)
+            | Output::Max(a) => Some(a),
+        }
+    }
+
+    /// How many columns its state takes.
     pub fn width(self) -> usize {
         1 + usize::from(matches!(self, Output::Average(_)))
     }
@@ -149,73 +163,78 @@ fn within_time(column: &FileColumn, width_us: i64, origin_us: i64) -> bool {
     tame && timestamp_from_stored(min - (min - shift).rem_euclid(width_us)).is_some()
 }
 
-/// The statement; its result has the columns of all outputs, one after the other. `filter` is the SQL
-/// of [`super::pushdown::push`] or empty. `window`: numbers of two parameters, first and last rowid.
+/// The columns that outputs are made of, each once.
 #[must_use]
-pub fn statement(
+pub fn columns(outputs: &[Output]) -> Vec<i16> {
+    let mut columns = Vec::new();
+    for attnum in outputs.iter().filter_map(|o| o.attnum()) {
+        if !columns.contains(&attnum) {
+            columns.push(attnum);
+        }
+    }
+    columns
+}
+
+/// The statement for outputs without keys: one row with the columns of all outputs. `filter` is the
+/// SQL of [`super::pushdown::push`] or empty. `range`: number of the first of two parameters, first and
+/// last rowid to look at.
+#[must_use]
+pub fn whole(
     manifest: &Manifest,
     outputs: &[Output],
     filter: &str,
-    window: Option<(usize, usize)>,
+    range: Option<usize>,
 ) -> String {
     let mut list = Vec::with_capacity(outputs.len() + 1);
-    let mut keys = Vec::new();
     for output in outputs {
-        let physical = |attnum: &i16| {
-            let column = manifest.column(*attnum);
-            quote_name(column.and_then(|c| c.physical.as_deref()).unwrap_or(""))
-        };
+        let name = output.attnum().map(|a| physical(manifest, a));
+        let name = name.unwrap_or_else(|| "*".to_owned());
         match output {
-            Output::Key(a) => {
-                keys.push(physical(a));
-                list.push(physical(a));
+            // without keys there are none
+            Output::Key(_) | Output::Bucket { .. } => list.push(name),
+            Output::Rows | Output::Count(_) => list.push(format!("COUNT({name})")),
+            Output::Sum(_) => list.push(format!("SUM({name})")),
+            Output::Average(_) => {
+                list.push(format!("COUNT({name})"));
+                list.push(format!("SUM({name})"));
             }
-            Output::Bucket {
-                attnum,
-                width_us: w,
-                origin_us,
-            } => {
-                let (c, shift) = (physical(attnum), origin_us.rem_euclid(*w));
-                // the remainder of a negative number is negative
-                let start = format!("{c} - (({c} - {shift}) % {w} + {w}) % {w}");
-                keys.push(start.clone());
-                list.push(start);
-            }
-            Output::Rows => list.push("COUNT(*)".to_owned()),
-            Output::Count(a) => list.push(format!("COUNT({})", physical(a))),
-            Output::Sum(a) => list.push(format!("SUM({})", physical(a))),
-            Output::Average(a) => {
-                list.push(format!("COUNT({})", physical(a)));
-                list.push(format!("SUM({})", physical(a)));
-            }
-            Output::Min(a) => list.push(format!("MIN({})", physical(a))),
-            Output::Max(a) => list.push(format!("MAX({})", physical(a))),
+            Output::Min(_) => list.push(format!("MIN({name})")),
+            Output::Max(_) => list.push(format!("MAX({name})")),
         }
     }
-    let mut sql = format!(
-        "SELECT {} FROM {}",
-        list.join(", "),
-        quote_name(&manifest.raw_table)
-    );
-    if window.is_some() {
+    select(manifest, &list, filter, range)
+}
+
+/// The statement for [`super::groups`]: rows with the values of [`columns`].
+#[must_use]
+pub fn rows(manifest: &Manifest, outputs: &[Output], filter: &str, range: Option<usize>) -> String {
+    let columns = columns(outputs);
+    let mut list: Vec<String> = columns.iter().map(|a| physical(manifest, *a)).collect();
+    if list.is_empty() {
+        list.push("1".to_owned());
+    }
+    select(manifest, &list, filter, range)
+}
+
+fn physical(manifest: &Manifest, attnum: i16) -> String {
+    let column = manifest.column(attnum);
+    quote_name(column.and_then(|c| c.physical.as_deref()).unwrap_or(""))
+}
+
+fn select(manifest: &Manifest, list: &[String], filter: &str, range: Option<usize>) -> String {
+    let list = list.join(", ");
+    let mut sql = format!("SELECT {list} FROM {}", quote_name(&manifest.raw_table));
+    let rowid = quote_name(&manifest.rowid_name);
+    let range = range.map(|n| format!("({rowid} BETWEEN ?{n} AND ?{})", n + 1));
+    if range.is_some() {
+        // the order of the rows finds them, an index would not
         sql.push_str(" NOT INDEXED");
     }
-    let window = window.map(|(first, last)| {
-        let rowid = quote_name(&manifest.rowid_name);
-        format!("{rowid} BETWEEN ?{first} AND ?{last}")
-    });
-    let conditions: Vec<&str> = [Some(filter), window.as_deref()]
-        .into_iter()
-        .flatten()
-        .filter(|c| !c.is_empty())
-        .collect();
+    let conditions = [range.as_deref(), Some(filter)].into_iter().flatten();
+    let conditions: Vec<&str> = conditions.filter(|c| !c.is_empty()).collect();
     if !conditions.is_empty() {
         sql.push_str(" WHERE ");
         sql.push_str(&conditions.join(" AND "));
-    }
-    if !keys.is_empty() {
-        sql.push_str(" GROUP BY ");
-        sql.push_str(&keys.join(", "));
     }
     sql
 }

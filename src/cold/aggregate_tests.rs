@@ -49,8 +49,8 @@ fn bucket(width_us: i64, origin_us: i64) -> Output {
 }
 
 #[test]
-fn statements_group_and_quote() {
-    let outputs = [
+fn statements_name_columns_once_and_quote() {
+    let keyed = [
         Output::Key(1),
         bucket(60, 125),
         Output::Rows,
@@ -58,14 +58,18 @@ fn statements_group_and_quote() {
         Output::Min(2),
     ];
     assert_eq!(
-        statement(&manifest(), &outputs, "(\"id\" = ?1)", Some((2, 3))),
-        "SELECT \"id\", \"t\"\"s\" - ((\"t\"\"s\" - 5) % 60 + 60) % 60, COUNT(*), COUNT(\"id\"), \
-         SUM(\"id\"), MIN(\"t\"\"s\") FROM \"m_raw\" NOT INDEXED WHERE (\"id\" = ?1) AND \"rowid\" BETWEEN ?2 AND ?3 \
-         GROUP BY \"id\", \"t\"\"s\" - ((\"t\"\"s\" - 5) % 60 + 60) % 60"
+        rows(&manifest(), &keyed, "(\"id\" = ?1)", Some(2)),
+        "SELECT \"id\", \"t\"\"s\" FROM \"m_raw\" NOT INDEXED \
+         WHERE (\"rowid\" BETWEEN ?2 AND ?3) AND (\"id\" = ?1)"
     );
     assert_eq!(
-        statement(&manifest(), &[Output::Sum(1)], "", None),
-        "SELECT SUM(\"id\") FROM \"m_raw\""
+        rows(&manifest(), &[Output::Rows], "", None),
+        "SELECT 1 FROM \"m_raw\""
+    );
+    let outputs = [Output::Rows, Output::Average(1), Output::Max(2)];
+    assert_eq!(
+        whole(&manifest(), &outputs, "", None),
+        "SELECT COUNT(*), COUNT(\"id\"), SUM(\"id\"), MAX(\"t\"\"s\") FROM \"m_raw\""
     );
 }
 

@@ -31,6 +31,7 @@ pub mod file_schema;
 mod gc;
 mod gc_run;
 mod gc_search;
+pub mod groups;
 mod inspect;
 #[cfg(feature = "s3")]
 pub mod io_thread;

@@ -1,22 +1,17 @@
 //! A running ColdAgg: states from the file or the manifest, then those of late rows from the node below.
 
+use super::cold_agg_file::{Asked, FileStates};
 use super::cold_datum::Codec;
-use super::cold_dump;
-use super::cold_files::{self, failed, unreadable};
-use super::cold_reader;
-use super::cold_reads;
+use super::cold_files::unreadable;
 use super::cold_run::{Scan, Skip};
-use super::sqlite::{ColdDb, Cursor};
+use super::{cold_dump, cold_reads};
 use crate::cold::aggregate::{self, Output};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::{Cell, CellRef};
-use crate::cold::store::{Hint, ReadStats};
+use crate::cold::store::ReadStats;
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys;
 use std::rc::Rc;
-
-/// SQLite sorts rows in memory to group them: so many at once. States of a group may come in parts.
-const WINDOW_ROWS: i64 = 500_000;
 
 enum Phase {
     NotStarted,
@@ -45,35 +40,6 @@ pub(super) struct Run {
     pub(super) from_manifest: bool,
     pub(super) groups: i64,
     pub(super) stats: ReadStats,
-}
-
-/// What the scan below would ask its file for.
-struct Asked {
-    filter: String,
-    binds: Vec<Cell>,
-    /// first and last row to look at, which are the last two of the values
-    rows: Option<(i64, i64)>,
-    hint: Hint,
-}
-
-impl Asked {
-    fn new(scan: &Scan) -> Self {
-        Asked {
-            filter: scan.plan.filter.clone(),
-            binds: scan.plan.binds.clone(),
-            rows: scan.plan.rows,
-            hint: scan.plan.hint,
-        }
-    }
-}
-
-/// A running statement on the file.
-struct FileStates {
-    db: Rc<ColdDb>,
-    cursor: Cursor,
-    binds: Vec<Cell>,
-    /// rowids of the rows that the statement looks at; none: all rows
-    window: Option<(i64, i64)>,
 }
 
 impl Run {
@@ -117,6 +83,7 @@ impl Run {
                 groups: 0,
                 stats: ReadStats::default(),
             };
+            (*scan).states = run.outputs.clone();
             // for EXPLAIN: what the constants of the query let us expect
             run.expect();
             Ok(run)
@@ -130,28 +97,12 @@ impl Run {
             scan.skipped = Some(Skip::Aggregated);
             let asked = Asked::new(scan);
             self.from_manifest = self.known(&asked.filter).is_some();
-            self.sql = self.statement(&asked);
+            self.sql = asked.statement(&self.manifest, &self.outputs);
         }
     }
 
     fn known(&self, filter: &str) -> Option<Vec<Cell>> {
-        if !filter.is_empty() {
-            return None;
-        }
-        aggregate::from_manifest(&self.manifest, &self.outputs)
-    }
-
-    fn is_windowed(&self) -> bool {
-        self.manifest.rows > WINDOW_ROWS && self.outputs.iter().any(|o| o.is_key())
-    }
-
-    fn statement(&self, asked: &Asked) -> String {
-        let n = asked.binds.len();
-        let window = match asked.rows {
-            Some(_) => Some((n - 1, n)),
-            None => self.is_windowed().then_some((n + 1, n + 2)),
-        };
-        aggregate::statement(&self.manifest, &self.outputs, &asked.filter, window)
+        known(&self.manifest, &self.outputs, filter)
     }
 
     /// Fills the slot with the next states; false at the end. They live in `memory`, which is empty.
@@ -199,7 +150,7 @@ impl Run {
                 phase = match self.known(&asked.filter) {
                     Some(cells) => Phase::Known(cells),
                     None => {
-                        self.open(asked)?;
+                        self.open(&asked)?;
                         Phase::File
                     }
                 };
@@ -218,27 +169,9 @@ impl Run {
         Ok(phase)
     }
 
-    fn open(&mut self, asked: Asked) -> Result<()> {
-        self.sql = self.statement(&asked);
-        let (db, before) = cold_files::open(&self.manifest)?;
-        let cursor = db
-            .prepare(&self.sql)
-            .map_err(|e| failed(&self.manifest, &e))?;
-        cold_reader::add(&mut self.stats, before, db.stats());
-        db.hint(asked.hint);
-        let mut binds = asked.binds;
-        let windowed = asked.rows.is_none() && self.is_windowed();
-        let window = windowed.then_some((i64::MIN, WINDOW_ROWS));
-        if let Some((first, last)) = window {
-            binds.extend([Cell::Int(first), Cell::Int(last)]);
-        }
-        let mut file = FileStates {
-            db,
-            cursor,
-            binds,
-            window,
-        };
-        file.bind(&self.manifest)?;
+    fn open(&mut self, asked: &Asked) -> Result<()> {
+        self.sql = asked.statement(&self.manifest, &self.outputs);
+        let file = FileStates::open(&self.manifest, &self.outputs, asked, &mut self.stats)?;
         self.file = Some(file);
         Ok(())
     }
@@ -254,13 +187,10 @@ impl Run {
         let Some(file) = &mut self.file else {
             return Ok(false);
         };
-        let before = file.db.stats();
-        let found = file.step(&self.manifest);
-        cold_reader::add(&mut self.stats, before, file.db.stats());
-        if !found? {
+        if !file.next(&mut self.stats)? {
             return Ok(false);
         }
-        let value = |n| file.cursor.value(n);
+        let value = |n| file.value(n);
         // SAFETY: promised by the caller
         unsafe { fill(self.slot, &self.outputs, &mut self.codecs, value) }
             .map_err(|e| unreadable(&self.manifest, &e.kind, &e.message))?;
@@ -303,36 +233,12 @@ impl Run {
     }
 }
 
-impl FileStates {
-    fn bind(&mut self, manifest: &Manifest) -> Result<()> {
-        for (i, cell) in self.binds.iter().enumerate() {
-            self.cursor
-                .bind(i + 1, cell)
-                .map_err(|e| failed(manifest, &e))?;
-        }
-        Ok(())
+/// The one row of states of a whole file, if the manifest knows it.
+pub(super) fn known(manifest: &Manifest, outputs: &[Output], filter: &str) -> Option<Vec<Cell>> {
+    if !filter.is_empty() {
+        return None;
     }
-
-    fn step(&mut self, manifest: &Manifest) -> Result<bool> {
-        loop {
-            pgrx::check_for_interrupts!();
-            let found = self.cursor.step().map_err(|e| failed(manifest, &e))?;
-            if found {
-                return Ok(true);
-            }
-            let Some((_, last)) = self.window.filter(|w| w.1 < i64::MAX) else {
-                return Ok(false);
-            };
-            // the last window has no end: no row is left out, whatever its number
-            let next = last + WINDOW_ROWS;
-            let end = if next < manifest.rows { next } else { i64::MAX };
-            self.window = Some((last + 1, end));
-            let n = self.binds.len();
-            self.binds[n - 2] = Cell::Int(last + 1);
-            self.binds[n - 1] = Cell::Int(end);
-            self.bind(manifest)?;
-        }
-    }
+    aggregate::from_manifest(manifest, outputs)
 }
 
 unsafe fn is_empty(slot: *mut pg_sys::TupleTableSlot) -> bool {

@@ -187,7 +187,7 @@ unsafe fn walk(
     // SAFETY: promised by the caller: nodes of a finished plan, told apart by their tags
     unsafe {
         let tag = (*plan).type_;
-        let limited = limited || tag == pg_sys::NodeTag::T_Limit;
+        let limited = (limited || tag == pg_sys::NodeTag::T_Limit) && !takes_all(plan);
         let children = children(plan);
         let (appends, merges) = (
             tag == pg_sys::NodeTag::T_Append,
@@ -205,6 +205,22 @@ unsafe fn walk(
         }
         for child in children {
             walk(child, planned, limited, found);
+        }
+    }
+}
+
+/// A node that asks for all rows before it gives its first.
+unsafe fn takes_all(plan: *mut pg_sys::Plan) -> bool {
+    use pg_sys::AggStrategy::{AGG_HASHED, AGG_PLAIN};
+    // SAFETY: promised by the caller: the tag tells the struct
+    unsafe {
+        match (*plan).type_ {
+            pg_sys::NodeTag::T_Sort => true,
+            pg_sys::NodeTag::T_Agg => {
+                let strategy = (*plan.cast::<pg_sys::Agg>()).aggstrategy;
+                strategy == AGG_PLAIN || strategy == AGG_HASHED
+            }
+            _ => false,
         }
     }
 }
@@ -239,8 +255,9 @@ unsafe fn below(plan: *mut pg_sys::Plan) -> Option<usize> {
         loop {
             if (*plan).type_ == pg_sys::NodeTag::T_CustomScan {
                 let scan = plan.cast::<pg_sys::CustomScan>();
-                let ours = std::ptr::eq((*scan).methods, super::cold_scan::scan_methods());
-                return ours.then_some(plan as usize);
+                if std::ptr::eq((*scan).methods, super::cold_scan::scan_methods()) {
+                    return Some(plan as usize);
+                }
             }
             match children(plan).as_slice() {
                 [only] => plan = *only,

@@ -8,6 +8,7 @@ use super::cold_prefetch;
 use super::cold_reader::Reader;
 pub(super) use super::cold_reads::Skip;
 use super::cold_value::ValueReader;
+use crate::cold::aggregate::Output;
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::order::Key;
@@ -77,7 +78,9 @@ pub(super) struct Scan {
     pub(super) first_from_zone: bool,
     pub(super) skipped: Option<Skip>,
     pub(super) plan: Prepared,
-    /// the rows of the file are another node's business
+    /// what a node above would like to have instead of rows
+    pub(super) states: Vec<Output>,
+    /// it got that: the rows of the file are its business
     pub(super) aggregated: bool,
     pub(super) first: First,
 }
@@ -132,6 +135,7 @@ impl Scan {
             first_from_zone: false,
             skipped: None,
             plan: Prepared::default(),
+            states: vec![],
             aggregated: false,
             first: First::Read,
         }

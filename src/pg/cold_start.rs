@@ -1,5 +1,7 @@
 //! How a scan of a cold chunk begins: its values, whether the file must be read, who reads it.
 
+use super::cold_agg_file::Asked;
+use super::cold_agg_run::known;
 use super::cold_ahead::Statement;
 use super::cold_run::{First, Scan, Skip};
 use super::{cold_prefetch, cold_reads, cold_value};
@@ -35,8 +37,17 @@ impl Scan {
             return Ok(None);
         }
         self.narrow(&values)?;
-        let query = self.plan.query.take().filter(|_| self.plan.skip.is_none());
-        Ok(query.map(|query| Statement {
+        if self.plan.skip.is_some() {
+            return Ok(None);
+        }
+        if !self.states.is_empty() && self.is_decided() {
+            let asked = Asked::new(self);
+            if known(&self.manifest, &self.states, &asked.filter).is_some() {
+                return Ok(None);
+            }
+            return Ok(Some(asked.ahead(&self.manifest, &self.states)));
+        }
+        Ok(self.plan.query.take().map(|query| Statement {
             manifest: Rc::clone(&self.manifest),
             sql: query.sql,
             binds: std::mem::take(&mut self.plan.binds),
