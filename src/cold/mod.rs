@@ -83,6 +83,9 @@ pub fn init() {
         store: servers::store_for,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
+        has_rules: catalog::guard::has_rules,
+        retyped: catalog::guard::retyped,
+        is_current: catalog::guard::is_current,
         alter_type: catalog::guard::alter_type,
         drop_owned: catalog::guard::drop_owned,
     });

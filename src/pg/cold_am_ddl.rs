@@ -6,7 +6,8 @@
 
 use super::cold_am::{COLD_BLOCK, is_cold, moving, refuse, relid, state};
 use super::cold_heap::{self, heap};
-use super::{cold_am_write, cold_duplicate, cold_probe_keys, cold_state};
+use super::cold_state::{catalog, raise};
+use super::{cold_am_write, cold_compare, cold_dump, cold_duplicate, cold_probe_keys, cold_state};
 use crate::cold::manifest::{ChunkState, Manifest};
 use pgrx::{pg_guard, pg_sys};
 use std::rc::Rc;
@@ -59,12 +60,37 @@ fn check_unique_index(
             info.ii_Expressions.is_null() && info.ii_Predicate.is_null(),
         )
     };
-    if exclusion || (unique && !(plain && manifest.has_key(&columns))) {
+    let known =
+        || plain && manifest.has_key(&columns) && has_rules(rel, index, &manifest, &columns);
+    if exclusion || (unique && !known()) {
         refuse(rel, "check a new unique or exclusion constraint on {}");
     }
     if unique {
         check_late_rows(rel, index, &manifest);
     }
+}
+
+/// True when the rows of the file are unique by the rules of this index: under a nondeterministic collation
+/// other bytes are equal, and NULLs may be.
+fn has_rules(
+    rel: pg_sys::Relation,
+    index: pg_sys::Relation,
+    manifest: &Manifest,
+    columns: &[i16],
+) -> bool {
+    let has_nulls = |c: &i16| manifest.column(*c).is_none_or(|c| c.has_nulls);
+    // SAFETY: the server passes an open index, which has a collation for each column
+    let (nulls_equal, collations) = unsafe {
+        let all = std::slice::from_raw_parts((*index).rd_indcollation, columns.len());
+        ((*(*index).rd_index).indnullsnotdistinct, all)
+    };
+    let bytewise = collations
+        .iter()
+        .all(|c| *c == pg_sys::InvalidOid || cold_compare::deterministic(*c));
+    if bytewise && !(nulls_equal && columns.iter().any(has_nulls)) {
+        return true;
+    }
+    (catalog().has_rules)(relid(index), relid(rel)).unwrap_or_else(|e| raise(e))
 }
 
 /// Late rows that came while no index forbade it may have the key of a row of the file.
@@ -147,9 +173,15 @@ pub(super) unsafe extern "C-unwind" fn index_validate_scan(
     heap!(index_validate_scan(rel, index, info, snapshot, validate))
 }
 
-/// TRUNCATE arrives here when it did not come from our own swap.
+/// TRUNCATE arrives here when it did not come from our own swap. That of a parallel restore empties what is
+/// empty, but for the manifest, which may have been restored before.
 pub(super) fn before_new_filenode(rel: pg_sys::Relation) {
-    if !moving(rel) && matches!(state(rel), ChunkState::Cold(_)) {
+    if moving(rel) {
+        return;
+    }
+    if let ChunkState::Cold(manifest) = state(rel)
+        && !(manifest.restored && stub_blocks(rel) == 0 && cold_dump::is_restore())
+    {
         cold_state::forget(relid(rel), "truncated");
     }
 }

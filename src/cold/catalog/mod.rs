@@ -67,8 +67,9 @@ const ADD_COLUMN: &str = "INSERT INTO strata.cold_column \
     (file, attnum, attname, physical, type_name, encoding, mixed, nulls, min_value, max_value, ascending) \
     VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
-const ADD_KEY: &str =
-    "INSERT INTO strata.cold_key (file, index_name, columns) VALUES ($1::uuid, $2, $3::name[])";
+const ADD_KEY: &str = "INSERT INTO strata.cold_key (file, index_name, columns, rules) \
+    SELECT $1::uuid, $2, $3::name[], coalesce((SELECT strata._key_rules(c.oid) FROM pg_class c JOIN pg_index i \
+        ON i.indexrelid = c.oid WHERE i.indrelid = $4 AND c.relname = $2), '')";
 
 const ADD_INDEX: &str = "INSERT INTO strata.cold_index (file, index_name, columns, descending, is_unique) \
     VALUES ($1::uuid, $2, $3, $4, $5)";
@@ -259,6 +260,7 @@ fn add_keys(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
                 manifest.file.as_str().into(),
                 index.name.as_str().into(),
                 columns.into(),
+                live.chunk.into(),
             ],
         )?;
     }

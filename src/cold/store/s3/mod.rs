@@ -156,7 +156,7 @@ impl ObjectStore for S3 {
             key: key.to_owned(),
             file: file.to_owned(),
             sha256: sha256.to_owned(),
-            meta: upload::metadata(sha256, meta),
+            meta: request::metadata(sha256, meta),
         });
         let prepared = Arc::clone(&upload);
         let id = self.call(move |remote| async move { upload::begin(&remote, &prepared).await })?;
