@@ -4,6 +4,7 @@
 //! Aggregate (ColdScan), which aggregates late rows))`: one child for each chunk, so that chunks are
 //! pruned at run time like those of a plain Append.
 
+use super::cold_agg_groups::{self, Expected};
 use super::cold_agg_target::{self, Wanted};
 use super::cold_clause;
 use super::cold_cost::Pricing;
@@ -42,12 +43,12 @@ pub unsafe fn group_paths(
         }
         let parse = (*root).parse;
         let target = cold_agg_target::partial(root, (*grouped).reltarget, (*extra).havingQual);
-        if cold_agg_target::wanted(root, target, (*input).relid).is_none() {
+        let Some(wanted) = cold_agg_target::wanted(root, target, (*input).relid) else {
             return;
-        }
+        };
         let mut chunks = Chunks {
             root,
-            groups: group_count(root, input, extra),
+            groups: cold_agg_groups::expected(root, input, target, &wanted),
             costs: costs(root, pg_sys::AggSplit::AGGSPLIT_INITIAL_SERIAL),
             paths: std::ptr::null_mut(),
             files: 0,
@@ -65,7 +66,7 @@ pub unsafe fn group_paths(
             (*parse).groupClause,
             (*extra).havingQual.cast(),
             &costs(root, pg_sys::AggSplit::AGGSPLIT_FINAL_DESERIAL),
-            chunks.groups,
+            chunks.groups.all,
         );
         pg_sys::add_path(grouped, last.cast());
     }
@@ -146,27 +147,10 @@ unsafe fn costs(
     costs
 }
 
-unsafe fn group_count(
-    root: *mut pg_sys::PlannerInfo,
-    input: *mut pg_sys::RelOptInfo,
-    extra: *mut pg_sys::GroupPathExtraData,
-) -> f64 {
-    // SAFETY: the planner's own, valid structs
-    unsafe {
-        let groups = (*(*root).parse).groupClause;
-        if groups.is_null() {
-            return 1.0;
-        }
-        let exprs = pg_sys::get_sortgrouplist_exprs(groups, (*extra).targetList);
-        let none = std::ptr::null_mut();
-        pg_sys::estimate_num_groups(root, exprs, (*input).rows, none, std::ptr::null_mut())
-    }
-}
-
 /// Paths that give states, one for each chunk.
 struct Chunks {
     root: *mut pg_sys::PlannerInfo,
-    groups: f64,
+    groups: Expected,
     costs: pg_sys::AggClauseCosts,
     paths: *mut pg_sys::List,
     /// how many of them ask a file
@@ -268,7 +252,7 @@ impl Chunks {
                 (*(*self.root).parse).groupClause,
                 std::ptr::null_mut(),
                 &self.costs,
-                self.groups.min((*path).rows.max(1.0)),
+                self.groups.each.min((*path).rows.max(1.0)),
             )
             .cast()
         }
@@ -309,7 +293,7 @@ impl Chunks {
             (*path).path.parent = rel;
             (*path).path.pathtarget = target;
             (*path).path.parallel_safe = (*rel).consider_parallel;
-            (*path).path.rows = self.groups.min((*rel).rows.max(1.0));
+            (*path).path.rows = self.groups.each.min((*rel).rows.max(1.0));
             let child = self.aggregated(rel, late, target);
             (*path).path.total_cost =
                 cost + (*child).total_cost + (*path).path.rows * pg_sys::cpu_tuple_cost;

@@ -10,6 +10,7 @@ pub(crate) mod call;
 pub mod catalog;
 mod cold_agg;
 mod cold_agg_file;
+mod cold_agg_groups;
 mod cold_agg_path;
 mod cold_agg_run;
 mod cold_agg_target;
