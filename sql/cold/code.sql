@@ -188,7 +188,7 @@ CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
 CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP LANGUAGE', 'DROP SERVER', 'DROP OWNED', 'DROP ACCESS METHOD',
-        'ALTER TYPE')
+        'ALTER TYPE', 'ALTER SERVER')
     EXECUTE FUNCTION strata._cold_guard();
 ALTER EVENT TRIGGER strata_cold_guard ENABLE ALWAYS;
 

@@ -22,12 +22,14 @@ pub mod events;
 pub mod export;
 mod export_check;
 mod export_file;
+mod export_freeze;
 mod export_swap;
 pub mod facts;
 pub mod file;
 mod file_check;
 pub mod file_map;
 pub mod file_schema;
+mod flights;
 mod gc;
 mod gc_run;
 mod gc_search;
@@ -83,6 +85,8 @@ pub fn init() {
         store: servers::store_for,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
+        alter_server: catalog::guard_server::alter_server,
+        rename_server: catalog::guard_server::rename_server,
         has_rules: catalog::guard::has_rules,
         retyped: catalog::guard::retyped,
         is_current: catalog::guard::is_current,

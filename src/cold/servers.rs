@@ -3,8 +3,8 @@
 use super::server_options::{self, MappingOptions, Rights};
 use super::store::{ObjectStore, open_store};
 use crate::error::{Error, Kind, Result};
-use crate::pg::owner::as_extension_owner;
-use crate::pg::{session, spi};
+use crate::pg::owner::{SettingScope, as_extension_owner};
+use crate::pg::{catalog, guc, session, spi};
 use pgrx::pg_sys;
 use std::rc::Rc;
 
@@ -16,6 +16,14 @@ const SERVER: &str = "SELECT s.srvoptions, r.rolsuper FROM pg_foreign_server s \
 const MAPPING: &str = "SELECT m.umoptions FROM pg_user_mapping m JOIN pg_foreign_server s ON s.oid = m.umserver \
     WHERE s.srvname = $1 AND m.umuser IN (0, (SELECT relowner FROM pg_class WHERE oid = $2)) \
     ORDER BY m.umuser = 0 LIMIT 1";
+
+const OID: &str = "SELECT s.oid FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
+    WHERE s.srvname = $1 AND w.fdwname = 'strata_sqlite'";
+// what decides where an object is
+const PLACE: &str = "SELECT concat_ws(' ', s.oid, (SELECT string_agg(o.option_name || '=' || o.option_value, ' ' \
+    ORDER BY o.option_name) FROM pg_options_to_table(s.srvoptions) o \
+    WHERE o.option_name IN ('location', 'endpoint', 'region'))) \
+    FROM pg_foreign_server s WHERE s.srvname = $1 AND s.oid = $2";
 
 pub(super) fn pairs(options: Option<Vec<String>>) -> Vec<(String, String)> {
     options
@@ -54,6 +62,27 @@ fn mapping(server: &str, hypertable: pg_sys::Oid) -> Result<MappingOptions> {
     server_options::parse_mapping(&pairs(found.into_iter().next().flatten()))
 }
 
+/// Keeps others from altering or dropping a server until the transaction ends, and tells where its files lie;
+/// `None` when there is no such server. 55P03 when somebody alters it just now.
+pub fn hold(server: &str) -> Result<Option<String>> {
+    let settings = SettingScope::new();
+    settings.set(
+        "lock_timeout",
+        &format!("{}ms", guc::COLD_LOCK_TIMEOUT_MS.get()),
+    );
+    as_extension_owner(|| {
+        let Some(oid) = spi::read_latest(OID, &[server.into()], |row| row.need(1))?.pop() else {
+            return Ok(None);
+        };
+        catalog::lock_object(
+            pg_sys::ForeignServerRelationId,
+            oid,
+            pg_sys::AccessShareLock as pg_sys::LOCKMODE,
+        );
+        Ok(spi::read_latest(PLACE, &[server.into(), oid.into()], |row| row.need(1))?.pop())
+    })
+}
+
 /// 42704 with the next command.
 pub fn unknown(server: &str) -> Error {
     Error::new(Kind::UndefinedObject, format!("cold server \"{server}\" does not exist")).hint(format!(
@@ -65,9 +94,9 @@ pub fn unknown(server: &str) -> Error {
 /// What CREATE and ALTER of servers and user mappings check.
 ///
 /// 22023 bad option, 42501 an option that the current user may not set, 0A000 foreign tables.
-pub fn validate(options: Vec<String>, catalog: pg_sys::Oid) -> Result<()> {
+pub fn validate(options: Vec<String>, class: pg_sys::Oid) -> Result<()> {
     let options = pairs(Some(options));
-    let rights = match catalog {
+    let rights = match class {
         pg_sys::ForeignServerRelationId => server_options::parse_server(&options)?.rights(),
         pg_sys::UserMappingRelationId => server_options::parse_mapping(&options)?.rights(),
         pg_sys::ForeignTableRelationId => {

@@ -150,3 +150,12 @@ impl FileStates {
         }
     }
 }
+
+impl Drop for FileStates {
+    fn drop(&mut self) {
+        // the list of open files, this and its cursor: nobody else reads the file
+        if Rc::strong_count(&self.db) <= 3 {
+            self.db.rest();
+        }
+    }
+}

@@ -35,6 +35,10 @@ pub struct Catalog {
     pub drop_extension: fn() -> Result<()>,
     /// refuses DROP SERVER of these names
     pub drop_servers: fn(&[String]) -> Result<()>,
+    /// before ALTER SERVER with this new location, if any
+    pub alter_server: fn(&str, Option<&str>) -> Result<()>,
+    /// before ALTER SERVER RENAME
+    pub rename_server: fn(&str, &str) -> Result<()>,
     /// refuses DROP OWNED BY these roles
     pub drop_owned: fn(&[pg_sys::Oid]) -> Result<()>,
     /// the file's rows are unique by the rules of an index, of a chunk

@@ -77,6 +77,14 @@ pub fn notice(message: &str, hint: Option<&str>) {
     report.report(pgrx::PgLogLevel::NOTICE);
 }
 
+/// Raises a WARNING with a hint.
+pub fn warning(message: &str, hint: &str) {
+    let code = pgrx::PgSqlErrorCode::ERRCODE_WARNING;
+    ErrorReport::new(code, message.to_string(), "")
+        .set_hint(hint.to_string())
+        .report(pgrx::PgLogLevel::WARNING);
+}
+
 /// True when the current user is a superuser.
 pub fn is_superuser() -> bool {
     // SAFETY: a look-up of the current user

@@ -27,6 +27,7 @@ mod keys;
 mod late;
 mod late_keys;
 mod late_merge;
+mod moving;
 mod negative_store;
 mod other_stores;
 mod owner;

@@ -4,6 +4,7 @@ pub mod bloom;
 pub mod claims;
 pub mod gc;
 pub mod guard;
+pub mod guard_server;
 pub mod inspect;
 pub mod jobs;
 pub mod layout;
