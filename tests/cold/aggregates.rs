@@ -83,8 +83,7 @@ fn files_aggregate_their_own_rows() {
     // nothing fits: one row all the same
     let nothing =
         "SELECT count(*), sum(dev), avg(dev), min(small) FROM {m} WHERE small = -1 AND dev >= 0";
-    let plan = same(&mut session, nothing);
-    assert_eq!(count(&plan, "(ColdAgg)"), 2, "{plan}");
+    same(&mut session, nothing);
     // what files do not work out
     for sql in [
         "SELECT sum(id), avg(id) FROM {m} WHERE dev = 2",

@@ -8,6 +8,7 @@
 mod common;
 mod support;
 
+mod aggregate_values;
 mod aggregates;
 mod ahead;
 mod check;
