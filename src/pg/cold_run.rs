@@ -7,6 +7,7 @@ use super::cold_plan::Condition;
 use super::cold_prefetch;
 use super::cold_reader::Reader;
 pub(super) use super::cold_reads::Skip;
+use super::cold_rule_out::RuledOut;
 use super::cold_value::ValueReader;
 use crate::cold::aggregate::Output;
 use crate::cold::manifest::Manifest;
@@ -78,6 +79,7 @@ pub(super) struct Scan {
     pub(super) first_from_zone: bool,
     pub(super) skipped: Option<Skip>,
     pub(super) plan: Prepared,
+    pub(super) ruled_out: RuledOut,
     /// what a node above would like to have instead of rows
     pub(super) states: Vec<Output>,
     /// it got that: the rows of the file are its business
@@ -135,6 +137,7 @@ impl Scan {
             first_from_zone: false,
             skipped: None,
             plan: Prepared::default(),
+            ruled_out: RuledOut::default(),
             states: vec![],
             aggregated: false,
             first: First::Read,

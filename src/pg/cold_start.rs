@@ -33,6 +33,7 @@ impl Scan {
         // SAFETY: promised by the caller
         let values = unsafe { self.evaluate(node) };
         self.plan = self.prepare(&values);
+        self.rule_out(&values)?;
         if self.plan.skip.is_some() || self.known_first().is_some() {
             return Ok(None);
         }
@@ -89,6 +90,7 @@ impl Scan {
             self.evaluate(node)
         };
         self.plan = self.prepare(&values);
+        self.rule_out(&values)?;
         if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
             self.plan.skip = Some(Skip::ReadsOff);
         }
