@@ -159,7 +159,16 @@ impl Reader {
     }
 }
 
-fn add(sum: &mut ReadStats, before: ReadStats, after: ReadStats) {
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // the list of open files, this reader and its cursor: nobody else reads the file
+        if Rc::strong_count(&self.db) <= 3 {
+            self.db.rest();
+        }
+    }
+}
+
+pub(super) fn add(sum: &mut ReadStats, before: ReadStats, after: ReadStats) {
     sum.gets += after.gets.saturating_sub(before.gets);
     sum.bytes += after.bytes.saturating_sub(before.bytes);
     sum.cache_hits += after.cache_hits.saturating_sub(before.cache_hits);

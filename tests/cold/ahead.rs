@@ -1,7 +1,7 @@
 //! Files that come next are asked for while the current one is waited for; what may never be read is not.
 
 use crate::common::FaultProxy;
-use crate::support::{ColdDb, Db, exec, one, rows, s3, server};
+use crate::support::{ColdDb, Db, exec, force_parallel, one, rows, s3, server};
 use postgres::Client;
 use std::time::Duration;
 
@@ -9,17 +9,22 @@ const LATENCY: Duration = Duration::from_millis(40);
 
 /// Nine months of a table, eight of them cold, each a file of its own behind the proxy.
 fn months<'a>(name: &'a str, proxy: &FaultProxy) -> Db<'a> {
+    wide_months(name, proxy, 100)
+}
+
+/// The same with notes of so many characters.
+fn wide_months<'a>(name: &'a str, proxy: &FaultProxy, width: usize) -> Db<'a> {
     let db = Db::new(server(), name);
     db.archive(&proxy.endpoint(), ", max_connections '8'");
-    db.run(
+    db.run(&format!(
         "CREATE TABLE y (id bigint, ts timestamptz NOT NULL, dev int, note text, PRIMARY KEY (id, ts));
          CREATE INDEX y_dev ON y (dev, ts);
          INSERT INTO y SELECT g, '2025-01-01 00:00+00'::timestamptz + g * interval '20 min', g % 1000,
-             rpad('note ' || g, 100, '.') FROM generate_series(0, 19000) g;
+             rpad('note ' || g, {width}, '.') FROM generate_series(0, 19000) g;
          SELECT FROM strata.create_hypertable('y', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);
          SELECT strata.set_cold_storage('y', server => 'archive');
-         CALL strata.tier_chunks('y', older_than => timestamptz '2025-09-01 00:00+00')",
-    );
+         CALL strata.tier_chunks('y', older_than => timestamptz '2025-09-01 00:00+00')"
+    ));
     assert_eq!(db.keys().len(), 8);
     db
 }
@@ -53,9 +58,15 @@ fn waits_for_several_files_overlap() {
     let (alone, answer) = waited(&mut session, 0, DEVICE);
     assert_eq!(answer, wanted);
     let one_by_one = proxy.counts().gets;
+    let before = proxy.most_at_once();
     proxy.reset();
     let (together, answer) = waited(&mut session, 8, DEVICE);
     assert_eq!(answer, wanted);
+    let at_once = proxy.most_at_once();
+    assert!(
+        before <= 2 && at_once >= 6,
+        "{before} and {at_once} at once"
+    );
     assert!(
         proxy.counts().gets <= one_by_one + 2,
         "{} requests instead of {one_by_one}",
@@ -65,6 +76,47 @@ fn waits_for_several_files_overlap() {
     assert!(
         together < alone * 3 / 10,
         "{together:?} with, {alone:?} without"
+    );
+    proxy.latency(Duration::ZERO);
+}
+
+/// Whoever reads all files anyway asks for them at once: a worker with an Append of its own, a sort below a LIMIT.
+#[test]
+fn files_that_are_all_read_are_asked_for_together() {
+    let proxy = s3().proxy();
+    let db = months("ahead_all", &proxy);
+    proxy.latency(LATENCY);
+    let at_once = |settings: &str, sql: &str, word: &str| {
+        let mut session = db.session();
+        exec(&mut session, settings);
+        let plan = rows(&mut session, &format!("EXPLAIN (COSTS OFF) {sql}"));
+        assert!(plan.contains(word), "{plan}");
+        proxy.reset();
+        let answer = rows(&mut session, sql);
+        (proxy.most_at_once(), answer)
+    };
+    let worker = format!("{}; SET enable_parallel_append = off", force_parallel());
+    let alone = format!("{worker}; SET strata.cold_prefetch = 0");
+    let (before, wanted) = at_once(&alone, DEVICE, "Gather");
+    let (together, answer) = at_once(&worker, DEVICE, "Gather");
+    assert_eq!(answer, wanted);
+    assert!(
+        before <= 2 && together >= 4,
+        "{before} and {together} at once"
+    );
+    let sorted =
+        "SELECT id FROM y WHERE dev = 77 AND ts < '2025-09-01 00:00+00' ORDER BY note LIMIT 3";
+    let single = "SET max_parallel_workers_per_gather = 0";
+    let (before, wanted) = at_once(
+        &format!("{single}; SET strata.cold_prefetch = 0"),
+        sorted,
+        "Sort",
+    );
+    let (together, answer) = at_once(single, sorted, "Sort");
+    assert_eq!(answer, wanted);
+    assert!(
+        before <= 2 && together >= 4,
+        "{before} and {together} at once"
     );
     proxy.latency(Duration::ZERO);
 }
@@ -114,7 +166,7 @@ fn what_was_asked_ahead_ends_with_the_query() {
     // what this session asks for; the proxy may see the last ones of a query after its end
     let asked = "SELECT coalesce(string_agg(key || gets, ' ' ORDER BY key), '') FROM strata.cold_session_files \
         WHERE strpos(key, 'y__20250101') = 0";
-    let january = "SELECT count(*) FROM y WHERE ts < '2025-02-01 00:00+00'";
+    let january = "SELECT count(id + 0) FROM y WHERE ts < '2025-02-01 00:00+00'";
     exec(
         &mut session,
         "BEGIN; DECLARE d CURSOR FOR SELECT note FROM y WHERE dev = 5 AND ts < '2025-09-01 00:00+00'",
@@ -134,4 +186,27 @@ fn what_was_asked_ahead_ends_with_the_query() {
     exec(&mut session, "SELECT strata.cold_cache_reset()");
     assert_eq!(one(&mut session, january), "2232");
     assert_eq!(one(&mut session, asked), before);
+}
+
+/// A function reads a file that the calling query has asked for ahead: while the function waits inside
+/// of SQLite, what was asked ahead must not go on in the same connection.
+#[test]
+fn a_file_asked_for_ahead_is_read_by_a_function_meanwhile() {
+    let proxy = s3().proxy();
+    let db = wide_months("ahead_inside", &proxy, 700);
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "SET max_parallel_workers_per_gather = 0;
+         CREATE FUNCTION april() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) || ' ' || sum(id)
+             FROM y WHERE ts >= '2025-04-01 00:00+00' AND ts < '2025-05-01 00:00+00' AND length(note) > 5); END $$",
+    );
+    // the row is in January; in April there is none, and no index to see that by
+    let sql = "SELECT april() FROM y WHERE ts < '2025-09-01 00:00+00' AND note = rpad('note 555', 700, '.')";
+    proxy.latency(Duration::from_millis(10));
+    for prefetch in [0, 64, 64, 64, 64] {
+        let (_, answer) = waited(&mut session, prefetch, sql);
+        assert_eq!(answer, "2160 16328520", "{prefetch}");
+    }
+    proxy.latency(Duration::ZERO);
 }
