@@ -229,16 +229,23 @@ CREATE TABLE strata.cold_dump_mark (nothing boolean);
 
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_dump_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
-SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'$$);
+-- either the manifest or the rows: never both, which would double them
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live' AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_run',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);

@@ -8,8 +8,14 @@
 mod common;
 mod support;
 
+mod aggregate_values;
+mod aggregates;
 mod ahead;
+mod batches;
+mod blooms;
+mod bypasses;
 mod check;
+mod counts;
 mod crash;
 mod credentials;
 mod ddl;
@@ -17,6 +23,10 @@ mod dump;
 mod dump_modes;
 mod events;
 mod faults;
+mod foreign;
+mod foreign_fuzz;
+mod foreign_hostile;
+mod foreign_plans;
 mod fuzz;
 mod fuzz_columns;
 mod fuzz_queries;
