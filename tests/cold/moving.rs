@@ -461,9 +461,9 @@ fn a_type_that_changes_during_an_export() {
     db.run(
         "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (first int, last mood[]);
          CREATE TABLE m (id bigint, ts timestamptz NOT NULL, moods mood[], pairs pair);
-         SELECT FROM strata.create_hypertable('m', strata.by_range('ts', INTERVAL '1 month'));
          INSERT INTO m SELECT g, '2025-01-01 00:00+00'::timestamptz + g * interval '1 hour', '{sad}', ROW (g, '{ok}'::mood[])::pair
-             FROM generate_series(0, 9) g",
+             FROM generate_series(0, 9) g;
+         SELECT FROM strata.create_hypertable('m', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true)",
     );
     let mut session = db.session();
     for (point, step) in [
