@@ -13,7 +13,7 @@ use crate::cold::manifest::{ChunkState, Manifest};
 use crate::cold::merge;
 use crate::cold::storage::Setting;
 use crate::cold::temp::{self, TempDir};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::hypertable::ChunkInfo;
 use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, cold_move, cold_state, guc, inject, spi};
@@ -275,6 +275,9 @@ impl Attempt<'_> {
         let chunk = self.job.chunk;
         let out = bgworker::transaction(|| {
             cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
+            if jobs::is_withdrawn(self.job.id)? {
+                return Err(Error::new(Kind::NotInState, jobs::UNTIERED));
+            }
             let info = check_chunk(chunk)?;
             let setting = settings::of(info.hypertable)?;
             let order = order_of(&info, &setting, &spec::columns(chunk)?)?;

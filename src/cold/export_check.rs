@@ -2,11 +2,11 @@
 
 use super::export::{Attempt, Attempted, Frozen, lock_to_read};
 use super::export_file::{Uploaded, altered, at};
-use crate::cold::catalog::spec;
 use crate::cold::catalog::uploads::{self, Intent};
+use crate::cold::catalog::{self, spec};
 use crate::cold::content::Sample;
 use crate::cold::file::Built;
-use crate::cold::manifest::Manifest;
+use crate::cold::manifest::{ChunkState, Manifest};
 use crate::cold::name::hex;
 use crate::cold::servers;
 use crate::cold::storage::Verify;
@@ -77,6 +77,20 @@ impl Attempt<'_> {
             inject::point("cold.export.settled");
         }
         Ok(())
+    }
+}
+
+impl Frozen {
+    /// False when the chunk is not any more what this attempt made of it: it was untiered or truncated, or another
+    /// attempt has begun. The caller's lock keeps the answer true.
+    pub(super) fn holds(&self, chunk: pg_sys::Oid) -> Result<bool> {
+        Ok(match (catalog::state_of(chunk)?, &self.old) {
+            (ChunkState::Cold(now), Some(old)) => {
+                now.file == old.file && now.merging == Some(self.attempt)
+            }
+            (ChunkState::Frozen { attempt, .. }, None) => attempt == self.attempt,
+            _ => false,
+        })
     }
 }
 

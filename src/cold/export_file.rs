@@ -26,8 +26,11 @@ impl Attempt<'_> {
     pub(super) fn build(&self, frozen: &Frozen, dir: &TempDir) -> Attempted<(Built, FileContent)> {
         let (chunk, job) = (self.job.chunk, self.job.id);
         let mut progress = Progress::begin(chunk);
-        let (builder, content) = bgworker::transaction(|| {
+        let read = bgworker::transaction(|| {
             lock_to_read(chunk)?;
+            if !frozen.holds(chunk)? {
+                return Ok(None);
+            }
             let columns = spec::columns(chunk)?;
             let indexes = carried_indexes(chunk, &columns, frozen.setting.carry)?;
             let identity = spec::identity()?;
@@ -56,8 +59,9 @@ impl Attempt<'_> {
                 columns,
                 indexes,
             };
-            Ok((pass.builder, content))
+            Ok(Some((pass.builder, content)))
         })?;
+        let (builder, content) = read.ok_or_else(altered)?;
         inject::point("cold.export.read");
         // no transaction: indexes and checks take long, and other exports wait for old snapshots
         let built = bgworker::contain(|| {

@@ -76,6 +76,7 @@ pub fn init() {
         bloom_bits: catalog::bloom::bits,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
+        key_covers: catalog::keys::covers,
         facts: catalog::layout::facts,
         runs: catalog::layout::runs,
         store: servers::store_for,

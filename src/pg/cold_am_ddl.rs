@@ -59,7 +59,12 @@ fn check_unique_index(
             info.ii_Expressions.is_null() && info.ii_Predicate.is_null(),
         )
     };
-    if exclusion || (unique && !(plain && manifest.has_key(&columns))) {
+    let covered = || {
+        // SAFETY: the server passes an open index
+        let oid = unsafe { (*index).rd_id };
+        plain && manifest.has_key(&columns) && cold_state::key_covers(&manifest.file, oid)
+    };
+    if exclusion || (unique && !covered()) {
         refuse(rel, "check a new unique or exclusion constraint on {}");
     }
     if unique {

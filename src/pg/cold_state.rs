@@ -25,6 +25,8 @@ pub struct Catalog {
     pub file_in_snapshot: fn(pg_sys::Oid) -> Result<Option<String>>,
     /// takes the manifest row of a chunk away and queues its file; with a reason
     pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
+    /// whether a file has no two rows with the same key in a unique index of its chunk
+    pub key_covers: fn(&str, pg_sys::Oid) -> Result<bool>,
     /// what is known of the bytes of a file; of its first pages only if asked for
     pub facts: fn(&str, bool) -> Result<FileFacts>,
     /// the run maps of a file, by the names of the columns there
@@ -104,6 +106,14 @@ pub fn of(relation: pg_sys::Oid) -> ChunkState {
     };
     CACHE.with_borrow_mut(|cache| cache.insert(key, state.clone()));
     state
+}
+
+/// Whether a file has no two rows with the same key in a unique index of its chunk.
+pub(super) fn key_covers(file: &str, index: pg_sys::Oid) -> bool {
+    match (catalog().key_covers)(file, index) {
+        Ok(covers) => covers,
+        Err(e) => raise(e),
+    }
 }
 
 /// Forgets what is cached about a chunk, here and (at commit) in every other backend.

@@ -4,9 +4,28 @@ use super::cold_move::{OpenRelation, heap_blocks};
 use super::cold_state::StubScan;
 use pgrx::pg_sys;
 
-/// Number of rows in a chunk's own heap, by the latest snapshot. Takes AccessShareLock.
-pub fn count(chunk: pg_sys::Oid) -> i64 {
-    super::catalog::lock_relation(chunk, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+/// Number of rows in a chunk's own heap, by the latest snapshot; `None` when the chunk is gone, or another
+/// session's lock forbids to look. Waits for nobody, and keeps no lock.
+pub fn count_unless_locked(chunk: pg_sys::Oid) -> Option<i64> {
+    let mode = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+    if !super::catalog::try_lock_relation(chunk, mode) {
+        return None;
+    }
+    // SAFETY: NULL when it was dropped before we had the lock; opened and locked once, closed and unlocked once
+    let rows = unsafe {
+        let rel = pg_sys::try_relation_open(chunk, pg_sys::NoLock as pg_sys::LOCKMODE);
+        (!rel.is_null()).then(|| {
+            pg_sys::relation_close(rel, pg_sys::NoLock as pg_sys::LOCKMODE);
+            count(chunk)
+        })
+    };
+    // SAFETY: taken above
+    unsafe { pg_sys::UnlockRelationOid(chunk, mode) };
+    rows
+}
+
+/// The chunk is locked.
+fn count(chunk: pg_sys::Oid) -> i64 {
     if heap_blocks(chunk) == 0 {
         return 0;
     }

@@ -6,6 +6,7 @@ pub mod gc;
 pub mod guard;
 pub mod inspect;
 pub mod jobs;
+pub mod keys;
 pub mod layout;
 pub mod merge;
 pub mod owner;
@@ -40,13 +41,6 @@ const COLUMNS: &str = "SELECT CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum
     LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = c.attname AND a.attnum > 0 AND NOT a.attisdropped \
     WHERE f.chunk = $1 ORDER BY c.attnum";
 
-// without the keys that have lost a column
-const KEYS: &str = "SELECT array_agg(a.attnum ORDER BY a.attnum) \
-    FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
-    CROSS JOIN unnest(k.columns) AS u(name) \
-    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
-    WHERE f.chunk = $1 GROUP BY k.index_name HAVING count(a.attnum) = count(*)";
-
 const FILE_INDEXES: &str = "SELECT i.columns, i.descending, i.is_unique \
     FROM strata.cold_index i JOIN strata.cold_file f ON f.id = i.file WHERE f.chunk = $1 ORDER BY i.index_name";
 
@@ -66,9 +60,6 @@ const SET_LIVE: &str = "UPDATE strata.cold_file SET id = $2::uuid, state = 'live
 const ADD_COLUMN: &str = "INSERT INTO strata.cold_column \
     (file, attnum, attname, physical, type_name, encoding, mixed, nulls, min_value, max_value, ascending) \
     VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-
-const ADD_KEY: &str =
-    "INSERT INTO strata.cold_key (file, index_name, columns) VALUES ($1::uuid, $2, $3::name[])";
 
 const ADD_INDEX: &str = "INSERT INTO strata.cold_index (file, index_name, columns, descending, is_unique) \
     VALUES ($1::uuid, $2, $3, $4, $5)";
@@ -116,7 +107,7 @@ fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
     };
     let mut manifest = Rc::unwrap_or_clone(manifest);
     manifest.columns = spi::read_latest(COLUMNS, &args, column)?;
-    manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
+    manifest.keys = keys::of(chunk)?;
     manifest.blooms = bloom::of(&manifest)?;
     let indexes = spi::read_latest(FILE_INDEXES, &args, |row| {
         let names: Vec<String> = row.need(1)?;
@@ -207,7 +198,7 @@ pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
             return Ok(false);
         }
         add_columns(manifest, live)?;
-        add_keys(manifest, live)?;
+        keys::add(manifest, live)?;
         add_indexes(manifest, live)?;
         layout::add(&manifest.file, &live.built.map)?;
         Ok(true)
@@ -244,25 +235,6 @@ fn written(bound: &Cell) -> Option<String> {
         Cell::Text(t) if !t.is_ascii() && !cold_datum::is_utf8() => None,
         cell => Some(cell.written()),
     }
-}
-
-fn add_keys(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
-    for index in live.indexes.iter().filter(|i| i.unique) {
-        let columns: Vec<String> = index
-            .columns
-            .iter()
-            .map(|i| live.columns[*i].name.clone())
-            .collect();
-        spi::execute(
-            ADD_KEY,
-            &[
-                manifest.file.as_str().into(),
-                index.name.as_str().into(),
-                columns.into(),
-            ],
-        )?;
-    }
-    Ok(())
 }
 
 fn add_indexes(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
