@@ -3,7 +3,8 @@ GRANT USAGE ON SCHEMA strata TO PUBLIC;
 
 REVOKE ALL ON TABLE strata.cold_setting, strata.cold_file, strata.cold_column, strata.cold_key, strata.cold_index,
     strata.cold_touch, strata.cold_export, strata.cold_upload, strata.cold_delete_queue,
-    strata.cold_owner, strata.cold_head, strata.cold_sum, strata.cold_run FROM PUBLIC;
+    strata.cold_owner, strata.cold_head, strata.cold_sum, strata.cold_run,
+    strata.cold_dump_mark FROM PUBLIC;
 GRANT SELECT ON strata.cold_files, strata.cold_exports, strata.cold_progress, strata.cold_session_files TO PUBLIC;
 
 REVOKE ALL ON FUNCTION strata._cold_handler(internal) FROM PUBLIC;

@@ -16,7 +16,8 @@ CREATE FUNCTION strata.set_cold_storage(
     cluster_by name[] DEFAULT NULL,
     bloom_columns name[] DEFAULT NULL,
     indexes text DEFAULT 'all',
-    verify text DEFAULT 'full'
+    verify text DEFAULT 'full',
+    full_text name[] DEFAULT NULL
 ) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_cold_storage_wrapper';
 
@@ -122,6 +123,10 @@ SELECT e.chunk, e.pid, e.step, e.attempt,
 CREATE FUNCTION strata._cold_on_drop() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_event_trigger_dropped_objects() o
+                    WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0) THEN
+        RETURN;
+    END IF;
     WITH gone AS (
         DELETE FROM strata.cold_file f
          USING pg_event_trigger_dropped_objects() o
@@ -131,6 +136,10 @@ BEGIN
     INSERT INTO strata.cold_delete_queue (server, key, owner_token, chunk, generation, bytes, reason)
     SELECT server, key, owner_token, chunk, generation, bytes, 'dropped' FROM gone WHERE key IS NOT NULL
     ON CONFLICT DO NOTHING;
+    -- a chunk that was detached has only itself now
+    UPDATE strata.cold_file f SET hypertable = f.chunk
+      FROM pg_event_trigger_dropped_objects() o
+     WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND f.hypertable::oid = o.objid;
     DELETE FROM strata.cold_setting s
      USING pg_event_trigger_dropped_objects() o
      WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND s.hypertable::oid = o.objid;
@@ -139,9 +148,11 @@ BEGIN
      WHERE o.classid = 'pg_class'::regclass AND o.objsubid = 0 AND e.chunk::oid = o.objid;
 END
 $$;
+-- After every DROP: a table can go along with a type, a function or an operator class that its key needs. All
+-- event triggers of this file fire ALWAYS, also where session_replication_role is replica.
 CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
-    WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP TYPE', 'DROP EXTENSION', 'ALTER TABLE')
     EXECUTE FUNCTION strata._cold_on_drop();
+ALTER EVENT TRIGGER strata_cold_drop ENABLE ALWAYS;
 
 -- instead of foreign keys: see strata.dimension
 CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
@@ -160,13 +171,17 @@ END
 $$;
 CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.cold_file
     FOR EACH ROW EXECUTE FUNCTION strata._cold_forgotten();
+ALTER TABLE strata.cold_file ENABLE ALWAYS TRIGGER strata_forgotten;
 
 CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
 CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start
-    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP LANGUAGE', 'DROP SERVER', 'DROP OWNED', 'ALTER TYPE')
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP LANGUAGE', 'DROP SERVER', 'DROP OWNED', 'DROP ACCESS METHOD',
+        'ALTER TYPE')
     EXECUTE FUNCTION strata._cold_guard();
+ALTER EVENT TRIGGER strata_cold_guard ENABLE ALWAYS;
 
+-- ALTER VIEW and the like rename columns of tables as well.
 -- Columns of files are matched by number. A dump has them renumbered (dropped ones are gone), so
 -- numbers are looked up by name once more before the first ALTER TABLE there. Columns that are gone
 -- keep a row, under a negative number: that the file has more columns than the table is known by it.
@@ -177,7 +192,9 @@ BEGIN
            cluster_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.cluster_by) WITH ORDINALITY AS u(name, n)
                                 JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped),
            bloom_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.bloom_columns) WITH ORDINALITY AS u(name, n)
-                              JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped)
+                              JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped),
+           full_text_attnums = (SELECT array_agg(a.attnum ORDER BY u.n) FROM unnest(s.full_text) WITH ORDINALITY AS u(name, n)
+                                  JOIN pg_attribute a ON a.attrelid = s.hypertable AND a.attname = u.name AND NOT a.attisdropped)
      WHERE s.hypertable_oid <> s.hypertable::oid;
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE chunk_oid <> chunk::oid) THEN
         RETURN;
@@ -206,8 +223,9 @@ $$;
 CREATE FUNCTION strata._cold_before_alter() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_before_alter';
 CREATE EVENT TRIGGER strata_cold_before_alter ON ddl_command_start
-    WHEN TAG IN ('ALTER TABLE')
+    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE')
     EXECUTE FUNCTION strata._cold_before_alter();
+ALTER EVENT TRIGGER strata_cold_before_alter ENABLE ALWAYS;
 
 -- Keeps column names current, and the value that a column added later has in every cold row:
 -- pg_attribute forgets it in a dump.
@@ -228,6 +246,12 @@ BEGIN
               JOIN pg_attribute a ON a.attrelid = t.hypertable AND a.attnum = u.attnum AND NOT a.attisdropped
              WHERE t.hypertable_oid = t.hypertable::oid GROUP BY t.hypertable) renamed
      WHERE renamed.hypertable = s.hypertable AND s.bloom_columns <> renamed.names;
+    UPDATE strata.cold_setting s SET full_text = renamed.names
+      FROM (SELECT t.hypertable, array_agg(a.attname ORDER BY u.n) AS names
+              FROM strata.cold_setting t CROSS JOIN unnest(t.full_text_attnums) WITH ORDINALITY AS u(attnum, n)
+              JOIN pg_attribute a ON a.attrelid = t.hypertable AND a.attnum = u.attnum AND NOT a.attisdropped
+             WHERE t.hypertable_oid = t.hypertable::oid GROUP BY t.hypertable) renamed
+     WHERE renamed.hypertable = s.hypertable AND s.full_text <> renamed.names;
     IF NOT EXISTS (SELECT FROM strata.cold_file WHERE state = 'live') THEN
         RETURN;
     END IF;
@@ -249,7 +273,7 @@ BEGIN
        AND a.attrelid = f.chunk AND a.attnum = c.attnum AND c.attnum > 0 AND c.attname <> a.attname;
     INSERT INTO strata.cold_column (file, attnum, attname, type_name, encoding, missing)
     SELECT f.id, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), 'typetext',
-           (a.attmissingval::text::text[])[1]
+           array_to_string(a.attmissingval, '')
       FROM strata.cold_file f
       JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum > 0 AND NOT a.attisdropped
      WHERE f.state = 'live' AND f.chunk_oid = f.chunk::oid
@@ -259,5 +283,6 @@ $$;
 CREATE FUNCTION strata._cold_after_alter() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_after_alter';
 CREATE EVENT TRIGGER strata_cold_after_alter ON ddl_command_end
-    WHEN TAG IN ('ALTER TABLE')
+    WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE')
     EXECUTE FUNCTION strata._cold_after_alter();
+ALTER EVENT TRIGGER strata_cold_after_alter ENABLE ALWAYS;

@@ -6,6 +6,7 @@ COMMENT ON TABLE strata.cold_column IS 'Columns of cold files, and values of col
 COMMENT ON TABLE strata.cold_key IS 'Unique keys whose index a cold file carries';
 COMMENT ON TABLE strata.cold_bloom IS 'Bloom filters of cold files: tell that a key is not in the file without reading it';
 COMMENT ON TABLE strata.cold_merge IS 'Cold chunks whose late rows are being merged into a new file';
+COMMENT ON TABLE strata.cold_dump_mark IS 'Empty; tells whether a dump takes the manifest of cold chunks along';
 COMMENT ON TABLE strata.cold_head IS 'First pages of cold files: saves requests when they are opened; not dumped';
 COMMENT ON TABLE strata.cold_sum IS 'Checksums of the pages of cold files';
 COMMENT ON TABLE strata.cold_run IS 'Run maps: which rows and bytes of a cold file hold a range of values';
@@ -28,7 +29,7 @@ COMMENT ON SERVER strata_local IS 'Built-in store: the directory strata.cold_dir
 
 COMMENT ON FUNCTION strata._cold_handler(internal) IS 'Internal: access method strata_cold';
 COMMENT ON FUNCTION strata._sqlite_validator(text[], oid) IS 'Internal: checks options of servers and user mappings';
-COMMENT ON FUNCTION strata.set_cold_storage(regclass, name, text, name[], name[], text, text) IS
+COMMENT ON FUNCTION strata.set_cold_storage(regclass, name, text, name[], name[], text, text, name[]) IS
     'Chooses the server that a hypertable''s chunks are tiered to, and how their files are written and checked';
 COMMENT ON FUNCTION strata.add_tiering_policy(regclass, interval, boolean, bigint, interval, integer) IS
     'Tiers chunks that are older than move_after, and the oldest ones while the hot part is larger than keep_hot_bytes, again and again';
@@ -66,7 +67,7 @@ COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their st
 
 COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest';
 COMMENT ON FUNCTION strata._cold_forgotten() IS 'Internal: removes what the catalog knows about a file';
-COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION, DROP SCHEMA strata and DROP SERVER while chunks are cold';
+COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION, DROP SCHEMA strata, DROP SERVER and DROP ACCESS METHOD while chunks are cold';
 COMMENT ON EVENT TRIGGER strata_cold_before_alter IS 'Finds columns of restored files by name';
 COMMENT ON EVENT TRIGGER strata_cold_after_alter IS 'Keeps column names of cold files current';
 COMMENT ON SEQUENCE strata.cold_export_id_seq IS 'Numbers of export jobs';

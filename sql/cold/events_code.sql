@@ -66,6 +66,8 @@ CREATE FUNCTION strata.query_events(
     events regclass DEFAULT pg_catalog.to_regclass('events')
 ) RETURNS SETOF jsonb
     LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE AS $$
+DECLARE
+    done boolean := false;
 BEGIN
     -- from PostgreSQL 16 on a function cannot have SET transaction_read_only, and what is read-only stays so: a
     -- subtransaction that is rolled back takes the setting along, but not the rows that were returned
@@ -73,9 +75,13 @@ BEGIN
         PERFORM pg_catalog.set_config('transaction_read_only', 'on', true);
         RETURN QUERY EXECUTE strata._query_events_sql(query, range_start, range_end, events)
             USING range_start, range_end;
+        done := true;
         RAISE EXCEPTION USING ERRCODE = 'STRRO', MESSAGE = 'the query has been run';
     EXCEPTION WHEN SQLSTATE 'STRRO' THEN
-        NULL;
+        -- variables are not rolled back: an error of the query itself may have the same code
+        IF NOT done THEN
+            RAISE;
+        END IF;
     END;
 END
 $$;

@@ -9,8 +9,10 @@ CREATE TABLE strata.cold_setting (
     late_rows     text NOT NULL DEFAULT 'accept' CHECK (late_rows IN ('accept', 'reject')),
     cluster_by    name[], -- order of the rows in a file; NULL: by the partition column
     bloom_columns name[],
+    full_text     name[],
     cluster_attnums int2[],
     bloom_attnums int2[],
+    full_text_attnums int2[],
     indexes       text NOT NULL DEFAULT 'all' CHECK (indexes IN ('all', 'unique', 'none')),
     verify        text NOT NULL DEFAULT 'full' CHECK (verify IN ('full', 'sample', 'checksum'))
 );
@@ -225,6 +227,10 @@ CREATE TABLE strata.cold_gc_log (
 );
 CREATE INDEX cold_gc_log_run ON strata.cold_gc_log (run);
 
+-- Holds nothing, and nobody reads it: a lock on it is that of a dump which takes the manifest along.
+CREATE TABLE strata.cold_dump_mark (nothing boolean);
+
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_dump_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',

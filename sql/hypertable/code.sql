@@ -299,9 +299,12 @@ $$;
 
 CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.hypertable
   FOR EACH ROW EXECUTE FUNCTION strata._hypertable_forgotten();
+ALTER TABLE strata.hypertable ENABLE ALWAYS TRIGGER strata_forgotten;
 
+-- ALWAYS: also where session_replication_role is replica
 CREATE EVENT TRIGGER strata_hypertable_dropped ON sql_drop
   EXECUTE FUNCTION strata._hypertable_dropped();
+ALTER EVENT TRIGGER strata_hypertable_dropped ENABLE ALWAYS;
 
 -- Keeps the catalog right when hypertables are altered: names of columns, owners of chunks, the key's NOT NULL.
 CREATE FUNCTION strata._hypertable_altered_now()
@@ -387,8 +390,11 @@ $$;
 CREATE FUNCTION strata._hypertable_altered()
 RETURNS event_trigger LANGUAGE c AS 'MODULE_PATHNAME', 'strata_hypertable_altered';
 
-CREATE EVENT TRIGGER strata_hypertable_altered ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
+-- ALTER VIEW and the like rename columns of tables as well
+CREATE EVENT TRIGGER strata_hypertable_altered ON ddl_command_end
+  WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE')
   EXECUTE FUNCTION strata._hypertable_altered();
+ALTER EVENT TRIGGER strata_hypertable_altered ENABLE ALWAYS;
 
 -- Views of the names that scripts for TimescaleDB ask. Not members of the extension: they are dumped.
 CREATE FUNCTION strata.install_timescale_names()

@@ -48,6 +48,7 @@ fn set_cold_storage(
     bloom_columns: Option<AnyElement>,
     indexes: Option<&str>,
     verify: Option<&str>,
+    full_text: Option<AnyElement>,
 ) -> Report<()> {
     let setting = Setting {
         server: need(server, "server")?.to_string_lossy().into_owned(),
@@ -56,6 +57,7 @@ fn set_cold_storage(
         bloom_columns: list(bloom_columns, "bloom_columns")?,
         carry: Carry::parse(need(indexes, "indexes")?)?,
         verify: Verify::parse(need(verify, "verify")?)?,
+        full_text: list(full_text, "full_text")?,
     };
     Ok(storage::set(need(hypertable, "hypertable")?, &setting)?)
 }

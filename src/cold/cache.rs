@@ -5,11 +5,14 @@
 
 use crate::cold::blocks::{BlockCache, BlockId};
 use crate::cold::facts::FileFacts;
+use crate::cold::flights::{Flight, Held, has_room};
 use crate::cold::readahead::{GAP, ReadAhead};
 use crate::cold::store::{Hint, Limits, RangeRead, ReadStats, StoreError, StoreResult, count};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
+
+pub use crate::cold::flights::InFlight;
 
 /// Unit of caching and alignment of requests.
 pub const BLOCK: u64 = 64 * 1024;
@@ -19,14 +22,6 @@ const REQUEST_MAX: u64 = 128;
 
 /// Requests of one file that may be under way beside the one that is waited for.
 const FLIGHTS: usize = 4;
-
-/// A request under way. Dropped, it is given up.
-pub trait InFlight {
-    /// The answer, if it is there.
-    fn poll(&mut self) -> Option<StoreResult<Vec<u8>>>;
-    /// Waits for the answer.
-    fn wait(self: Box<Self>) -> StoreResult<Vec<u8>>;
-}
 
 /// Where the bytes of a file come from.
 pub trait Fetch {
@@ -40,13 +35,6 @@ pub trait Fetch {
 
     /// A block from the store, checked: may be kept nearer.
     fn keep(&self, _block: u64, _data: &[u8]) {}
-}
-
-/// A request for whole blocks that is under way.
-struct Flight {
-    block: u64,
-    blocks: u64,
-    answer: Box<dyn InFlight>,
 }
 
 /// A remote file behind the cache.
@@ -97,9 +85,7 @@ impl<F: Fetch> CachedFile<F> {
     fn missing(&self, block: u64) -> bool {
         let flights = self.flights.borrow();
         !self.cache.borrow().contains(&self.block_id(block))
-            && !flights
-                .iter()
-                .any(|f| (f.block..f.block + f.blocks).contains(&block))
+            && !flights.iter().any(|f| f.brings(block))
     }
 
     /// How many blocks to ask for from the missing `block`, for a read that ends in `last`.
@@ -137,12 +123,23 @@ impl<F: Fetch> CachedFile<F> {
             block,
             blocks,
             answer,
+            held: Held::new(len),
         })
+    }
+
+    /// Asks for bytes that nobody waits for, if there is room for them.
+    fn begin_early(&self, block: u64, blocks: u64) -> StoreResult<bool> {
+        let room = has_room(blocks * BLOCK, (self.limits.cache)());
+        if room {
+            let flight = self.begin(block, blocks)?;
+            self.flights.borrow_mut().push(flight);
+        }
+        Ok(room)
     }
 
     /// Waits for a request. No borrow is held here: the wait may end in a panic (query cancelled).
     fn wait(&self, flight: Flight) -> StoreResult<Vec<u8>> {
-        let (block, blocks) = (flight.block, flight.blocks);
+        let (block, blocks, _held) = (flight.block, flight.blocks, flight.held);
         let begun = Instant::now();
         let answer = flight.answer.wait();
         let wait = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -194,9 +191,7 @@ impl<F: Fetch> CachedFile<F> {
     /// Removes the request that brings this block.
     fn take_flight(&self, block: u64) -> Option<Flight> {
         let mut flights = self.flights.borrow_mut();
-        let at = flights
-            .iter()
-            .position(|f| (f.block..f.block + f.blocks).contains(&block))?;
+        let at = flights.iter().position(|f| f.brings(block))?;
         Some(flights.swap_remove(at))
     }
 
@@ -210,10 +205,9 @@ impl<F: Fetch> CachedFile<F> {
         if let Some((block, blocks)) = next
             && block < last
             && self.missing(block)
-            // nobody waits for it: without it the read that needs these bytes asks by itself
-            && let Ok(flight) = self.begin(block, blocks.min(last - block))
         {
-            self.flights.borrow_mut().push(flight);
+            // without it the read that needs these bytes asks by itself
+            let _ = self.begin_early(block, blocks.min(last - block));
         }
     }
 
@@ -353,9 +347,7 @@ impl<F: Fetch> RangeRead for CachedFile<F> {
             let landed = landed.or_else(|| Some((block * BLOCK, self.on_disk(block)?)));
             let Some((from, data)) = landed else {
                 if self.flights.borrow().len() < FLIGHTS {
-                    let blocks = self.plan(block, (end - 1) / BLOCK);
-                    let flight = self.begin(block, blocks)?;
-                    self.flights.borrow_mut().push(flight);
+                    self.begin_early(block, self.plan(block, (end - 1) / BLOCK))?;
                 }
                 return Ok(false);
             };
@@ -370,6 +362,15 @@ impl<F: Fetch> RangeRead for CachedFile<F> {
             Hint::Unknown => ahead.forget_stream(),
             Hint::Range { start, end } => {
                 ahead.stream(start / BLOCK, end.min(self.size).div_ceil(BLOCK));
+            }
+        }
+    }
+
+    fn rest(&self) {
+        for mut flight in self.flights.take() {
+            // what has come is of use to the next query; what failed will fail for it, too
+            if let Some(answer) = flight.answer.poll() {
+                let _ = self.land(flight.block, flight.blocks, answer);
             }
         }
     }

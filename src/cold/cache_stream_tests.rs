@@ -101,3 +101,40 @@ fn no_request_beyond_the_budget() {
     check(&file, 2 * BLOCK, 10);
     assert_eq!(log.borrow().len(), 2);
 }
+
+/// With many files open, what nobody waits for yet stays within half of the cache over all of them.
+#[test]
+fn requests_in_the_background_share_a_bound() {
+    let stream = || {
+        let parts = with(16 * MB, FileFacts::default(), limits(|| 16 * MB), truth);
+        parts.0.hint(Hint::Range {
+            start: 0,
+            end: 16 * MB,
+        });
+        parts
+    };
+    let third = (5 * MB, 4 * MB);
+    let go_on = |file: &CachedFile<_>, log: &Log| {
+        check(file, 0, 32768);
+        check(file, MB, 32768);
+        log.borrow().contains(&third)
+    };
+    let files: Vec<_> = (0..4).map(|_| stream()).collect();
+    let early: Vec<bool> = files.iter().map(|(f, log, _)| go_on(f, log)).collect();
+    assert_eq!(early, [true, true, false, false]);
+    // none is lost by that
+    check(&files[2].0, 5 * MB, 32768);
+    // what has come is kept when the reader leaves, the rest is given up
+    files[0].2.set(true);
+    files[0].0.rest();
+    files[1].0.rest();
+    let asked = |n: usize| files[n].1.borrow().len();
+    let before = [asked(0), asked(1)];
+    check(&files[0].0, 6 * MB, 32768);
+    check(&files[1].0, 6 * MB, 32768);
+    assert_eq!(asked(0), before[0]);
+    assert!(asked(1) > before[1]);
+    // and there is room again
+    let (file, log, _) = stream();
+    assert!(go_on(&file, &log));
+}

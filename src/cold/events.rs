@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::hypertable::calendar::{DAY_US, day_number};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// 2000-01-01 in microseconds since 1970-01-01.
 const EPOCH_2000_US: i64 = 10_957 * DAY_US;
@@ -45,10 +45,7 @@ fn check_fields(fields: &Map<String, Value>) -> std::result::Result<Event, Strin
     }
     let us = match fields.get("timestamp") {
         None => return Err(String::from("key \"timestamp\" is missing")),
-        Some(Value::Number(n)) => n
-            .as_i64()
-            .ok_or("key \"timestamp\" must be a whole number of milliseconds")?
-            .checked_mul(1000),
+        Some(Value::Number(n)) => milliseconds(n)?.checked_mul(1000),
         Some(Value::String(text)) => {
             let us = iso_8601(text)
                 .ok_or("key \"timestamp\" must be ISO 8601 text, such as 2025-01-05T13:00:00.5Z")?;
@@ -75,6 +72,21 @@ fn check_fields(fields: &Map<String, Value>) -> std::result::Result<Event, Strin
         id,
         us: us - EPOCH_2000_US,
     })
+}
+
+/// `1000.0` and `1e3` are whole numbers, too. What is larger than all that can be is only called that.
+fn milliseconds(number: &Number) -> std::result::Result<i64, &'static str> {
+    if let Some(whole) = number.as_i64() {
+        return Ok(whole);
+    }
+    match number.as_f64() {
+        Some(n) if n.fract() != 0.0 => {
+            Err("key \"timestamp\" must be a whole number of milliseconds")
+        }
+        // floats are whole numbers, one by one, to far beyond the end of time
+        Some(n) if n.abs() < MS_END as f64 => Ok(n as i64),
+        _ => Ok(i64::MAX),
+    }
 }
 
 fn check_labels(labels: Option<&Value>) -> std::result::Result<(), String> {

@@ -6,6 +6,7 @@ use crate::cold::catalog::jobs;
 use crate::cold::catalog::{spec, uploads};
 use crate::cold::content::{ContentHash, RowSink, Sample};
 use crate::cold::file::{Builder, Built, ColumnSpec, FileSpec, IndexSpec};
+use crate::cold::file_schema::is_reserved_for_full_text;
 use crate::cold::manifest::{FileColumn, Manifest};
 use crate::cold::mapping::Cell;
 use crate::cold::merge;
@@ -14,7 +15,7 @@ use crate::cold::servers;
 use crate::cold::storage::Carry;
 use crate::cold::store::{StoreError, StoreResult};
 use crate::cold::temp::TempDir;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::hypertable::ChunkInfo;
 use crate::pg::progress::Progress;
 use crate::pg::{bgworker, cold_copy, inject};
@@ -38,6 +39,7 @@ impl Attempt<'_> {
                 table: crate::pg::catalog::relation_name(frozen.info.hypertable)?,
                 columns: columns.clone(),
                 indexes: indexes.clone(),
+                full_text: full_text(&columns, frozen)?,
                 info: file_info(&frozen.info, &identity.token())?,
             };
             let mut builder = Builder::create(dir.path(), spec)?;
@@ -216,6 +218,20 @@ fn wanted_blooms(
     let more: Vec<usize> = more.filter_map(position).collect();
     let partition = position(&frozen.info.key).unwrap_or(usize::MAX);
     bloom::wanted(&encodings, &unique, partition, &more)
+}
+
+/// Positions of the columns of the file's full-text index. Names may have changed since they were given.
+fn full_text(columns: &[ColumnSpec], frozen: &Frozen) -> Result<Vec<usize>> {
+    let wanted = frozen.setting.full_text.as_deref().unwrap_or_default();
+    if let Some(name) = wanted.iter().find(|n| is_reserved_for_full_text(n)) {
+        return Err(Error::new(
+            Kind::NotSupported,
+            format!("SQLite's full-text indexes cannot have a column of the name \"{name}\""),
+        )
+        .hint("Rename the column, or leave it out of full_text of strata.set_cold_storage."));
+    }
+    let position = |name: &String| columns.iter().position(|c| c.name == *name);
+    Ok(wanted.iter().filter_map(position).collect())
 }
 
 /// What rows pass on their way into a file.

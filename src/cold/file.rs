@@ -53,6 +53,8 @@ pub struct FileSpec {
     pub table: String,
     pub columns: Vec<ColumnSpec>,
     pub indexes: Vec<IndexSpec>,
+    /// positions in [`FileSpec::columns`] of the text that the file's own full-text index covers
+    pub full_text: Vec<usize>,
     /// pairs for `_cold_info`, beside those that the builder writes itself
     pub info: Vec<(String, String)>,
 }
@@ -217,6 +219,9 @@ impl Builder {
         for create in self.layout.create_indexes(&self.spec) {
             self.run(&create)?;
         }
+        for create in self.layout.create_full_text(&self.spec.full_text) {
+            self.run(&create)?;
+        }
         // the samples of sqlite_stat4 would cost every reader one more page when it opens the file
         self.run("ANALYZE; DROP TABLE IF EXISTS sqlite_stat4")?;
         // VACUUM counts cached pages at 4 KiB each, and needs no more than these
@@ -268,6 +273,9 @@ impl Builder {
             ("rowid", &self.layout.rowid),
             ("rows", &rows),
         ];
+        let words = (!self.spec.full_text.is_empty())
+            .then_some(("full_text", self.layout.full_text.as_str()));
+        let own = own.into_iter().chain(words);
         let given = self.spec.info.iter().map(|(k, v)| (k.as_str(), v.as_str()));
         let sql = format!("INSERT OR REPLACE INTO {INFO_TABLE} VALUES(?1,?2)");
         let mut insert = self.db.prepare(&sql).map_err(|e| failed(&e))?;
@@ -341,7 +349,8 @@ fn check_spec(spec: &FileSpec) -> Result<()> {
         .indexes
         .iter()
         .any(|i| i.columns.is_empty() || i.columns.iter().any(|c| *c >= width));
-    if width == 0 || bad_index {
+    let bad_words = spec.full_text.iter().any(|c| *c >= width);
+    if width == 0 || bad_index || bad_words {
         return Err(Error::internal(format!(
             "cold file of \"{}\" without columns or with an index on none",
             spec.table

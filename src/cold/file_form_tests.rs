@@ -33,6 +33,7 @@ fn odd_names() {
                 index("sqlite_i", false, &[2, 5], &[]),
                 index("SQLITE_I", false, &[4], &[]),
             ],
+            full_text: vec![],
             info: vec![],
         };
         let cells = |n: i64| (0..10).map(|c| Cell::Int(n * 100 + c)).collect::<Vec<_>>();
@@ -70,6 +71,69 @@ fn odd_names() {
             ),
             4
         );
+    }
+}
+
+/// Whatever tables, columns and indexes are called: words lead to rows, in the file and in the shell.
+#[test]
+fn words_are_found_in_the_file_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |s: &str| Cell::Text(s.to_owned());
+    for table in ["notes", "a\"b'c", "sqlite_notes", "select"] {
+        let mut spec = metrics();
+        spec.table = table.into();
+        spec.columns = vec![
+            column(1, "it's \"x\"", "text", Encoding::Text),
+            column(2, "data", "jsonb", Encoding::TypeText),
+            column(3, &format!("{table}_fts"), "text", Encoding::Text),
+        ];
+        spec.indexes = vec![
+            index(&format!("{table}_fts_idx"), false, &[2], &[]),
+            index(&format!("{table}_fts__DATA"), false, &[2], &[]),
+        ];
+        spec.full_text = vec![0, 1, 2];
+        let rows = [
+            vec![
+                text("Größe der Pumpe"),
+                text("{\"state\": \"pump broken\"}"),
+                Cell::Null,
+            ],
+            vec![Cell::Null, text("{}"), text("broken")],
+            vec![text("unbroken"), Cell::Null, text("pump pump")],
+        ];
+        let built = build(dir.path(), spec, &rows).unwrap();
+        let words: String = one(
+            &open(&built),
+            "SELECT value FROM _cold_info WHERE key='full_text'",
+        );
+        let words = quote_name(&words);
+        for (query, found) in [
+            ("broken", "1,2"),
+            ("PUMP", "1,3"),
+            ("grosse OR größe", "1"),
+            ("nothing", ""),
+        ] {
+            let sql = format!(
+                "SELECT coalesce(group_concat(n), '') FROM (SELECT rowid AS n FROM {words} WHERE {words} MATCH {} ORDER BY 1)",
+                quote_literal(query)
+            );
+            assert_eq!(
+                one::<String>(&open(&built), &sql),
+                found,
+                "{table}: {query}"
+            );
+            let sql = format!("INSERT INTO {words}({words}, rank) VALUES('integrity-check', 1);");
+            // a file that we may write to, as whoever downloads one has it
+            rusqlite::Connection::open(&built.path)
+                .unwrap()
+                .execute_batch(&sql)
+                .unwrap();
+        }
+        let text: String = one(
+            &open(&built),
+            &format!("SELECT \"it's \"\"x\"\"\" FROM {words} WHERE {words} MATCH 'pumpe'"),
+        );
+        assert_eq!(text, "Größe der Pumpe");
     }
 }
 

@@ -28,6 +28,7 @@ fn build(dir: &Path, rows: i64) -> Built {
             columns: vec![0],
             descending: vec![],
         }],
+        full_text: vec![],
         info: vec![],
     };
     let mut builder = Builder::create(dir, spec).expect("a builder");

@@ -5,7 +5,7 @@
 //! all its three names; then a name gets a suffix and `_cold_columns` tells which it was.
 
 use super::file::{ColumnSpec, FileSpec};
-use super::mapping::{quote_name, view_expression};
+use super::mapping::{quote_literal, quote_name, view_expression};
 
 /// Key and value pairs: format, table, range, owner and so on.
 pub const INFO_TABLE: &str = "_cold_info";
@@ -17,6 +17,10 @@ pub const FORMAT: i32 = 1;
 pub const APPLICATION_ID: i32 = 0x5354_5254;
 /// The page size at which schema and inner pages lie side by side at the start of the file.
 pub const PAGE_SIZE: u32 = 32_768;
+
+/// What FTS5 puts behind the name of its table for its own ones (sqlite.org/fts5.html, "Shadow tables"
+/// in "Appendix B"), and the table itself.
+const FULL_TEXT_TABLES: [&str; 6] = ["", "_data", "_idx", "_content", "_docsize", "_config"];
 
 const ROWID_NAMES: [&str; 3] = ["rowid", "_rowid_", "oid"];
 
@@ -31,6 +35,17 @@ pub struct Layout {
     pub rowid: String,
     /// name of each column, in the order of the specification
     pub columns: Vec<String>,
+    /// name of the full-text index, if the file has one
+    pub full_text: String,
+}
+
+/// True for columns that FTS5 refuses, whatever the case of their letters: names of its own
+/// (fts5_config.c, fts5ConfigParseColumn).
+#[must_use]
+pub fn is_reserved_for_full_text(name: &str) -> bool {
+    ["rank", "rowid"]
+        .iter()
+        .any(|r| r.eq_ignore_ascii_case(name))
 }
 
 impl Layout {
@@ -66,9 +81,15 @@ impl Layout {
         let helper = [INFO_TABLE, COLUMNS_TABLE]
             .iter()
             .any(|h| h.eq_ignore_ascii_case(&safe));
+        // its hidden column has the name of the table
+        let mut full_text = format!("{safe}_fts");
+        while is_taken(&names, &full_text) {
+            full_text.push('_');
+        }
         Layout {
             raw_table: format!("{safe}_raw"),
             view: if helper { format!("{safe}_") } else { safe },
+            full_text,
             rowid: rowid.to_owned(),
             columns: names,
         }
@@ -139,6 +160,10 @@ impl Layout {
             INFO_TABLE.to_owned(),
             COLUMNS_TABLE.to_owned(),
         ];
+        if !spec.full_text.is_empty() {
+            let names = FULL_TEXT_TABLES.iter();
+            taken.extend(names.map(|tail| format!("{}{tail}", self.full_text)));
+        }
         let mut statements = Vec::with_capacity(spec.indexes.len());
         for index in &spec.indexes {
             let base = if starts_reserved(&index.name) {
@@ -173,6 +198,33 @@ impl Layout {
             taken.push(name);
         }
         statements
+    }
+}
+
+impl Layout {
+    /// The statements that make a full-text index of some columns: an FTS5 table without a copy of
+    /// the text, whose rowids are those of the rows. None for no columns.
+    #[must_use]
+    pub fn create_full_text(&self, positions: &[usize]) -> Vec<String> {
+        let columns: Vec<String> = positions
+            .iter()
+            .filter_map(|n| self.columns.get(*n))
+            .map(|name| quote_name(name))
+            .collect();
+        if columns.is_empty() {
+            return vec![];
+        }
+        let table = quote_name(&self.full_text);
+        vec![
+            format!(
+                "CREATE VIRTUAL TABLE {table} USING fts5({}, content={}, content_rowid={})",
+                columns.join(", "),
+                quote_literal(&self.raw_table),
+                quote_literal(&self.rowid)
+            ),
+            format!("INSERT INTO {table}({table}) VALUES('rebuild')"),
+            format!("INSERT INTO {table}({table}) VALUES('optimize')"),
+        ]
     }
 }
 

@@ -48,6 +48,7 @@ fn metrics() -> FileSpec {
             index("metrics_pkey", true, &[4, 0], &[false, false]),
             index("metrics_dev_ts", false, &[1, 0], &[false, true]),
         ],
+        full_text: vec![],
         info: vec![
             ("range_start".into(), "2025-01-01 00:00:00+00".into()),
             ("rows".into(), "a lie".into()),
@@ -209,6 +210,7 @@ fn bounds_and_counts() {
             column(5, "n", "integer", Encoding::Int),
         ],
         indexes: vec![],
+        full_text: vec![],
         info: vec![],
     };
     let rows = [
@@ -267,6 +269,7 @@ fn unique_indexes() {
         table: "t".into(),
         columns: vec![column(1, "s", "text", Encoding::Text)],
         indexes: vec![index("t_key", true, &[0], &[])],
+        full_text: vec![],
         info: vec![],
     };
     let text = |s: &str| vec![Cell::Text(s.into())];

@@ -28,7 +28,8 @@ impl Held {
         let Some(class) = catalog::relation_oid("strata", "cold_lease") else {
             return Err(Error::internal("relation strata.cold_lease is missing"));
         };
-        Ok(object_lock::try_hold(class, work as u32).then_some(Held(class, work)))
+        // not `then_some`: a Held that was never held would let go of the lock when it is dropped
+        Ok(object_lock::try_hold(class, work as u32).then(|| Held(class, work)))
     }
 
     /// Waits for it.

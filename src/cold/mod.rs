@@ -27,6 +27,7 @@ pub mod file;
 mod file_check;
 pub mod file_map;
 pub mod file_schema;
+mod flights;
 mod gc;
 mod gc_run;
 mod gc_search;
@@ -82,6 +83,8 @@ pub fn init() {
         store: servers::store_for,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
+        retyped: catalog::guard::retyped,
+        is_current: catalog::guard::is_current,
         alter_type: catalog::guard::alter_type,
         drop_owned: catalog::guard::drop_owned,
     });

@@ -2,6 +2,7 @@
 
 use crate::cold::catalog::{settings, spec};
 use crate::cold::file::ColumnSpec;
+use crate::cold::file_schema::is_reserved_for_full_text;
 use crate::cold::mapping::Encoding;
 use crate::cold::servers;
 use crate::error::{Error, Kind, Result};
@@ -83,6 +84,8 @@ pub struct Setting {
     /// `None`: by the partition column
     pub cluster_by: Option<Vec<String>>,
     pub bloom_columns: Option<Vec<String>>,
+    /// columns of the full-text index that files get
+    pub full_text: Option<Vec<String>>,
     pub carry: Carry,
     pub verify: Verify,
 }
@@ -94,6 +97,7 @@ impl Default for Setting {
             late_rows: String::from("accept"),
             cluster_by: None,
             bloom_columns: None,
+            full_text: None,
             carry: Carry::All,
             verify: Verify::Full,
         }
@@ -116,6 +120,9 @@ pub fn set(table: pg_sys::Oid, setting: &Setting) -> Result<()> {
     }
     if let Some(names) = &setting.bloom_columns {
         check_bloom_columns(table, &columns, names)?;
+    }
+    if let Some(names) = &setting.full_text {
+        check_full_text(table, &columns, names)?;
     }
     settings::set(table, setting)?;
     // sessions keep what they know of cold chunks
@@ -232,6 +239,24 @@ fn check_bloom_columns(table: pg_sys::Oid, columns: &[ColumnSpec], names: &[Stri
                 ),
             ));
         }
+    }
+    Ok(())
+}
+
+/// What a file holds as text can be searched for words there, but FTS5 keeps some names for itself.
+fn check_full_text(table: pg_sys::Oid, columns: &[ColumnSpec], names: &[String]) -> Result<()> {
+    check_list("full_text", names)?;
+    for name in names {
+        let column = find(table, columns, name)?;
+        let why = if !matches!(column.encoding, Encoding::Text | Encoding::TypeText) {
+            format!("files do not hold type {} as text", column.type_name)
+        } else if is_reserved_for_full_text(name) {
+            String::from("SQLite's full-text indexes cannot have a column of that name")
+        } else {
+            continue;
+        };
+        let message = format!("full_text cannot name column \"{name}\": {why}");
+        return Err(Error::new(Kind::NotSupported, message));
     }
     Ok(())
 }

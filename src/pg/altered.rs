@@ -1,14 +1,16 @@
 //! Event triggers on ALTER TABLE, run for every chunk that is attached: they look at the command first, and
 //! ask the catalog only after one that can concern them.
 
+use super::cold_state::{catalog, raise};
 use super::list;
+use pgrx::pg_sys::AlterTableType as Type;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::CStr;
 
 /// Declares an event trigger function that runs another one of the schema after commands of interest.
 macro_rules! watch {
-    ($name:ident, $info:ident, $then:expr) => {
+    ($name:ident, $info:ident, $then:expr $(, $check:expr)?) => {
         #[unsafe(no_mangle)]
         #[pg_guard]
         unsafe extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -16,6 +18,7 @@ macro_rules! watch {
             unsafe {
                 if !is_harmless(call) {
                     pass_on(call, $then);
+                    $(check(call, $check);)?
                 }
             }
             pg_sys::Datum::null()
@@ -43,24 +46,18 @@ watch!(
 watch!(
     strata_cold_after_alter,
     pg_finfo_strata_cold_after_alter,
-    c"_cold_after_alter_now"
+    c"_cold_after_alter_now",
+    Type::AT_AlterColumnType
 );
 
 /// True for a command that leaves the columns of all tables, their NOT NULLs, and the owners of partitioned
 /// tables as they are.
 unsafe fn is_harmless(call: pg_sys::FunctionCallInfo) -> bool {
-    use pg_sys::AlterTableType as Type;
     // SAFETY: the parse tree of the running command, tagged
     unsafe {
-        let context = (*call).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
+        let Some(alter) = alter_table(call) else {
             return false;
-        }
-        let tree = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
-        if tree.is_null() || (*tree).type_ != pg_sys::NodeTag::T_AlterTableStmt {
-            return false;
-        }
-        let alter = tree.cast::<pg_sys::AlterTableStmt>();
+        };
         list::pointers::<pg_sys::AlterTableCmd>((*alter).cmds).all(|cmd| match (*cmd).subtype {
             Type::AT_AttachPartition
             | Type::AT_SetStatistics
@@ -71,6 +68,33 @@ unsafe fn is_harmless(call: pg_sys::FunctionCallInfo) -> bool {
             Type::AT_ChangeOwner => is_plain_table((*alter).relation),
             _ => false,
         })
+    }
+}
+
+/// The ALTER TABLE that the trigger was called for; `None` for other commands, such as RENAME.
+unsafe fn alter_table(call: pg_sys::FunctionCallInfo) -> Option<*mut pg_sys::AlterTableStmt> {
+    // SAFETY: the parse tree of the running command, tagged
+    unsafe {
+        let context = (*call).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
+            return None;
+        }
+        let tree = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
+        let is_alter = !tree.is_null() && (*tree).type_ == pg_sys::NodeTag::T_AlterTableStmt;
+        is_alter.then_some(tree.cast())
+    }
+}
+
+/// After a command that gives a column another type: files hold its values in the old form.
+unsafe fn check(call: pg_sys::FunctionCallInfo, kind: Type::Type) {
+    // SAFETY: promised by the caller
+    let retypes = unsafe {
+        alter_table(call).is_some_and(|alter| {
+            list::pointers::<pg_sys::AlterTableCmd>((*alter).cmds).any(|cmd| (*cmd).subtype == kind)
+        })
+    };
+    if retypes && let Err(e) = (catalog().retyped)() {
+        raise(e);
     }
 }
 

@@ -85,6 +85,10 @@ fn step(mut ahead: Ahead) -> Option<Ahead> {
 
 fn run(ahead: &mut Ahead) -> std::result::Result<(), SqliteError> {
     let db = cold_files::db_ahead(&ahead.statement.manifest)?;
+    // a scan of the same file is what the backend waits in
+    if db.is_busy() {
+        return Err(SqliteError::Store(StoreError::NotHere));
+    }
     db.trial(|| {
         let cursor = match &mut ahead.cursor {
             Some(cursor) => cursor,

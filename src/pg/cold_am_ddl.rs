@@ -6,7 +6,7 @@
 
 use super::cold_am::{COLD_BLOCK, is_cold, moving, refuse, relid, state};
 use super::cold_heap::{self, heap};
-use super::{cold_am_write, cold_duplicate, cold_probe_keys, cold_state};
+use super::{cold_am_write, cold_dump, cold_duplicate, cold_probe_keys, cold_state};
 use crate::cold::manifest::{ChunkState, Manifest};
 use pgrx::{pg_guard, pg_sys};
 use std::rc::Rc;
@@ -152,9 +152,15 @@ pub(super) unsafe extern "C-unwind" fn index_validate_scan(
     heap!(index_validate_scan(rel, index, info, snapshot, validate))
 }
 
-/// TRUNCATE arrives here when it did not come from our own swap.
+/// TRUNCATE arrives here when it did not come from our own swap. That of a parallel restore empties what is
+/// empty, but for the manifest, which may have been restored before.
 pub(super) fn before_new_filenode(rel: pg_sys::Relation) {
-    if !moving(rel) && matches!(state(rel), ChunkState::Cold(_)) {
+    if moving(rel) {
+        return;
+    }
+    if let ChunkState::Cold(manifest) = state(rel)
+        && !(manifest.restored && stub_blocks(rel) == 0 && cold_dump::is_restore())
+    {
         cold_state::forget(relid(rel), "truncated");
     }
 }

@@ -16,6 +16,19 @@ fn is_pg_dump() -> bool {
     }
 }
 
+/// True in a session of pg_restore, or of another program that runs its scripts: all of them begin by setting
+/// these. The application's name alone may be overridden.
+pub(super) fn is_restore() -> bool {
+    // SAFETY: strings and flags of this process; a name that is not there gives NULL
+    unsafe {
+        let named = !pg_sys::application_name.is_null()
+            && CStr::from_ptr(pg_sys::application_name) == c"pg_restore";
+        let path = pg_sys::namespace_search_path;
+        let nowhere = !path.is_null() && matches!(CStr::from_ptr(path).to_bytes(), b"" | b"\"\"");
+        named || (nowhere && !pg_sys::check_function_bodies && !pg_sys::row_security)
+    }
+}
+
 /// True while pg_dump --inserts reads a table: through a cursor of this name, whatever the session
 /// is called (pg_dump.c, dumpTableData_insert).
 fn is_dump_cursor() -> bool {
@@ -48,7 +61,8 @@ pub(super) fn leaves_file_out(chunk: pg_sys::Oid) -> bool {
 
 /// A dump of chosen tables or schemas would lose the cold rows without a word. pg_dump locks every
 /// table that it knows it may dump, so the lock tells whether configuration data is among them;
-/// in a parallel dump the leader holds it.
+/// in a parallel dump the leader holds it. It is a lock on a table that nobody reads: this look-up itself
+/// locks those of the manifest.
 ///
 /// A chunk that went cold between the dump's snapshot and its lock on the chunk has its rows in
 /// neither: the heap is empty, the manifest too new for the snapshot.
@@ -69,10 +83,26 @@ fn check_manifest_is_dumped(chunk: pg_sys::Oid) {
             .hint("Run pg_dump again."),
         );
     }
+    if !(catalog().is_current)(chunk).unwrap_or_else(|e| raise(e)) {
+        let qualified = super::catalog::qualified_name(chunk).unwrap_or_default();
+        raise(
+            Error::new(
+                Kind::NotInState,
+                format!(
+                    "columns of cold chunk \"{}\" were changed while event triggers were off",
+                    manifest.chunk_name
+                ),
+            )
+            .detail("A restored copy would take columns of its file for others.")
+            .hint(format!(
+                "With event triggers on, an ALTER TABLE notes the changes: ALTER TABLE {qualified} SET WITHOUT CLUSTER;"
+            )),
+        );
+    }
     // SAFETY: plain look-ups; the lock tag lives on this stack
     let locked = unsafe {
         let schema = pg_sys::get_namespace_oid(c"strata".as_ptr(), false);
-        let table = pg_sys::get_relname_relid(c"cold_setting".as_ptr(), schema);
+        let table = pg_sys::get_relname_relid(c"cold_dump_mark".as_ptr(), schema);
         let tag = pg_sys::LOCKTAG {
             locktag_field1: pg_sys::MyDatabaseId.to_u32(),
             locktag_field2: table.to_u32(),

@@ -23,6 +23,8 @@ struct OpenFile {
     reader: Rc<dyn RangeRead>,
     /// not yet, while the first bytes of a file that was opened ahead are on their way
     db: Option<Rc<ColdDb>>,
+    /// somebody waits for its first bytes
+    opening: bool,
     /// what had been read before it was opened ahead: the rest belongs to its next reader
     ahead_of: Option<ReadStats>,
 }
@@ -47,9 +49,14 @@ pub fn open(manifest: &Manifest) -> Result<(Rc<ColdDb>, ReadStats)> {
         Some((reader, None, before)) => (reader, before),
         None => (attach(manifest)?, ReadStats::default()),
     };
+    // after a cancel the mark stays, and means that nothing is read ahead before the next open
+    with_open(&manifest.file, |file| file.opening = true);
     let db = ColdDb::open(reader).and_then(|db| checked(manifest, db));
     let db = db.map_err(|e| failed(manifest, &e))?;
-    with_open(&manifest.file, |file| file.db = Some(Rc::clone(&db)));
+    with_open(&manifest.file, |file| {
+        file.db = Some(Rc::clone(&db));
+        file.opening = false;
+    });
     Ok((db, before))
 }
 
@@ -80,12 +87,13 @@ pub fn open_ahead(manifest: &Manifest) -> Result<bool> {
 /// The database of a file that was opened ahead, if its first bytes are here.
 pub fn db_ahead(manifest: &Manifest) -> std::result::Result<Rc<ColdDb>, SqliteError> {
     let found = with_open(&manifest.file, |file| {
-        (Rc::clone(&file.reader), file.db.clone())
+        let reader = (!file.opening).then(|| Rc::clone(&file.reader));
+        (reader, file.db.clone())
     });
     let reader = match found {
         Some((_, Some(db))) => return Ok(db),
-        Some((reader, None)) => reader,
-        None => return Err(SqliteError::Store(StoreError::NotHere)),
+        Some((Some(reader), None)) => reader,
+        _ => return Err(SqliteError::Store(StoreError::NotHere)),
     };
     let db = ColdDb::open_ahead(reader)?;
     let db = db.trial(|| checked(manifest, Rc::clone(&db)))?;
@@ -116,6 +124,7 @@ fn attach(manifest: &Manifest) -> Result<Rc<dyn RangeRead>> {
             id: manifest.file.clone(),
             reader: Rc::clone(&reader),
             db: None,
+            opening: false,
             ahead_of: None,
         });
         oldest
@@ -182,6 +191,6 @@ pub fn failed(manifest: &Manifest, e: &SqliteError) -> Error {
     close(&manifest.file);
     match e {
         SqliteError::Store(e) => unreadable(manifest, &e.kind(), &e.to_string()),
-        SqliteError::Sqlite { message, .. } => unreadable(manifest, &Kind::DataCorrupted, message),
+        SqliteError::Sqlite { message, .. } => unreadable(manifest, &e.kind(), message),
     }
 }

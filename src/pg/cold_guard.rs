@@ -31,7 +31,7 @@ pub unsafe extern "C-unwind" fn strata_cold_guard(call: pg_sys::FunctionCallInfo
         if !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_EventTriggerData {
             let tree = (*context.cast::<pg_sys::EventTriggerData>()).parsetree;
             if !tree.is_null() {
-                check(tree);
+                check(tree, true);
             }
         }
     }
@@ -45,7 +45,25 @@ pub extern "C" fn pg_finfo_strata_cold_guard() -> &'static pg_sys::Pg_finfo_reco
     &CONVENTION
 }
 
-unsafe fn check(tree: *mut pg_sys::Node) {
+/// The same from the hook of utility statements: a superuser may have switched event triggers off.
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn before(statement: *mut pg_sys::PlannedStmt) {
+    // SAFETY: the server passes a utility statement
+    unsafe {
+        let tree = (*statement).utilityStmt;
+        let drops = matches!(
+            (*tree).type_,
+            pg_sys::NodeTag::T_DropStmt | pg_sys::NodeTag::T_DropOwnedStmt
+        );
+        if drops && super::catalog::extension().is_some() {
+            check(tree, false);
+        }
+    }
+}
+
+/// With `prepares`, what must be done before the extension goes is done.
+unsafe fn check(tree: *mut pg_sys::Node, prepares: bool) {
+    let before_drop = || if prepares { before_drop() } else { Ok(()) };
     // SAFETY: the parse tree of the running command
     let out = unsafe {
         match (*tree).type_ {
@@ -61,6 +79,11 @@ unsafe fn check(tree: *mut pg_sys::Node) {
                         (catalog().drop_extension)().and_then(|()| before_drop())
                     }
                     pg_sys::ObjectType::OBJECT_FOREIGN_SERVER => (catalog().drop_servers)(&names),
+                    pg_sys::ObjectType::OBJECT_ACCESS_METHOD
+                        if names.iter().any(|name| name == "strata_cold") =>
+                    {
+                        (catalog().drop_extension)()
+                    }
                     _ => Ok(()),
                 }
             }

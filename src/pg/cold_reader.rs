@@ -159,6 +159,15 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // the list of open files, this reader and its cursor: nobody else reads the file
+        if Rc::strong_count(&self.db) <= 3 {
+            self.db.rest();
+        }
+    }
+}
+
 fn add(sum: &mut ReadStats, before: ReadStats, after: ReadStats) {
     sum.gets += after.gets.saturating_sub(before.gets);
     sum.bytes += after.bytes.saturating_sub(before.bytes);

@@ -39,6 +39,10 @@ pub struct Catalog {
     pub drop_servers: fn(&[String]) -> Result<()>,
     /// refuses DROP OWNED BY these roles
     pub drop_owned: fn(&[pg_sys::Oid]) -> Result<()>,
+    /// refuses types of columns that files hold in another form
+    pub retyped: fn() -> Result<()>,
+    /// the manifest knows a chunk's columns as they are, by the snapshot of the running query
+    pub is_current: fn(pg_sys::Oid) -> Result<bool>,
     /// refuses an ALTER TYPE that gives stored text forms another meaning
     pub alter_type: fn(pg_sys::Oid) -> Result<()>,
 }

@@ -204,6 +204,7 @@ unsafe extern "C-unwind" fn process_utility(
     // SAFETY: the arguments are passed on as they came
     unsafe {
         before_utility(statement);
+        super::cold_guard::before(statement);
         if super::copy::process(statement, query, read_only_tree, environment, completion) {
             return;
         }

@@ -161,6 +161,18 @@ impl ColdDb {
         self.source.hint(hint);
     }
 
+    /// True while SQLite works on this file and waits for its bytes. What else the backend does
+    /// meanwhile must leave this connection alone: SQLite is not made for being called from inside.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.source.is_busy()
+    }
+
+    /// Nobody reads any more, see [`RangeRead::rest`].
+    pub fn rest(&self) {
+        self.source.rest();
+    }
+
     /// What reading this file has cost so far.
     #[must_use]
     pub fn stats(&self) -> ReadStats {

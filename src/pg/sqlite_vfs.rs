@@ -31,6 +31,8 @@ pub(super) struct Source {
     check: fn(),
     /// only what is here is read, see [`Source::trial`]
     trial: Cell<bool>,
+    /// a callback works, and may wait
+    busy: Cell<bool>,
     trouble: RefCell<Option<Trouble>>,
 }
 
@@ -40,6 +42,7 @@ impl Source {
             reader,
             check,
             trial: Cell::new(false),
+            busy: Cell::new(false),
             trouble: RefCell::new(None),
         }
     }
@@ -51,6 +54,15 @@ impl Source {
 
     pub(super) fn hint(&self, hint: Hint) {
         self.reader.hint(hint);
+    }
+
+    pub(super) fn rest(&self) {
+        self.reader.rest();
+    }
+
+    /// True while SQLite is inside a callback: it must not be called for this file then.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.get()
     }
 
     /// What the callbacks ran into since the last call.
@@ -73,7 +85,10 @@ impl Source {
         if self.has_trouble() {
             return None;
         }
-        let trouble = match catch_unwind(AssertUnwindSafe(work)) {
+        let before = self.busy.replace(true);
+        let done = catch_unwind(AssertUnwindSafe(work));
+        self.busy.set(before);
+        let trouble = match done {
             Ok(Ok(value)) => return Some(value),
             Ok(Err(e)) => Trouble::Store(e),
             Err(payload) => Trouble::Panic(payload),

@@ -9,17 +9,22 @@ const LATENCY: Duration = Duration::from_millis(40);
 
 /// Nine months of a table, eight of them cold, each a file of its own behind the proxy.
 fn months<'a>(name: &'a str, proxy: &FaultProxy) -> Db<'a> {
+    wide_months(name, proxy, 100)
+}
+
+/// The same with notes of so many characters.
+fn wide_months<'a>(name: &'a str, proxy: &FaultProxy, width: usize) -> Db<'a> {
     let db = Db::new(server(), name);
     db.archive(&proxy.endpoint(), ", max_connections '8'");
-    db.run(
+    db.run(&format!(
         "CREATE TABLE y (id bigint, ts timestamptz NOT NULL, dev int, note text, PRIMARY KEY (id, ts));
          CREATE INDEX y_dev ON y (dev, ts);
          INSERT INTO y SELECT g, '2025-01-01 00:00+00'::timestamptz + g * interval '20 min', g % 1000,
-             rpad('note ' || g, 100, '.') FROM generate_series(0, 19000) g;
+             rpad('note ' || g, {width}, '.') FROM generate_series(0, 19000) g;
          SELECT FROM strata.create_hypertable('y', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);
          SELECT strata.set_cold_storage('y', server => 'archive');
-         CALL strata.tier_chunks('y', older_than => timestamptz '2025-09-01 00:00+00')",
-    );
+         CALL strata.tier_chunks('y', older_than => timestamptz '2025-09-01 00:00+00')"
+    ));
     assert_eq!(db.keys().len(), 8);
     db
 }
@@ -134,4 +139,41 @@ fn what_was_asked_ahead_ends_with_the_query() {
     exec(&mut session, "SELECT strata.cold_cache_reset()");
     assert_eq!(one(&mut session, january), "2232");
     assert_eq!(one(&mut session, asked), before);
+}
+
+/// Two scans of the same files in one statement: while the one waits inside of SQLite, the other is
+/// not begun on the same connection.
+#[test]
+fn files_that_a_statement_reads_twice_give_the_same_rows() {
+    let proxy = s3().proxy();
+    let db = wide_months("ahead_twice", &proxy, 400);
+    let mut session = db.session();
+    exec(&mut session, "SET max_parallel_workers_per_gather = 0");
+    let scan = |filter: &str| {
+        format!("SELECT id, note FROM y WHERE ts < '2025-09-01 00:00+00' AND {filter}")
+    };
+    let union = |filter: &str, other: &str| {
+        format!(
+            "SELECT count(*) || ' ' || sum(id) || ' ' || max(note) FROM ({} UNION ALL {}) s",
+            scan(filter),
+            scan(other)
+        )
+    };
+    let nested = "SELECT count(*) || ' ' || sum((SELECT max(id) FROM y b WHERE b.dev = a.dev AND b.ts < '2025-09-01 00:00+00')) \
+         FROM y a WHERE dev IN (5, 77, 500) AND ts < '2025-09-01 00:00+00'";
+    for sql in [
+        union("dev = 77", "dev = 78"),
+        union("id % 7 = 3", "dev = 78"),
+        union("dev = 78", "id % 7 = 3"),
+        union("note LIKE '%9.%'", "note LIKE '%8.%'"),
+        nested.to_owned(),
+    ] {
+        let (_, wanted) = waited(&mut session, 0, &sql);
+        proxy.latency(Duration::from_millis(5));
+        for prefetch in [8, 64] {
+            let (_, answer) = waited(&mut session, prefetch, &sql);
+            assert_eq!(answer, wanted, "{sql}");
+        }
+        proxy.latency(Duration::ZERO);
+    }
 }

@@ -1,6 +1,8 @@
 //! Events over time: payloads in, the same payloads out, hot, frozen and cold; queries that cannot do harm.
 
-use crate::support::{ColdDb, Db, exec, fails, one, rows, server, try_one};
+use crate::support::{
+    Armed, ColdDb, Db, arm, exec, fails, one, rows, server, try_one, wait_at, wait_cold,
+};
 use postgres::Client;
 
 const SEED: &str = r#"{"timestamp": 1673205162254, "labels": {"order_id": "111", "product_name": "tea"}, "value": "two boxes of green tea"}"#;
@@ -93,7 +95,9 @@ fn bad_payloads_are_refused_by_the_name_of_their_key() {
         ("[]", "JSON object"),
         ("{}", "timestamp"),
         (r#"{"timestamp": "soon"}"#, "timestamp"),
-        (r#"{"timestamp": -1}"#, "timestamp"),
+        (r#"{"timestamp": -1}"#, "out of range"),
+        (r#"{"timestamp": 99999999999999999999}"#, "out of range"),
+        (r#"{"timestamp": 1000.5}"#, "whole number"),
         (r#"{"timestamp": 1e400}"#, "payload"),
         (r#"{"timestamp": 1, "labels": {"a": [1]}}"#, "labels"),
         (r#"{"timestamp": 1, "value": {}}"#, "value"),
@@ -411,6 +415,15 @@ fn queries_read_only_what_they_may_and_change_nothing() {
         );
     }
     assert_eq!(one(&mut session, "SELECT count(*) FROM other"), "1");
+    // an error of the query stays one, whatever its code: never the rows before it alone
+    exec(
+        &mut session,
+        "CREATE FUNCTION stops(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+             IF n = 2 THEN RAISE EXCEPTION USING ERRCODE = 'STRRO', MESSAGE = 'stopped'; END IF;
+             RETURN n; END $$",
+    );
+    let stops = ask("SELECT stops(g) AS n FROM generate_series(1, 3) g");
+    fails(&mut session, &stops, "STRRO", &["stopped"]);
     // the transaction can write again afterwards, also after an error
     exec(&mut session, "BEGIN");
     one(&mut session, &ask("SELECT 1"));
@@ -529,4 +542,157 @@ fn the_same_event_twice_adds_no_row() {
         ),
         "once"
     );
+}
+
+/// A month-old event comes while its chunk is hot, on its way, cold, and cold again: each once, and each
+/// query sees all of them.
+#[test]
+fn late_events_are_taken_once_whatever_state_their_chunk_is_in() {
+    let armed = Armed::new();
+    let cluster = armed.take();
+    let db = Db::new(&cluster, "events_states");
+    db.run(
+        "SELECT strata.create_events(chunk_time_interval => '1 month', server => 'strata_local');
+         SELECT strata.put_events((SELECT jsonb_agg(jsonb_build_object('timestamp', t::text, 'value', 'first',
+             'id', '01853fbb-c2ae-7000-8000-' || to_char(t, 'YYYYMMDDHH24MI'), 'labels', '{\"kind\": \"old\"}'::jsonb))
+             FROM generate_series(timestamp '2023-01-01', '2023-01-31', '1 day') t))",
+    );
+    let mut session = db.session();
+    let chunk = "strata_chunks.events_h1_20230101";
+    let mut minute = 0;
+    let mut check = |session: &mut Client, state: &str| {
+        minute += 1;
+        put_old_and_new(session, state, minute);
+    };
+    check(&mut session, "hot");
+    arm(&cluster, "cold.export.built:sleep");
+    let tier = format!("SELECT strata.tier_chunk('{chunk}')");
+    one(&mut session, &tier);
+    wait_at(&mut session, "build");
+    check(&mut session, "frozen");
+    // the writer wins: this attempt is given up, and another one takes the event along
+    arm(&cluster, "");
+    wait_cold(&mut session, chunk);
+    check(&mut session, "cold");
+    check(&mut session, "cold, with late rows");
+    one(&mut session, &tier);
+    crate::common::wait_until("the late rows are in the file", || {
+        one(&mut session, "SELECT generation FROM strata.cold_files") == "2"
+    });
+    check(&mut session, "merged");
+}
+
+/// Events that are there, one by one and in a batch; then one that is not, twice.
+fn put_old_and_new(session: &mut Client, state: &str, minute: u32) {
+    let old = |day: u32| {
+        format!(
+            r#"{{"timestamp": "2023-01-{day:02}", "value": "again", "id": "01853fbb-c2ae-7000-8000-202301{day:02}0000"}}"#
+        )
+    };
+    let late = format!(
+        r#"{{"timestamp": "2023-01-10T00:{minute:02}Z", "value": "late {minute}", "labels": {{"kind": "late"}}, "id": "01853fbb-c2ae-7000-8000-2023011000{minute:02}"}}"#
+    );
+    let count = |session: &mut Client| {
+        let count = one(session, "SELECT count(*) FROM events");
+        count.parse::<u32>().expect("a number")
+    };
+    let before = count(session);
+    one(session, &format!("SELECT strata.put_event('{}')", old(5)));
+    let batch = format!(
+        "SELECT strata.put_events('[{}, {late}, {}]')",
+        old(6),
+        old(7)
+    );
+    assert_eq!(one(session, &batch), "1", "{state}");
+    assert_eq!(one(session, &batch), "0", "{state}");
+    one(session, &format!("SELECT strata.put_event('{late}')"));
+    let wanted = format!("{0} {0}", before + 1);
+    for question in [
+        "SELECT count(*) || ' ' || count(DISTINCT (id, ts)) FROM events".to_owned(),
+        format!(
+            "SELECT count(*) || ' ' || count(DISTINCT id) FROM strata.events_between({JANUARY})"
+        ),
+        format!(
+            "SELECT (q->>'n') || ' ' || (q->>'d') FROM strata.query_events('SELECT count(*) AS n, \
+             count(DISTINCT id) AS d FROM events', {JANUARY}) q"
+        ),
+    ] {
+        assert_eq!(one(session, &question), wanted, "{state}: {question}");
+    }
+    let found = format!(
+        "SELECT count(*) FROM strata.events_between({JANUARY}, '{{\"kind\": \"late\"}}', 'late {minute}')"
+    );
+    assert_eq!(one(session, &found), "1", "{state}");
+    let again =
+        format!("SELECT count(*) FROM strata.events_between({JANUARY}) WHERE value = 'again'");
+    assert_eq!(one(session, &again), "0", "{state}");
+}
+
+/// What a role may not see of the table it does not see through these functions, hot or cold.
+#[test]
+fn rights_and_row_security_hold_for_events() {
+    let db = quarter("events_rights");
+    db.run(
+        "CREATE ROLE events_reader; CREATE ROLE events_nobody; GRANT SELECT, INSERT ON events TO events_reader;
+         ALTER TABLE events ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY weekend ON events FOR SELECT TO events_reader USING (labels->>'kind' = 'weekend');
+         CREATE POLICY put ON events FOR INSERT TO events_reader WITH CHECK (value <> 'forged');
+         CREATE FUNCTION leaks(value text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
+             $$ BEGIN PERFORM set_config('test.seen', (current_setting('test.seen')::int + 1)::text, false); RETURN true; END $$",
+    );
+    let mut session = db.session();
+    let check = |session: &mut Client, state: &str| {
+        exec(session, "SET ROLE events_nobody");
+        for sql in [
+            format!("SELECT FROM strata.events_between({JANUARY})"),
+            format!("SELECT strata.query_events('SELECT id FROM events', {JANUARY})"),
+            r#"SELECT strata.put_event('{"timestamp": "2023-01-05"}')"#.to_owned(),
+        ] {
+            fails(session, &sql, "42501", &["events"]);
+        }
+        exec(session, "SET ROLE events_reader; SET test.seen = 0");
+        for source in [
+            format!("strata.events_between({JANUARY})"),
+            "events WHERE ts < '2023-02-01+00' AND".to_owned(),
+        ] {
+            let word = if source.ends_with("AND") { "" } else { "WHERE" };
+            let leaky = format!("SELECT count(*) FROM {source} {word} leaks(value)");
+            assert_eq!(one(session, &leaky), "9", "{state}");
+        }
+        let seen = one(session, "SHOW test.seen");
+        assert_eq!(seen, "18", "{state}: a function was shown hidden rows");
+        let query = format!(
+            "SELECT strata.query_events('SELECT count(*) AS n, bool_and(labels->>''kind'' = ''weekend'') AS w FROM events', {JANUARY})"
+        );
+        assert_eq!(one(session, &query), r#"{"n": 9, "w": true}"#, "{state}");
+        let forged = r#"SELECT strata.put_event('{"timestamp": "2023-01-05", "value": "forged"}')"#;
+        fails(session, forged, "42501", &["row-level security"]);
+        exec(session, "RESET ROLE");
+    };
+    check(&mut session, "hot");
+    db.run("CALL strata.tier_chunks('events', older_than => timestamptz '2023-03-01 00:00+00')");
+    check(&mut session, "cold");
+    db.run("DROP OWNED BY events_reader; DROP ROLE events_reader, events_nobody");
+}
+
+/// Three years of months, all cold: a question about one year reads the files of that year.
+#[test]
+fn a_year_reads_only_its_own_files() {
+    let db = Db::new(server(), "events_years");
+    db.run(
+        "SELECT strata.create_events(chunk_time_interval => '1 month', server => 'strata_local');
+         SELECT strata.put_events((SELECT jsonb_agg(jsonb_build_object('timestamp', t::text, 'value', 'v'))
+             FROM generate_series(timestamp '2021-11-15', '2023-02-15', '1 month') t));
+         CALL strata.tier_chunks('events', older_than => timestamptz '2024-01-01 00:00+00')",
+    );
+    assert_eq!(db.keys().len(), 16);
+    for sql in [
+        "SELECT q->>'n' FROM strata.query_events($$SELECT count(*) AS n FROM events WHERE value = 'v'$$, '2022-01-01+00', '2023-01-01+00') q",
+        "SELECT count(*) FROM strata.events_between('2022-01-01+00', '2023-01-01+00', search => 'v')",
+    ] {
+        let mut session = db.session();
+        assert_eq!(one(&mut session, sql), "12");
+        let read = "SELECT count(*) || ' ' || bool_and(key LIKE '%/2022/%') FROM strata.cold_session_files WHERE gets > 0";
+        assert_eq!(one(&mut session, read), "12 true", "{sql}");
+    }
 }

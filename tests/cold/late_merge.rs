@@ -454,8 +454,7 @@ fn untiered_chunk_stays_hot_though_a_merge_was_under_way() {
     let hash = db.hash();
     let mut session = db.session();
     let untier = format!("CALL strata.untier_chunk('{JANUARY}')");
-    let mut generations = 2;
-    for (point, step) in [STEPS[1], STEPS[3], STEPS[6]] {
+    for (n, (point, step)) in [STEPS[1], STEPS[3], STEPS[6]].into_iter().enumerate() {
         arm(&cluster, &format!("{point}:sleep"));
         queue(&mut session);
         wait_at(&mut session, step);
@@ -478,10 +477,9 @@ fn untiered_chunk_stays_hot_though_a_merge_was_under_way() {
         exec(
             &mut session,
             &format!(
-                "INSERT INTO m VALUES (77000{generations}, '2025-01-03 00:30+00', 1); DELETE FROM m WHERE id = 77000{generations}"
+                "INSERT INTO m VALUES (77000{n}, '2025-01-03 00:30+00', 1); DELETE FROM m WHERE id = 77000{n}"
             ),
         );
-        generations += 1;
     }
     // asked for again while the old job still runs: the job goes on with it
     arm(&cluster, &format!("{}:sleep", STEPS[3].0));

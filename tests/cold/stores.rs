@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// `m`, ready to be tiered to a server `archive` with these options and without a user mapping.
-fn ready<'a>(cluster: &'a Cluster, name: &'a str, endpoint: &str, options: &str) -> Db<'a> {
+pub fn ready<'a>(cluster: &'a Cluster, name: &'a str, endpoint: &str, options: &str) -> Db<'a> {
     let db = Db::new(cluster, name);
     db.metrics();
     db.run(&format!(
@@ -19,7 +19,7 @@ fn ready<'a>(cluster: &'a Cluster, name: &'a str, endpoint: &str, options: &str)
 }
 
 /// A file that the server can read.
-fn file(cluster: &Cluster, name: &str, text: &str) -> PathBuf {
+pub fn file(cluster: &Cluster, name: &str, text: &str) -> PathBuf {
     let path = cluster.sandbox().folder(name, 0o755).join("file");
     fs::write(&path, text).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("its mode");
@@ -30,7 +30,7 @@ const FIRST: &str = "CALL strata.tier_chunks('m', older_than => timestamptz '202
 
 /// Tiers January, and reads it in a new session.
 #[track_caller]
-fn works(db: &Db) {
+pub fn works(db: &Db) {
     let hash = db.hash();
     db.run(FIRST);
     assert_eq!(db.keys().len(), 1);

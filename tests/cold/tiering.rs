@@ -3,7 +3,7 @@
 use crate::common::{Cluster, Stop, wait_until};
 use crate::support::{
     Armed, ColdDb, Db, FEBRUARY, JANUARY, arm, chunk_state, exec, fails, one, rows, server,
-    sqlite3, unknown_objects, wait_at, wait_cold,
+    sqlite3, try_one, unknown_objects, wait_at, wait_cold,
 };
 use postgres::Client;
 use std::os::unix::fs::FileExt;
@@ -205,6 +205,84 @@ fn files_are_written_as_set_cold_storage_says() {
     db.run("ALTER TABLE m DROP remark");
     let hash = db.hash();
     db.tier("2025-02-01");
+    assert_eq!(db.hash(), hash);
+}
+
+/// A full-text index for whoever has the file and nothing else; its columns are followed by number, and
+/// the table answers as without it.
+#[test]
+fn words_are_found_with_sqlite3_alone() {
+    let db = Db::new(server(), "tiering_words");
+    db.metrics();
+    db.run(
+        "ALTER TABLE m ADD COLUMN doc jsonb, ADD COLUMN rank text;
+         UPDATE m SET note = note || CASE id % 100 WHEN 7 THEN ' valve leaking' ELSE ' fine' END, doc = jsonb_build_object('place', 'hall ' || id % 3)",
+    );
+    let mut session = db.session();
+    for (list, says) in [
+        ("{nope}", "42703"),
+        ("{val}", "0A000"),
+        ("{rank}", "0A000"),
+        ("{}", "22023"),
+        ("{note,note}", "22023"),
+        ("{NULL}", "22004"),
+    ] {
+        let sql = format!("SELECT strata.set_cold_storage('m', full_text => '{list}')::text");
+        let error = try_one(&mut session, &sql).expect_err(list);
+        assert_eq!(error.code().map(|c| c.code()), Some(says), "{list}");
+    }
+    db.run("SELECT strata.set_cold_storage('m', full_text => '{note,doc}'); ALTER TABLE m RENAME note TO remark");
+    let names = "SELECT full_text::text FROM strata.cold_setting";
+    assert_eq!(db.one(names), "{remark,doc}");
+    let hash = db.hash();
+    db.tier("2025-03-01");
+    assert_eq!(db.hash(), hash);
+    let files = db.local_files();
+    for (words, condition) in [
+        ("leaking", "remark LIKE '%leaking'"),
+        ("doc : hall doc : 2", "doc->>'place' = 'hall 2'"),
+        ("remark : hall", "false"),
+    ] {
+        let sql = format!(
+            "select count(*), coalesce(sum(r.id), 0) from m_fts f join m_raw r on r.rowid = f.rowid where m_fts match '{words}'"
+        );
+        let wanted = format!(
+            "SELECT count(*) || '|' || coalesce(sum(id), 0) FROM m WHERE ts < '2025-02-01 00:00+00' AND {condition}"
+        );
+        assert_eq!(sqlite3(&files[0], &sql), db.one(&wanted), "{words}");
+    }
+    assert_eq!(sqlite3(&files[0], "pragma integrity_check"), "ok");
+    // a merge writes it anew
+    db.run(
+        "INSERT INTO m (id, ts, dev, remark) VALUES (99999, '2025-01-05 00:00+00', 1, 'late and leaking')",
+    );
+    db.run(&format!("SELECT strata.tier_chunk('{JANUARY}')"));
+    let merged = "SELECT count(*) FROM strata.cold_files WHERE generation = 2";
+    wait_until("the merge is done", || db.one(merged) == "1");
+    let file = &db.local_files()[0];
+    assert_eq!(
+        sqlite3(
+            file,
+            "select group_concat(id) from m_raw where rowid in (select rowid from m_fts where m_fts match 'late')"
+        ),
+        "99999"
+    );
+    // a name that SQLite keeps for itself comes later: nothing happens to the rows
+    db.run("ALTER TABLE m DROP COLUMN rank");
+    db.run("ALTER TABLE m RENAME remark TO rank");
+    let hash = db.hash();
+    let error = try_one(
+        &mut session,
+        "CALL strata.tier_chunks('m', older_than => timestamptz '2025-04-01 00:00+00')",
+    );
+    let text = format!(
+        "{:?}",
+        error.expect_err("an export that cannot be").as_db_error()
+    );
+    assert!(
+        text.contains("full-text indexes cannot have a column"),
+        "{text}"
+    );
     assert_eq!(db.hash(), hash);
 }
 

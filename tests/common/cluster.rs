@@ -363,7 +363,7 @@ impl Cluster {
     /// Fails the test when the server has lost something or has crashed, though every statement came out right.
     /// SIGKILL is what tests do themselves.
     pub fn check_log(&self) {
-        const TROUBLE: [&str; 10] = [
+        const TROUBLE: [&str; 11] = [
             "reference leak",
             "refcount leak",
             "file leak",
@@ -374,6 +374,7 @@ impl Cluster {
             "terminated by signal 6",
             "terminated by signal 11",
             "PANIC:",
+            "you don't own a lock",
         ];
         let log = self.log();
         let found = log

@@ -1,9 +1,11 @@
 //! A proxy before the S3 server that counts, delays and breaks what passes through.
 
 use super::http::Message;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -35,6 +37,8 @@ pub enum Fault {
     HangInBody(usize),
     /// The connection is cut before any answer, with a reset.
     Reset,
+    /// Nothing: for the first of several requests, whose later ones meet another fault.
+    Pass,
 }
 
 /// Which requests a fault meets, and how often.
@@ -66,6 +70,8 @@ struct State {
     latency: Duration,
     counts: Counts,
     requests: Vec<String>,
+    /// Entity tags by path, where ranges are answered from the objects' files.
+    tags: Option<HashMap<String, String>>,
 }
 
 struct Shared {
@@ -115,6 +121,12 @@ impl FaultProxy {
     /// Every request waits this long before it goes on.
     pub fn latency(&self, latency: Duration) {
         self.state().latency = latency;
+    }
+
+    /// Ranges of objects that the server has named once are read from their files from now on: benchmarks measure
+    /// the client, not how fast this server was built to be.
+    pub fn answer_from_files(&self) {
+        self.state().tags = Some(HashMap::new());
     }
 
     /// Breaks all requests of `method` (empty: any) whose path contains `path_part`, until cleared.
@@ -279,6 +291,10 @@ impl Shared {
 
     /// Asks the server, over a connection of its own.
     fn forward(&self, request: &Message) -> io::Result<Message> {
+        if let Some(answer) = self.range_of_file(request) {
+            return Ok(answer);
+        }
+        let path = request.word(1).to_owned();
         let mut request = request.clone();
         request.set("connection", "close");
         let mut upstream = TcpStream::connect(self.upstream)?;
@@ -290,7 +306,39 @@ impl Shared {
         if !bodyless && response.word(1) != "204" && response.header("content-length").is_none() {
             response.set("content-length", "0");
         }
+        if let (Some(tags), Some(tag)) = (&mut self.state().tags, response.header("etag")) {
+            tags.insert(plain_path(&path).to_owned(), tag.to_owned());
+        }
         Ok(response)
+    }
+
+    /// The range that is asked for, if this proxy may answer it by itself.
+    fn range_of_file(&self, request: &Message) -> Option<Message> {
+        let path = plain_path(request.word(1));
+        let tag = self.state().tags.as_ref()?.get(path)?.clone();
+        let (start, end) = request
+            .header("range")?
+            .strip_prefix("bytes=")?
+            .split_once('-')?;
+        let (start, end): (u64, u64) = (start.parse().ok()?, end.parse().ok()?);
+        let file = File::open(self.objects.join(path.trim_start_matches('/'))).ok()?;
+        let size = file.metadata().ok()?.len();
+        let length = usize::try_from((end + 1).min(size).checked_sub(start)?).ok()?;
+        let mut body = vec![0; length];
+        file.read_exact_at(&mut body, start).ok()?;
+        let last = start + length as u64 - 1;
+        let headers = [
+            ("etag", tag),
+            ("content-range", format!("bytes {start}-{last}/{size}")),
+            ("content-length", length.to_string()),
+        ];
+        Some(Message {
+            first: "HTTP/1.1 206 Partial Content".to_owned(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value))
+                .to_vec(),
+            body,
+        })
     }
 
     /// Turns the answer to a range into the whole object.
@@ -331,6 +379,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Without what follows the question mark.
+fn plain_path(target: &str) -> &str {
+    target.split('?').next().unwrap_or_default()
 }
 
 /// An error in S3's form.

@@ -12,7 +12,7 @@ type Script = fn(&str, &str) -> (u16, String);
 /// Ends when dropped.
 pub struct Scripted {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<(String, String)>>>,
     connections: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
 }
@@ -54,7 +54,14 @@ impl Scripted {
 
     /// First lines of the requests.
     pub fn requests(&self) -> Vec<String> {
-        self.seen.lock().expect("no panic").clone()
+        let seen = self.seen.lock().expect("no panic");
+        seen.iter().map(|(first, _)| first.clone()).collect()
+    }
+
+    /// Their bodies.
+    pub fn bodies(&self) -> Vec<String> {
+        let seen = self.seen.lock().expect("no panic");
+        seen.iter().map(|(_, body)| body.clone()).collect()
     }
 }
 
@@ -66,12 +73,13 @@ impl Drop for Scripted {
     }
 }
 
-fn converse(client: TcpStream, script: Script, seen: &Mutex<Vec<String>>) -> Option<()> {
+fn converse(client: TcpStream, script: Script, seen: &Mutex<Vec<(String, String)>>) -> Option<()> {
     let mut out = client.try_clone().ok()?;
     let mut reader = BufReader::new(client);
     while let Some(request) = Message::read(&mut reader, false).ok()? {
-        seen.lock().expect("no panic").push(request.first.clone());
         let body = String::from_utf8_lossy(&request.body).into_owned();
+        let entry = (request.first.clone(), body.clone());
+        seen.lock().expect("no panic").push(entry);
         let (status, body) = script(&request.first, &body);
         let answer = Message {
             first: format!("HTTP/1.1 {status} Scripted"),

@@ -3,12 +3,15 @@
 //! Figures count with a release build only (`.ci/install --release`), on a machine that does nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a benchmark that fails says why and stops
 
+mod archive;
 #[path = "../common/mod.rs"]
 mod common;
 mod dropping;
 mod loading;
+mod many;
 mod measure;
 mod planning;
+mod reading;
 mod report;
 mod stage;
 mod tiering;
@@ -113,7 +116,12 @@ fn main() {
         dropping::dropping(&stage, &mut report, options.load_seconds, options.runs);
     }
     if wanted("tiering") {
+        let archive = archive::Archive::build(&stage);
         tiering::tiering(&stage, &mut report, options.rows);
+        // as many rows as the figures of the design are about, when the scale is 1
+        reading::reading(&stage, &archive, &mut report, options.rows * 2);
+        let chunks = if options.smoke { 10 } else { 100 };
+        many::many(&stage, &archive, &mut report, chunks);
     }
     report.sum_up();
     println!("{:.0} s in all", start.elapsed().as_secs_f64());

@@ -124,6 +124,23 @@ impl Report {
         }
     }
 
+    /// A goal that is a limit on one figure: says what it is, what was measured, and whether that is enough.
+    pub fn check(&mut self, what: &str, limit: &str, value: &str, met: bool) {
+        let text = format!("{what}: {value} (goal: {limit})");
+        if !self.goals {
+            self.say(&format!("  {text}"));
+            return;
+        }
+        let whole = format!("{} — {text}", self.heading.borrow());
+        if met {
+            println!("  {}", self.paint("32", &format!("✓ {text}")));
+            self.reached.push(whole);
+        } else {
+            println!("  {}", self.paint("31", &format!("✗ missed, {text}")));
+            self.missed.push(whole);
+        }
+    }
+
     pub fn sum_up(&self) {
         if !self.goals {
             return;

@@ -1,8 +1,9 @@
 //! What must not be dropped while chunks are cold.
 
 use crate::error::{Error, Kind, Result};
+use crate::pg::cold_state::not_while_cold;
 use crate::pg::owner::{as_extension_owner, extension_owner};
-use crate::pg::{catalog as pg_catalog, spi};
+use crate::pg::{catalog as pg_catalog, cold_datum, spi};
 use pgrx::pg_sys;
 
 const COLD: &str = "SELECT count(*), min(chunk::text) FROM strata.cold_file WHERE state = 'live'";
@@ -20,6 +21,18 @@ const OF_TYPE: &str = "WITH RECURSIVE users (classid, objid) AS (SELECT 'pg_type
     WHERE d.classid IN ('pg_type'::regclass, 'pg_class'::regclass)) \
     SELECT count(*), min(f.chunk::text) FROM strata.cold_file f JOIN users u ON u.objid = f.chunk \
     WHERE u.classid = 'pg_class'::regclass AND f.state = 'live'";
+
+const RETYPED: &str = "SELECT f.chunk::oid, a.attname::text, a.atttypid, c.encoding, c.type_name, \
+    format_type(a.atttypid, a.atttypmod) FROM strata.cold_file f \
+    JOIN strata.cold_column c ON c.file = f.id AND c.physical IS NOT NULL \
+    JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum = c.attnum AND NOT a.attisdropped \
+    WHERE f.state = 'live' AND f.chunk_oid = f.chunk::oid AND c.type_name <> format_type(a.atttypid, a.atttypmod) \
+    ORDER BY f.range_start";
+// a chunk whose row came through a dump is read by names until the first ALTER TABLE
+const IS_CURRENT: &str = "SELECT NOT EXISTS (SELECT FROM strata.cold_file f \
+    JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attnum > 0 AND NOT a.attisdropped \
+    LEFT JOIN strata.cold_column c ON c.file = f.id AND c.attnum = a.attnum \
+    WHERE f.chunk = $1 AND f.state = 'live' AND f.chunk_oid = f.chunk::oid AND c.attname IS DISTINCT FROM a.attname)";
 
 fn refuse_if_any(what: &str, found: Vec<(i64, Option<String>)>) -> Result<()> {
     match found.into_iter().next() {
@@ -98,4 +111,36 @@ pub fn alter_type(type_oid: pg_sys::Oid) -> Result<()> {
         .hint("Bring the chunks back first: CALL strata.untier_chunks('table');")),
         _ => Ok(()),
     }
+}
+
+/// 55000 when a column of a cold chunk has got a type whose values are stored in another form than the
+/// file's, without having been rewritten.
+pub fn retyped() -> Result<()> {
+    let found = as_extension_owner(|| {
+        spi::read_latest(RETYPED, &[], |row| {
+            Ok((
+                row.need::<pg_sys::Oid>(1)?,
+                row.need::<String>(2)?,
+                row.need::<pg_sys::Oid>(3)?,
+                row.need::<String>(4)?,
+                (row.need::<String>(5)?, row.need::<String>(6)?),
+            ))
+        })
+    })?;
+    for (chunk, column, type_oid, encoding, (old, new)) in found {
+        if cold_datum::encoding_of(type_oid).as_str() != encoding {
+            return Err(not_while_cold(
+                chunk,
+                &format!("change column \"{column}\" of {{}} from {old} to {new}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// True when the manifest, as a dump sees it, knows the columns of a chunk as they are.
+pub fn is_current(chunk: pg_sys::Oid) -> Result<bool> {
+    let found =
+        as_extension_owner(|| spi::read_one(IS_CURRENT, &[chunk.into()], |row| row.need(1)))?;
+    Ok(found == Some(true))
 }

@@ -19,17 +19,20 @@ macro_rules! attnums {
 }
 const SET: &str = concat!(
     "INSERT INTO strata.cold_setting (hypertable, hypertable_oid, server, late_rows, cluster_by, bloom_columns, \
-     cluster_attnums, bloom_attnums, indexes, verify) \
-     VALUES ($1, $1::oid, $2, $3, $4::name[], $5::name[], ",
+     full_text, cluster_attnums, bloom_attnums, full_text_attnums, indexes, verify) \
+     VALUES ($1, $1::oid, $2, $3, $4::name[], $5::name[], $8::name[], ",
     attnums!("$4"),
     ", ",
     attnums!("$5"),
+    ", ",
+    attnums!("$8"),
     ", $6, $7) ON CONFLICT (hypertable) DO UPDATE SET hypertable_oid = excluded.hypertable_oid, \
      server = excluded.server, late_rows = excluded.late_rows, cluster_by = excluded.cluster_by, \
      bloom_columns = excluded.bloom_columns, cluster_attnums = excluded.cluster_attnums, \
-     bloom_attnums = excluded.bloom_attnums, indexes = excluded.indexes, verify = excluded.verify"
+     bloom_attnums = excluded.bloom_attnums, full_text = excluded.full_text, \
+     full_text_attnums = excluded.full_text_attnums, indexes = excluded.indexes, verify = excluded.verify"
 );
-const OF: &str = "SELECT server::text, late_rows, cluster_by::text[], bloom_columns::text[], indexes, verify \
+const OF: &str = "SELECT server::text, late_rows, cluster_by::text[], bloom_columns::text[], indexes, verify, full_text::text[] \
     FROM strata.cold_setting WHERE hypertable = $1";
 const REMOVE: &str = "DELETE FROM strata.cold_setting WHERE hypertable = $1";
 const COLD_CHUNKS: &str =
@@ -54,6 +57,7 @@ pub fn set(hypertable: pg_sys::Oid, setting: &Setting) -> Result<()> {
         setting.bloom_columns.clone().into(),
         setting.carry.as_str().into(),
         setting.verify.as_str().into(),
+        setting.full_text.clone().into(),
     ];
     as_extension_owner(|| spi::execute(SET, &args)).map(|_| ())
 }
@@ -69,6 +73,7 @@ pub fn of(hypertable: pg_sys::Oid) -> Result<Setting> {
                 bloom_columns: row.get(4)?,
                 carry: Carry::parse(&row.need::<String>(5)?)?,
                 verify: Verify::parse(&row.need::<String>(6)?)?,
+                full_text: row.get(7)?,
             })
         })
     })?;

@@ -193,6 +193,8 @@ pub trait RangeRead {
     }
     /// What comes next.
     fn hint(&self, _hint: Hint) {}
+    /// Nobody reads any more: gives up what has been asked for beforehand.
+    fn rest(&self) {}
     /// What reading has cost since this object was opened.
     fn stats(&self) -> ReadStats;
 }

@@ -21,7 +21,7 @@ use aws_sdk_s3::Client;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -156,7 +156,7 @@ impl ObjectStore for S3 {
             key: key.to_owned(),
             file: file.to_owned(),
             sha256: sha256.to_owned(),
-            meta: upload::metadata(sha256, meta),
+            meta: request::metadata(sha256, meta),
         });
         let prepared = Arc::clone(&upload);
         let id = self.call(move |remote| async move { upload::begin(&remote, &prepared).await })?;
@@ -279,7 +279,7 @@ fn identity(options: &ServerOptions, mapping: &MappingOptions) -> String {
     let Location::S3 { bucket, prefix } = &options.location else {
         return String::new();
     };
-    let file = mapping.credentials_file.as_ref();
+    let path = |file: &Option<PathBuf>| file.as_ref().map(|f| f.to_string_lossy().into_owned());
     hash(&[
         options.endpoint.as_deref().unwrap_or_default(),
         options.region.as_deref().unwrap_or_default(),
@@ -289,7 +289,19 @@ fn identity(options: &ServerOptions, mapping: &MappingOptions) -> String {
         mapping.secret_access_key.as_deref().unwrap_or_default(),
         mapping.session_token.as_deref().unwrap_or_default(),
         mapping.profile.as_deref().unwrap_or_default(),
-        &file.map(|f| f.to_string_lossy()).unwrap_or_default(),
+        &path(&mapping.credentials_file).unwrap_or_default(),
+        options.profile.as_deref().unwrap_or_default(),
+        &path(&options.credentials_file).unwrap_or_default(),
+        if options.ambient(false) {
+            "ambient"
+        } else {
+            ""
+        },
+        if options.instance_metadata {
+            "instance"
+        } else {
+            ""
+        },
     ])
 }
 

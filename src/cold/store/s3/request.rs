@@ -7,6 +7,7 @@ use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -140,7 +141,7 @@ pub(super) async fn head(remote: &Remote, key: &str) -> StoreResult<Meta> {
     plain(retry(remote.patience, 0, key, attempt).await)
 }
 
-async fn head_once(remote: &Remote, key: &str) -> Result<Meta, Failure> {
+pub(super) async fn head_once(remote: &Remote, key: &str) -> Result<Meta, Failure> {
     let request = remote.client.head_object();
     let request = request.bucket(&remote.bucket).key(remote.name(key));
     let answer = request.send().await.map_err(|e| failure(key, &e))?;
@@ -205,6 +206,25 @@ impl Intercept for Status {
     }
 }
 
+/// Values of object metadata travel as headers: what is not printable ASCII is written `%hh`.
+pub(super) fn metadata(sha256: &str, meta: &[(&str, String)]) -> HashMap<String, String> {
+    let printable = |value: &str| {
+        let mut text = String::new();
+        for byte in value.bytes() {
+            match byte {
+                b' '..=b'~' if byte != b'%' => text.push(char::from(byte)),
+                _ => text.push_str(&format!("%{byte:02x}")),
+            }
+        }
+        text
+    };
+    let named = meta
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), printable(value)));
+    let hash = ("sha256".to_owned(), sha256.to_owned());
+    named.chain([hash]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,5 +254,12 @@ mod tests {
         assert_eq!(unquoted("\"abc-3\""), "abc-3");
         assert_eq!(unquoted("W/\"abc\""), "abc");
         assert_eq!(unquoted("abc"), "abc");
+    }
+
+    #[test]
+    fn metadata_is_ascii() {
+        let meta = metadata("abc", &[("range", "a–b 5%\n".into())]);
+        assert_eq!(meta["range"], "a%e2%80%93b 5%25%0a");
+        assert_eq!(meta["sha256"], "abc");
     }
 }

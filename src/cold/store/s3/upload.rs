@@ -160,8 +160,12 @@ fn is_ours(found: &Meta, size: u64, sha256: &str) -> bool {
 
 async fn whole(remote: &Remote, upload: &Upload, file: &File, size: u64) -> Result<(), Failure> {
     let bytes = bytes::Bytes::from(read(file, 0, size)?);
-    let mut guarded = true;
+    let (mut guarded, mut unsure) = (true, false);
     let attempt = async || {
+        if unsure && let Some(end) = written_before(remote, upload, size).await {
+            return end;
+        }
+        unsure = true;
         let request = remote
             .client
             .put_object()
@@ -175,9 +179,29 @@ async fn whole(remote: &Remote, upload: &Upload, file: &File, size: u64) -> Resu
             .set_ssekms_key_id(remote.kms_key_id.clone())
             .body(ByteStream::from(bytes.clone()));
         let answer = request.send().await.map_err(|e| failure(&upload.key, &e));
-        answer.map(|_| ()).map_err(|e| unguard(e, &mut guarded))
+        answer.map(|_| ()).map_err(|e| {
+            unsure = e.unknown_outcome();
+            unguard(e, &mut guarded)
+        })
     };
     retry(remote.patience, size, &upload.key, attempt).await
+}
+
+/// What an attempt without an answer wrote is not written again, though the store might let us. `None`: the name
+/// is still free.
+async fn written_before(
+    remote: &Remote,
+    upload: &Upload,
+    size: u64,
+) -> Option<Result<(), Failure>> {
+    match request::head_once(remote, &upload.key).await {
+        Ok(found) if found.sha256.is_some() && is_ours(&found, size, &upload.sha256) => {
+            Some(Ok(()))
+        }
+        Ok(_) => Some(Err(Failure::final_(StoreError::Exists))),
+        Err(e) if matches!(e.error, StoreError::Missing | StoreError::Forbidden(_)) => None,
+        Err(e) => Some(Err(e)),
+    }
 }
 
 /// Stores that do not know conditional writes say so: the HEAD before was the guard then.
@@ -356,35 +380,4 @@ fn storage_class(remote: &Remote) -> Option<StorageClass> {
 
 pub(super) fn encryption(remote: &Remote) -> Option<ServerSideEncryption> {
     remote.sse.as_deref().map(ServerSideEncryption::from)
-}
-
-/// Values of object metadata travel as headers: what is not printable ASCII is written `%hh`.
-pub(super) fn metadata(sha256: &str, meta: &[(&str, String)]) -> HashMap<String, String> {
-    let printable = |value: &str| {
-        let mut text = String::new();
-        for byte in value.bytes() {
-            match byte {
-                b' '..=b'~' if byte != b'%' => text.push(char::from(byte)),
-                _ => text.push_str(&format!("%{byte:02x}")),
-            }
-        }
-        text
-    };
-    let named = meta
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), printable(value)));
-    let hash = ("sha256".to_owned(), sha256.to_owned());
-    named.chain([hash]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metadata_is_ascii() {
-        let meta = metadata("abc", &[("range", "a–b 5%\n".into())]);
-        assert_eq!(meta["range"], "a%e2%80%93b 5%25%0a");
-        assert_eq!(meta["sha256"], "abc");
-    }
 }

@@ -270,67 +270,6 @@ fn a_cancelled_request_leaves_the_store_usable() {
     }
 }
 
-/// Each script is the life of one write whose outcome the client cannot know.
-#[test]
-fn lost_answers_of_writes_are_settled_by_looking() {
-    let sha = hex(&Sha256::digest([0u8; 1000]));
-    let file = source(0);
-    std::fs::write(file.path(), [0u8; 1000]).expect("write");
-    let put = |script: Script| {
-        let server = scripted(script);
-        let store = store(server.address, "secret", FEW);
-        let end = store.put_if_absent(KEY, &file.path(), &sha, &[], &mut |_| Ok(()));
-        let requests = server.requests.lock().expect("no panic").clone();
-        let puts = requests.iter().filter(|r| r.starts_with("put")).count();
-        let guarded = requests
-            .iter()
-            .filter(|r| r.contains("if-none-match: *"))
-            .count();
-        (end.map(|meta| meta.size), puts, guarded)
-    };
-    fn found(size: usize, hash: &str) -> Option<Vec<u8>> {
-        let headers =
-            format!("etag: \"e\"\r\nx-amz-meta-sha256: {hash}\r\ncontent-length: {size}\r\n");
-        http("200 OK", &headers, b"")
-    }
-    fn zeros() -> String {
-        hex(&Sha256::digest([0u8; 1000]))
-    }
-    // written, answer lost, the repetition is told "taken"
-    let end = put(|head, n| match n {
-        0 => http("404 Not Found", "", b""),
-        1 => None,
-        2 => http("412 Precondition Failed", "", b""),
-        _ => found(1000, &zeros()).filter(|_| head.starts_with("head")),
-    });
-    assert_eq!(end, (Ok(1000), 2, 2));
-    // somebody else's object
-    let end = put(|_, n| match n {
-        0 => http("404 Not Found", "", b""),
-        1 => http("412 Precondition Failed", "", b""),
-        _ => found(1000, "ff"),
-    });
-    assert_eq!(end, (Err(StoreError::Exists), 1, 1));
-    // never written
-    let (end, puts, _) = put(|head, _| match head.starts_with("put") {
-        true => http("500 Oops", "", b""),
-        false => http("404 Not Found", "", b""),
-    });
-    assert!(matches!(end, Err(StoreError::Unreachable(_))), "{end:?}");
-    assert_eq!(puts, 2);
-    // a store that does not know conditions, and a key without the right to list
-    let end = put(|head, n| match (n, head.contains("if-none-match")) {
-        (0, _) => http("403 Forbidden", "", b""),
-        (_, true) => http("501 Not Implemented", "", b""),
-        (_, false) if head.starts_with("put") => http("200 OK", "etag: \"e\"\r\n", b""),
-        _ => found(1000, &zeros()),
-    });
-    assert_eq!(end, (Ok(1000), 2, 1));
-    // a store that ignores the condition: the look before is the guard
-    let end = put(|_, _| found(1000, &zeros()));
-    assert_eq!(end, (Err(StoreError::Exists), 0, 0));
-}
-
 #[test]
 fn cancelled_uploads_in_parts_are_aborted() {
     let server = scripted(|head, _| {

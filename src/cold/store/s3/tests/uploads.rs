@@ -1,5 +1,6 @@
 //! Uploads in parts: their id is known before the first byte of content, and ends what was interrupted.
 
+use super::scripted::{FEW, Script, http, scripted};
 use super::*;
 
 fn upload_parts(server: &Server, key: &str) -> usize {
@@ -51,18 +52,93 @@ fn small_files_need_no_id() {
 
 #[test]
 fn aborting_what_is_gone_is_fine_and_a_dead_store_is_told() {
-    let gone = super::scripted::scripted(|_, _| super::scripted::http("404 Not Found", "", b""));
-    let store = store(gone.address, "secret", super::scripted::FEW);
+    let gone = scripted(|_, _| http("404 Not Found", "", b""));
+    let store = store(gone.address, "secret", FEW);
     assert_eq!(store.abort_upload(KEY, "u1"), Ok(()));
     let log = gone.requests.lock().expect("no panic").clone();
     assert!(
         log[0].starts_with("delete") && log[0].contains("uploadid=u1"),
         "{log:?}"
     );
-    let dead = super::scripted::scripted(|_, _| super::scripted::http("503 Busy", "", b""));
-    let store = super::store(dead.address, "secret", super::scripted::FEW);
+    let dead = scripted(|_, _| http("503 Busy", "", b""));
+    let store = super::store(dead.address, "secret", FEW);
     assert!(matches!(
         store.abort_upload(KEY, "u1"),
         Err(StoreError::Unreachable(_))
     ));
+}
+
+/// Each script is the life of one write whose outcome the client cannot know.
+#[test]
+fn lost_answers_of_writes_are_settled_by_looking() {
+    let sha = hex(&Sha256::digest([0u8; 1000]));
+    let file = source(0);
+    std::fs::write(file.path(), [0u8; 1000]).expect("write");
+    let put = |script: Script| {
+        let server = scripted(script);
+        let store = store(server.address, "secret", FEW);
+        let end = store.put_if_absent(KEY, &file.path(), &sha, &[], &mut |_| Ok(()));
+        let requests = server.requests.lock().expect("no panic").clone();
+        let puts = requests.iter().filter(|r| r.starts_with("put")).count();
+        let guarded = requests
+            .iter()
+            .filter(|r| r.contains("if-none-match: *"))
+            .count();
+        (end.map(|meta| meta.size), puts, guarded)
+    };
+    fn found(size: usize, hash: &str) -> Option<Vec<u8>> {
+        let headers =
+            format!("etag: \"e\"\r\nx-amz-meta-sha256: {hash}\r\ncontent-length: {size}\r\n");
+        http("200 OK", &headers, b"")
+    }
+    fn zeros() -> String {
+        hex(&Sha256::digest([0u8; 1000]))
+    }
+    // written, answer lost: it is not written again, whatever the store thinks of conditions
+    let end = put(|head, n| match n {
+        0 => http("404 Not Found", "", b""),
+        1 => None,
+        _ => found(1000, &zeros()).filter(|_| head.starts_with("head")),
+    });
+    assert_eq!(end, (Ok(1000), 1, 1));
+    // the look comes too early, and the repetition is told "taken"
+    let end = put(|head, n| match n {
+        0 | 2 => http("404 Not Found", "", b""),
+        1 => None,
+        3 => http("412 Precondition Failed", "", b""),
+        _ => found(1000, &zeros()).filter(|_| head.starts_with("head")),
+    });
+    assert_eq!(end, (Ok(1000), 2, 2));
+    // answer lost, and something else lies there
+    let end = put(|head, n| match n {
+        0 => http("404 Not Found", "", b""),
+        1 => None,
+        _ => found(1000, "ff").filter(|_| head.starts_with("head")),
+    });
+    assert_eq!(end, (Err(StoreError::Exists), 1, 1));
+    // somebody else's object
+    let end = put(|_, n| match n {
+        0 => http("404 Not Found", "", b""),
+        1 => http("412 Precondition Failed", "", b""),
+        _ => found(1000, "ff"),
+    });
+    assert_eq!(end, (Err(StoreError::Exists), 1, 1));
+    // never written
+    let (end, puts, _) = put(|head, _| match head.starts_with("put") {
+        true => http("500 Oops", "", b""),
+        false => http("404 Not Found", "", b""),
+    });
+    assert!(matches!(end, Err(StoreError::Unreachable(_))), "{end:?}");
+    assert_eq!(puts, 2);
+    // a store that does not know conditions, and a key without the right to list
+    let end = put(|head, n| match (n, head.contains("if-none-match")) {
+        (0, _) => http("403 Forbidden", "", b""),
+        (_, true) => http("501 Not Implemented", "", b""),
+        (_, false) if head.starts_with("put") => http("200 OK", "etag: \"e\"\r\n", b""),
+        _ => found(1000, &zeros()),
+    });
+    assert_eq!(end, (Ok(1000), 2, 1));
+    // a store that ignores the condition: the look before is the guard
+    let end = put(|_, _| found(1000, &zeros()));
+    assert_eq!(end, (Err(StoreError::Exists), 0, 0));
 }
