@@ -4,21 +4,19 @@
 //! Order: freeze, wait for old snapshots, build, record the intent, upload under a name that was
 //! never used, verify through the store, swap in one transaction.
 
+use super::export_file::{SERVER, WRITERS, altered};
+use super::export_freeze::Frozen;
 use crate::cold::catalog::claims::{self, Place};
 use crate::cold::catalog::jobs::{self, Job};
 use crate::cold::catalog::{self, settings, spec, uploads};
 use crate::cold::check::check_chunk;
-use crate::cold::file::ColumnSpec;
-use crate::cold::manifest::{ChunkState, Manifest};
+use crate::cold::manifest::ChunkState;
 use crate::cold::merge;
-use crate::cold::storage::Setting;
 use crate::cold::temp::{self, TempDir};
-use crate::error::{Error, Kind, Result};
-use crate::hypertable::ChunkInfo;
+use crate::error::{Error, Result};
 use crate::pg::subxact::Caught;
-use crate::pg::{bgworker, cold_move, cold_state, guc, inject, spi};
+use crate::pg::{bgworker, cold_move, cold_state, guc, inject};
 use pgrx::{PgSqlErrorCode, pg_sys};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Kind of the background job.
@@ -86,7 +84,7 @@ pub fn start_if_pending() -> Result<()> {
 }
 
 fn run(job: &Job) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(guc::COLD_MAX_WAIT_S.get().max(1) as u64);
+    let deadline = Instant::now() + guc::cold_max_wait();
     let mut pause = Duration::from_millis(200);
     for number in 1.. {
         let attempt = Attempt {
@@ -173,19 +171,6 @@ fn thaw_abandoned(chunk: pg_sys::Oid) {
     }
 }
 
-/// What step 1 leaves for the later ones.
-pub(super) struct Frozen {
-    pub(super) attempt: i64,
-    pub(super) xid: u32,
-    pub(super) file_number: u32,
-    /// columns by which the rows are ordered in the file
-    pub(super) order: Vec<i16>,
-    pub(super) info: ChunkInfo,
-    pub(super) setting: Setting,
-    /// the file that the chunk has already: its rows and the late ones are merged
-    pub(super) old: Option<Rc<Manifest>>,
-}
-
 pub(super) struct Attempt<'a> {
     pub(super) job: &'a Job,
     pub(super) number: i32,
@@ -226,21 +211,41 @@ impl Attempt<'_> {
             return Ok(());
         };
         inject::point("cold.export.frozen");
+        let out = self.move_rows(&frozen, server);
+        // what went wrong may be its consequence
+        if let Err(Stop::Fail(_)) = &out
+            && let Some(by) = bgworker::transaction(|| self.overtaken_by(&frozen))?
+        {
+            return Err(altered(by));
+        }
+        out
+    }
+
+    /// What has changed under this attempt, if anything has.
+    fn overtaken_by(&self, frozen: &Frozen) -> Result<Option<&'static str>> {
+        if jobs::touched(self.job.chunk, frozen.attempt)? {
+            return Ok(Some(WRITERS));
+        }
+        Ok((!frozen.place_is_same()?).then_some(SERVER))
+    }
+
+    /// The steps from the frozen chunk to the cold one.
+    fn move_rows(&self, frozen: &Frozen, server: u64) -> Attempted<()> {
         self.step("wait")?;
-        self.wait_for_snapshots(&frozen)?;
+        self.wait_for_snapshots(frozen)?;
         inject::point("cold.export.waited");
         self.step("build")?;
         let dir = TempDir::create(server)?;
-        let (built, file) = self.build(&frozen, &dir)?;
+        let (built, file) = self.build(frozen, &dir)?;
         inject::point("cold.export.built");
         self.step("upload")?;
-        let uploaded = self.upload(&frozen, &built, file)?;
+        let uploaded = self.upload(frozen, &built, file)?;
         inject::point("cold.export.uploaded");
         self.step("verify")?;
-        let out = self.verify(&frozen, &built, &uploaded).and_then(|()| {
+        let out = self.verify(frozen, &built, &uploaded).and_then(|()| {
             inject::point("cold.export.verified");
             self.step("swap")?;
-            self.swap(&frozen, &built, &uploaded)
+            self.swap(frozen, &built, &uploaded)
         });
         if out.is_err() {
             let (m, token) = (&uploaded.manifest, &uploaded.token);
@@ -256,131 +261,6 @@ impl Attempt<'_> {
             jobs::set_step(self.job.id, step, self.number)
         })?)
     }
-
-    /// Statistics from now on belong to the file: ANALYZE of a cold chunk changes nothing. Waiting for its lock
-    /// ends an autovacuum of the chunk, which the short attempts of the freeze would not, and stops nobody else.
-    fn analyze(&self) -> Attempted<()> {
-        let chunk = self.job.chunk;
-        let out = bgworker::transaction(|| {
-            crate::pg::owner::set_local("lock_timeout", "5s");
-            let name = crate::pg::catalog::qualified_name(chunk)?;
-            spi::execute(&format!("ANALYZE {name}"), &[]).map(|_| ())
-        });
-        self.note_lock_holders(&out)?;
-        Ok(out?)
-    }
-
-    /// Step 1. From the commit on every write leaves a mark, and no earlier writer is left.
-    fn freeze(&self) -> Attempted<Option<Frozen>> {
-        let chunk = self.job.chunk;
-        let out = bgworker::transaction(|| {
-            cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
-            if jobs::is_withdrawn(self.job.id)? {
-                return Err(Error::new(Kind::NotInState, jobs::UNTIERED));
-            }
-            let info = check_chunk(chunk)?;
-            let setting = settings::of(info.hypertable)?;
-            let order = order_of(&info, &setting, &spec::columns(chunk)?)?;
-            let old = match catalog::state_of(chunk)? {
-                ChunkState::Cold(manifest) => Some(manifest),
-                _ => None,
-            };
-            let attempt = match &old {
-                Some(_) => merge::freeze(chunk)?,
-                None => jobs::freeze(info.hypertable, chunk)?,
-            };
-            let Some(attempt) = attempt else {
-                return Ok(None);
-            };
-            if old.is_none() {
-                cold_move::set_access_method(chunk, true)?;
-            }
-            cold_state::invalidate(chunk);
-            let file_number = cold_move::OpenRelation::locked(chunk).file_number();
-            let xid = cold_move::current_xid();
-            inject::point("cold.export.freezing");
-            Ok(Some(Frozen {
-                attempt,
-                xid,
-                file_number,
-                order,
-                info,
-                setting,
-                old,
-            }))
-        });
-        self.note_lock_holders(&out)?;
-        Ok(out?)
-    }
-
-    pub(super) fn note_lock_holders<T>(
-        &self,
-        out: &std::result::Result<T, Caught>,
-    ) -> Attempted<()> {
-        if out.is_err() {
-            bgworker::transaction(|| match jobs::lock_holders(self.job.chunk)? {
-                Some(holders) => jobs::set_blocked(self.job.id, &holders),
-                None => Ok(()),
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Step 2. After it no snapshot can see less than all that was written before the freeze.
-    fn wait_for_snapshots(&self, frozen: &Frozen) -> Attempted<()> {
-        let chunk = self.job.chunk;
-        let mut pause = Duration::from_millis(5);
-        loop {
-            let blockers = bgworker::transaction(|| {
-                if !crate::pg::catalog::try_lock_relation(chunk, pg_sys::AccessShareLock as i32) {
-                    return Ok(Some(String::from("a lock on the chunk")));
-                }
-                if cold_move::all_snapshots_after(chunk, frozen.xid) {
-                    return Ok(None);
-                }
-                let found = jobs::older_than(frozen.xid)?;
-                Ok(Some(found.unwrap_or_else(|| {
-                    String::from("a prepared transaction, replication slot or standby")
-                })))
-            })?;
-            let Some(blockers) = blockers else {
-                return Ok(());
-            };
-            if Instant::now() >= self.deadline {
-                return Err(Stop::GiveWay(format!(
-                    "snapshots older than the export: {blockers}"
-                )));
-            }
-            if pause >= Duration::from_millis(100) {
-                bgworker::transaction(|| jobs::set_blocked(self.job.id, &blockers))?;
-            }
-            bgworker::pause(pause);
-            pause = (pause * 2).min(Duration::from_millis(500));
-        }
-    }
-}
-
-/// Numbers of the columns that order the file: those of `cluster_by`, then the partition column.
-fn order_of(info: &ChunkInfo, setting: &Setting, columns: &[ColumnSpec]) -> Result<Vec<i16>> {
-    let number = |name: &String| columns.iter().find(|c| c.name == *name).map(|c| c.attnum);
-    let key = number(&info.key);
-    let key = key.ok_or_else(|| Error::internal("the chunk lacks the partition column"))?;
-    let wanted = setting.cluster_by.as_deref().unwrap_or_default();
-    let mut order = Vec::with_capacity(wanted.len() + 1);
-    for name in wanted {
-        match number(name) {
-            Some(found) => order.push(found),
-            // it is the speed of later queries that depends on it, nothing else
-            None => pgrx::log!(
-                "pg_strata: cluster_by of chunk \"{}\" names column \"{name}\", which does not exist any more",
-                info.name
-            ),
-        }
-    }
-    if !order.contains(&key) {
-        order.push(key);
-    }
-    Ok(order)
 }
 
 /// AccessShareLock for a step that reads the chunk; an error when it was dropped meanwhile.

@@ -1,12 +1,13 @@
 //! The exporter's look at what it has stored, and at what processes before it have left there.
 
-use super::export::{Attempt, Attempted, Frozen, lock_to_read};
-use super::export_file::{Uploaded, altered, at};
+use super::export::{Attempt, Attempted, lock_to_read};
+use super::export_file::{Uploaded, WRITERS, altered, at};
+use super::export_freeze::Frozen;
+use crate::cold::catalog::spec;
 use crate::cold::catalog::uploads::{self, Intent};
-use crate::cold::catalog::{self, spec};
 use crate::cold::content::Sample;
 use crate::cold::file::Built;
-use crate::cold::manifest::{ChunkState, Manifest};
+use crate::cold::manifest::Manifest;
 use crate::cold::name::hex;
 use crate::cold::servers;
 use crate::cold::storage::Verify;
@@ -56,7 +57,7 @@ impl Attempt<'_> {
             }
             Ok(true)
         })?;
-        fits.then_some(()).ok_or_else(altered)
+        fits.then_some(()).ok_or_else(|| altered(WRITERS))
     }
 
     /// What earlier attempts for this chunk have left in the store: their processes are gone, for nobody else
@@ -77,20 +78,6 @@ impl Attempt<'_> {
             inject::point("cold.export.settled");
         }
         Ok(())
-    }
-}
-
-impl Frozen {
-    /// False when the chunk is not any more what this attempt made of it: it was untiered or truncated, or another
-    /// attempt has begun. The caller's lock keeps the answer true.
-    pub(super) fn holds(&self, chunk: pg_sys::Oid) -> Result<bool> {
-        Ok(match (catalog::state_of(chunk)?, &self.old) {
-            (ChunkState::Cold(now), Some(old)) => {
-                now.file == old.file && now.merging == Some(self.attempt)
-            }
-            (ChunkState::Frozen { attempt, .. }, None) => attempt == self.attempt,
-            _ => false,
-        })
     }
 }
 
@@ -116,8 +103,8 @@ fn abort(intent: &Intent, table: pg_sys::Oid) -> bool {
     aborted.is_ok()
 }
 
-/// Size and identity; the checksum as the store has noted it, or else, unless all rows are read anyway, taken
-/// from the bytes.
+/// Size and identity, and the checksum of the bytes unless all rows are read anyway. Not the one that came along
+/// with the upload: a store gives that back whatever has become of the bytes.
 fn check_object(store: &dyn ObjectStore, m: &Manifest, sha256: &str, level: Verify) -> Result<()> {
     let meta = store.head(&m.key).map_err(|e| at(m, &e))?;
     if meta.size != m.bytes {
@@ -131,12 +118,7 @@ fn check_object(store: &dyn ObjectStore, m: &Manifest, sha256: &str, level: Veri
         let e = StoreError::Changed(String::from("another etag than a moment ago"));
         return Err(at(m, &e));
     }
-    let found = match (meta.sha256, level) {
-        (Some(noted), _) => noted,
-        (None, Verify::Full) => return Ok(()),
-        (None, _) => sha256_of(store, m)?,
-    };
-    if found != sha256 {
+    if level != Verify::Full && sha256_of(store, m)? != sha256 {
         let e = StoreError::Changed(String::from("another checksum than what was written"));
         return Err(at(m, &e));
     }

@@ -1,6 +1,7 @@
 //! The exporter's steps from the frozen heap to the stored file: build, upload.
 
-use super::export::{Attempt, Attempted, Frozen, Stop, lock_to_read};
+use super::export::{Attempt, Attempted, Stop, lock_to_read};
+use super::export_freeze::Frozen;
 use crate::cold::bloom;
 use crate::cold::catalog::jobs;
 use crate::cold::catalog::{spec, uploads};
@@ -63,7 +64,7 @@ impl Attempt<'_> {
             };
             Ok(Some((pass.builder, content)))
         })?;
-        let (builder, content) = read.ok_or_else(altered)?;
+        let (builder, content) = read.ok_or_else(|| altered(WRITERS))?;
         inject::point("cold.export.read");
         // no transaction: indexes and checks take long, and other exports wait for old snapshots
         let built = bgworker::contain(|| {
@@ -185,9 +186,14 @@ pub(super) struct Uploaded {
     pub(super) content: FileContent,
 }
 
-/// Somebody wrote to the chunk, or altered it, while it was exported.
-pub(super) fn altered() -> Stop {
-    Stop::GiveWay(String::from("writers of the chunk"))
+/// Who wrote to the chunk, or altered it, while it was exported.
+pub(super) const WRITERS: &str = "writers of the chunk";
+
+pub(super) const SERVER: &str = "an ALTER SERVER";
+
+/// What the attempt has begun with has changed.
+pub(super) fn altered(by: &str) -> Stop {
+    Stop::GiveWay(by.to_owned())
 }
 
 /// The indexes that a file carries.

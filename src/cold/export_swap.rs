@@ -1,45 +1,73 @@
 //! The exporter's last step: the file takes the place of the heap, or of the file before it, in one transaction.
 
-use super::export::{Attempt, Attempted, Frozen};
-use super::export_file::{Uploaded, altered};
+use super::export::{Attempt, Attempted};
+use super::export_file::{SERVER, Uploaded, WRITERS, altered};
+use super::export_freeze::Frozen;
 use crate::cold::catalog::{self, LiveFile, jobs, uploads};
 use crate::cold::check::check_chunk;
 use crate::cold::file::Built;
 use crate::error::{Error, Kind, Result};
 use crate::hypertable::{self, ChunkInfo};
+use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, cold_move, cold_state, guc, inject};
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
+use std::time::{Duration, Instant};
 
 impl Attempt<'_> {
-    /// Step 6. The commit is the single point: before it the heap is the truth, after it the file.
+    /// Step 6. Short attempts, as for the freeze: a file that was built, stored and verified is not thrown away
+    /// because somebody reads the chunk just now. It is when somebody has written.
     pub(super) fn swap(
         &self,
         frozen: &Frozen,
         built: &Built,
         uploaded: &Uploaded,
     ) -> Attempted<()> {
-        let chunk = self.job.chunk;
-        let m = &uploaded.manifest;
-        let out = bgworker::transaction(|| {
-            crate::pg::owner::set_local("synchronous_commit", "on");
-            // before the lock: a large filter takes its time
-            catalog::bloom::add(&m.file, built)?;
-            cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
-            let done =
-                may_swap(chunk, frozen, uploaded)? && exchange(chunk, frozen, built, uploaded)?;
-            match done {
-                true => inject::point("cold.export.swapping"),
-                // nothing else has changed
-                false => catalog::bloom::remove(&m.file)?,
+        let (chunk, attempt) = (self.job.chunk, frozen.attempt);
+        let deadline = Instant::now() + guc::cold_max_wait();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let out = try_swap(chunk, frozen, built, uploaded);
+            self.note_lock_holders(&out)?;
+            let locked = |e: &Caught| e.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE;
+            match out {
+                Err(e) if locked(&e) && Instant::now() < deadline => {}
+                other => return other?.map_or(Ok(()), |why| Err(altered(why))),
             }
-            Ok(done)
-        });
-        self.note_lock_holders(&out)?;
-        match out? {
-            true => Ok(()),
-            false => Err(altered()),
+            if bgworker::transaction(|| jobs::touched(chunk, attempt))? {
+                return Err(altered(WRITERS));
+            }
+            bgworker::pause(pause);
+            pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
+}
+
+/// The commit is the single point: before it the heap is the truth, after it the file. Tells what has changed
+/// since the freeze, if anything has; then nothing was done.
+fn try_swap(
+    chunk: pg_sys::Oid,
+    frozen: &Frozen,
+    built: &Built,
+    uploaded: &Uploaded,
+) -> std::result::Result<Option<&'static str>, Caught> {
+    let m = &uploaded.manifest;
+    bgworker::transaction(|| {
+        crate::pg::owner::set_local("synchronous_commit", "on");
+        // a DROP or ALTER SERVER that comes later sees the new file
+        if !frozen.place_is_same()? {
+            return Ok(Some(SERVER));
+        }
+        // before the lock: a large filter takes its time
+        catalog::bloom::add(&m.file, built)?;
+        cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
+        if may_swap(chunk, frozen, uploaded)? && exchange(chunk, frozen, built, uploaded)? {
+            inject::point("cold.export.swapping");
+            return Ok(None);
+        }
+        // nothing else has changed
+        catalog::bloom::remove(&m.file)?;
+        Ok(Some(WRITERS))
+    })
 }
 
 /// False when somebody wrote to the chunk, or altered it, since the file was written.

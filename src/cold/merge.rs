@@ -45,7 +45,7 @@ pub fn needed(hypertable: pg_sys::Oid) -> Result<bool> {
 /// Number of late rows; none in a chunk that somebody has locked, for whose sake no policy waits: it is asked
 /// again at the next run.
 fn late_rows(chunk: &merge::WithStub) -> i64 {
-    cold_stub::count_unless_locked(chunk.chunk).unwrap_or(0)
+    cold_stub::count_in_passing(chunk.chunk).unwrap_or(0)
 }
 
 fn is_due(late: i64, rows: i64, is_old: bool) -> bool {

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod blocks;
 pub mod bloom;
+pub mod bloom_keys;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -21,6 +22,7 @@ pub mod events;
 pub mod export;
 mod export_check;
 mod export_file;
+mod export_freeze;
 mod export_swap;
 pub mod facts;
 pub mod file;
@@ -28,6 +30,8 @@ mod file_check;
 pub mod file_map;
 pub mod file_schema;
 mod flights;
+pub mod foreign;
+pub mod foreign_time;
 mod gc;
 mod gc_run;
 mod gc_search;
@@ -73,7 +77,7 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 pub fn init() {
     policy::init();
     set_catalog(Catalog {
-        state_of: catalog::state_of,
+        states_of: catalog::states_of,
         bloom_bits: catalog::bloom::bits,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
@@ -81,8 +85,11 @@ pub fn init() {
         facts: catalog::layout::facts,
         runs: catalog::layout::runs,
         store: servers::store_for,
+        foreign_store: servers::store_for_foreign,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
+        alter_server: catalog::guard_server::alter_server,
+        rename_server: catalog::guard_server::rename_server,
         retyped: catalog::guard::retyped,
         is_current: catalog::guard::is_current,
         alter_type: catalog::guard::alter_type,

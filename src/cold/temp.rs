@@ -1,7 +1,7 @@
 //! Working directories of exports: where they lie, whether there is room, and what dead processes left.
 
 use crate::error::{Error, Kind, Result};
-use crate::pg::{disk, guc};
+use crate::pg::{disk, guc, inject};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::DirBuilderExt;
@@ -100,6 +100,10 @@ pub fn check_room(chunk: &str, bytes: u64) -> Result<()> {
             ),
         )
     })?;
+    let free = match inject::fault("cold.temp.full") {
+        true => 0,
+        false => free,
+    };
     let needed = bytes.saturating_mul(2).saturating_add(RESERVE_BYTES);
     if free >= needed {
         return Ok(());

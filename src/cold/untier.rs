@@ -64,7 +64,7 @@ fn add_late_rows(heap: &mut SecondHeap, written: ContentHash, name: &str) -> Res
 
 /// AccessExclusiveLock in short attempts: who comes meanwhile waits for one of them at most.
 fn lock_for_exchange(chunk: pg_sys::Oid, name: &str) -> Result<()> {
-    let patience = Duration::from_secs(u64::try_from(guc::COLD_MAX_WAIT_S.get()).unwrap_or(1));
+    let patience = guc::cold_max_wait();
     let deadline = Instant::now() + patience;
     let mut pause = Duration::from_millis(50);
     loop {

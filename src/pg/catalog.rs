@@ -200,6 +200,15 @@ pub fn lock_relation(relation: pg_sys::Oid, mode: pg_sys::LOCKMODE) {
     unsafe { pg_sys::LockRelationOid(relation, mode) }
 }
 
+/// Takes a lock on an object that is no relation and keeps it to the end of the transaction.
+pub fn lock_object(class: pg_sys::Oid, object: pg_sys::Oid, mode: pg_sys::LOCKMODE) {
+    if mode > pg_sys::RowExclusiveLock as pg_sys::LOCKMODE {
+        super::spi::refuse_in_recovery();
+    }
+    // SAFETY: as above
+    unsafe { pg_sys::LockDatabaseObject(class, object, 0, mode) }
+}
+
 /// Like [`lock_relation`], but gives up at once; false when the lock is taken by others.
 pub fn try_lock_relation(relation: pg_sys::Oid, mode: pg_sys::LOCKMODE) -> bool {
     // SAFETY: as above

@@ -21,7 +21,7 @@ fn before_drop() -> Result<()> {
     BEFORE_DROP.get().map_or(Ok(()), |part| part())
 }
 
-/// ddl_command_start on DROP EXTENSION, SCHEMA, LANGUAGE, SERVER, OWNED, and on ALTER TYPE.
+/// ddl_command_start on DROP EXTENSION, SCHEMA, LANGUAGE, SERVER, OWNED, and on ALTER TYPE, ALTER SERVER.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn strata_cold_guard(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
@@ -100,6 +100,26 @@ unsafe fn check(tree: *mut pg_sys::Node, prepares: bool) {
                     }
                 })
             }
+            pg_sys::NodeTag::T_AlterForeignServerStmt => {
+                let alter = tree.cast::<pg_sys::AlterForeignServerStmt>();
+                let name = CStr::from_ptr((*alter).servername).to_string_lossy();
+                let location = option((*alter).options, c"location");
+                (catalog().alter_server)(&name, location.as_deref())
+            }
+            pg_sys::NodeTag::T_RenameStmt => {
+                let rename = tree.cast::<pg_sys::RenameStmt>();
+                let object = (*rename).object;
+                if (*rename).renameType == pg_sys::ObjectType::OBJECT_FOREIGN_SERVER
+                    && !object.is_null()
+                    && (*object).type_ == pg_sys::NodeTag::T_String
+                {
+                    let old = CStr::from_ptr((*object.cast::<pg_sys::String>()).sval);
+                    let new = CStr::from_ptr((*rename).newname);
+                    (catalog().rename_server)(&old.to_string_lossy(), &new.to_string_lossy())
+                } else {
+                    Ok(())
+                }
+            }
             pg_sys::NodeTag::T_AlterEnumStmt | pg_sys::NodeTag::T_AlterTableStmt => {
                 match altered_type(tree) {
                     Some(type_oid) => (catalog().alter_type)(type_oid),
@@ -152,6 +172,21 @@ unsafe fn altered_type(tree: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
         }
     };
     (found != pg_sys::InvalidOid).then_some(found)
+}
+
+/// The new value of an option in a list of DefElems.
+unsafe fn option(options: *mut pg_sys::List, name: &CStr) -> Option<String> {
+    // SAFETY: promised by the caller: the options of a parsed command; the value is a copy
+    unsafe {
+        list::pointers::<pg_sys::DefElem>(options)
+            .filter(|e| CStr::from_ptr((**e).defname) == name && !(**e).arg.is_null())
+            .last()
+            .map(|e| {
+                CStr::from_ptr(pg_sys::defGetString(e))
+                    .to_string_lossy()
+                    .into_owned()
+            })
+    }
 }
 
 /// The names in a list of String nodes (objects with one-part names).

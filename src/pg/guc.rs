@@ -3,6 +3,7 @@
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 use std::ffi::CString;
+use std::time::Duration;
 
 /// Filters are evaluated inside the SQLite file where that is exact (any user; for tests).
 pub static COLD_PUSHDOWN: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -62,6 +63,11 @@ pub static COLD_LOCK_TIMEOUT_MS: GucSetting<i32> = GucSetting::<i32>::new(100);
 
 /// How long an export waits for locks and old snapshots before it gives up, in seconds (superuser).
 pub static COLD_MAX_WAIT_S: GucSetting<i32> = GucSetting::<i32>::new(600);
+
+/// The same as a duration.
+pub fn cold_max_wait() -> Duration {
+    Duration::from_secs(u64::try_from(COLD_MAX_WAIT_S.get()).unwrap_or(0).max(1))
+}
 
 /// How long a file that no chunk needs any more is kept, in seconds (postgresql.conf).
 pub static COLD_GC_DELAY_S: GucSetting<i32> = GucSetting::<i32>::new(7 * 86_400);

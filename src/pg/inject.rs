@@ -2,7 +2,7 @@
 //!
 //! Armed by the superuser setting `strata.inject`, a list such as `cold.swap:kill, worker.premake:sleep`:
 //! `error` raises an error, `sleep` waits until it is cancelled or the setting no longer says so,
-//! `kill` ends this process as kill -9 does.
+//! `kill` ends this process as kill -9 does, `fault` makes [`fault`] true.
 
 /// What an armed point does.
 #[cfg_attr(not(feature = "inject"), allow(dead_code))]
@@ -11,6 +11,7 @@ enum Action {
     Error,
     Sleep,
     Kill,
+    Fault,
 }
 
 #[cfg_attr(not(feature = "inject"), allow(dead_code))]
@@ -21,6 +22,7 @@ fn action(armed: &str, name: &str) -> Option<Action> {
         "error" => Some(Action::Error),
         "sleep" => Some(Action::Sleep),
         "kill" => Some(Action::Kill),
+        "fault" => Some(Action::Fault),
         _ => None,
     }
 }
@@ -39,7 +41,7 @@ pub fn point(name: &str) {
 
     loop {
         match armed(name) {
-            None => return,
+            None | Some(Action::Fault) => return,
             Some(Action::Error) => {
                 let error = Error::internal(format!("injected error at \"{name}\""));
                 ErrorReport::from(error).report(pgrx::PgLogLevel::ERROR);
@@ -55,6 +57,19 @@ pub fn point(name: &str) {
             }
         }
     }
+}
+
+/// True when the setting says that what cannot be brought about in a test is the case here.
+#[cfg(feature = "inject")]
+pub fn fault(name: &str) -> bool {
+    armed(name) == Some(Action::Fault)
+}
+
+/// True when the setting says that what cannot be brought about in a test is the case here.
+#[cfg(not(feature = "inject"))]
+#[inline(always)]
+pub fn fault(_name: &str) -> bool {
+    false
 }
 
 #[cfg(feature = "inject")]
@@ -73,6 +88,7 @@ mod tests {
         assert_eq!(action(armed, "a.b"), Some(Action::Error));
         assert_eq!(action(armed, "c"), Some(Action::Sleep));
         assert_eq!(action(armed, "d"), Some(Action::Kill));
+        assert_eq!(action("e:fault", "e"), Some(Action::Fault));
     }
 
     #[test]

@@ -77,6 +77,14 @@ pub fn notice(message: &str, hint: Option<&str>) {
     report.report(pgrx::PgLogLevel::NOTICE);
 }
 
+/// Raises a WARNING with a hint.
+pub fn warning(message: &str, hint: &str) {
+    let code = pgrx::PgSqlErrorCode::ERRCODE_WARNING;
+    ErrorReport::new(code, message.to_string(), "")
+        .set_hint(hint.to_string())
+        .report(pgrx::PgLogLevel::WARNING);
+}
+
 /// True when the current user is a superuser.
 pub fn is_superuser() -> bool {
     // SAFETY: a look-up of the current user
@@ -87,6 +95,12 @@ pub fn is_superuser() -> bool {
 pub fn has_role(role: u32) -> bool {
     // SAFETY: a look-up of two roles
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
+}
+
+/// True when `user` has the privileges of a role.
+pub fn role_has(user: pg_sys::Oid, role: u32) -> bool {
+    // SAFETY: a look-up of two roles
+    unsafe { pg_sys::has_privs_of_role(user, pg_sys::Oid::from(role)) }
 }
 
 /// True when this session loaded the library before its first statement: with the server, or by one of

@@ -143,13 +143,59 @@ fn the_servers_own_credentials_only_where_allowed() {
 
 #[test]
 fn environment_of_the_server() {
+    // what the environment says of addresses is not for us: the options say where to go
+    let elsewhere = Scripted::start(metadata);
     let cluster = Cluster::builder()
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
         .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .env("AWS_ENDPOINT_URL", &elsewhere.endpoint())
+        .env("AWS_ENDPOINT_URL_S3", &elsewhere.endpoint())
+        .env("HTTP_PROXY", &elsewhere.endpoint())
+        .env("http_proxy", &elsewhere.endpoint())
         .start();
     let options = ", allow_http 'true'";
     let db = ready(&cluster, "stores_env", &s3().endpoint(), options);
     works(&db);
+    assert_eq!(elsewhere.connections(), 0, "{:?}", elsewhere.requests());
+}
+
+#[test]
+fn the_bucket_is_addressed_as_the_options_say() {
+    let db = Db::new(server(), "stores_address");
+    let create = |options: &str| {
+        format!(
+            "DROP SERVER IF EXISTS archive CASCADE;
+             CREATE SERVER archive FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 's3://{BUCKET}/address',
+                 region '{REGION}', max_retries '0' {options});
+             CREATE USER MAPPING FOR postgres SERVER archive
+                 OPTIONS (access_key_id '{ACCESS_KEY}', secret_access_key '{SECRET_KEY}')"
+        )
+    };
+    let store = Scripted::start(|_, _| (403, String::new()));
+    let endpoint = format!(", endpoint '{}'", store.endpoint());
+    let error = db.cluster.try_psql(db.name, &create(&endpoint));
+    assert!(error.expect_err("plain http").contains("plain http"));
+    db.metrics();
+    let tier = |options: &str| {
+        db.run(&create(&format!(", allow_http 'true' {options}")));
+        db.run("SELECT strata.set_cold_storage('m', server => 'archive')");
+        let error = db.cluster.try_psql(db.name, FIRST);
+        error.expect_err("a store that refuses everything")
+    };
+    // an endpoint of one's own: the bucket stands in the path
+    let error = tier(&endpoint);
+    assert!(error.contains("access refused"), "{error}");
+    let seen = store.requests();
+    assert!(!seen.is_empty());
+    let path = format!(" /{BUCKET}/address/");
+    assert!(seen.iter().all(|r| r.contains(&path)), "{seen:?}");
+    // in the host name, which may lead nowhere; an address of digits cannot have one before it
+    let named = endpoint.replace("127.0.0.1", "localhost");
+    tier(&format!(
+        "{named}, path_style 'false', connect_timeout '1s', request_timeout '1s'"
+    ));
+    let later = store.requests().split_off(seen.len());
+    assert!(!later.iter().any(|r| r.contains(&path)), "{later:?}");
 }
 
 /// Bytes below a folder.

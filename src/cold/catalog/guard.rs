@@ -1,5 +1,6 @@
 //! What must not be dropped while chunks are cold.
 
+use super::guard_server::lock_servers;
 use crate::error::{Error, Kind, Result};
 use crate::pg::cold_state::not_while_cold;
 use crate::pg::owner::{as_extension_owner, extension_owner};
@@ -76,6 +77,7 @@ pub fn drop_extension() -> Result<()> {
 
 /// 55000 when a cold chunk's file lies on one of these servers.
 pub fn drop_servers(names: &[String]) -> Result<()> {
+    lock_servers(names, &[])?;
     for name in names {
         refuse_if_any(
             &format!("server \"{name}\""),
@@ -90,6 +92,7 @@ pub fn drop_owned(roles: &[pg_sys::Oid]) -> Result<()> {
     if extension_owner().is_some_and(|owner| roles.contains(&owner)) {
         refuse_if_any("the objects of the extension's owner", count(COLD, &[])?)?;
     }
+    lock_servers(&[], roles)?;
     refuse_if_any(
         "the servers of a role",
         count(ON_SERVERS_OF, &[roles.to_vec().into()])?,

@@ -40,13 +40,27 @@ const ABANDONED: &str = "SELECT f.chunk::oid FROM strata.cold_file f \
 const TOUCHED: &str =
     "SELECT EXISTS (SELECT FROM strata.cold_touch WHERE chunk = $1::oid AND attempt = $2)";
 
-const BLOCKERS: &str = "SELECT string_agg(format('pid %s (%s, %s)', a.pid, coalesce(a.usename, a.backend_type), \
-    coalesce(a.state, 'active')), ', ' ORDER BY a.pid) FROM pg_stat_activity a \
-    WHERE a.pid <> pg_backend_pid() AND a.datid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-    AND (age(a.backend_xmin) >= age($1::xid) OR age(a.backend_xid) >= age($1::xid))";
-const LOCK_HOLDERS: &str = "SELECT string_agg(DISTINCT format('pid %s (%s)', a.pid, coalesce(a.state, a.backend_type)), ', ') \
-    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
-    WHERE l.locktype = 'relation' AND l.relation = $1 AND l.granted AND l.pid <> pg_backend_pid() \
+// a standby with feedback is seen as its WAL sender, which is in no database
+const BLOCKERS: &str = "SELECT string_agg(who, ', ' ORDER BY who) FROM ( \
+    SELECT format('pid %s (%s, %s)', a.pid, coalesce(a.usename, a.backend_type), coalesce(a.state, 'active')) AS who \
+    FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid() \
+    AND a.datid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+    AND (age(a.backend_xmin) >= age($1::xid) OR age(a.backend_xid) >= age($1::xid)) \
+    UNION SELECT format('prepared transaction \"%s\"', p.gid) FROM pg_prepared_xacts p \
+    WHERE p.database = current_database() AND age(p.transaction) >= age($1::xid) \
+    UNION SELECT format('replication slot \"%s\"', s.slot_name) FROM pg_replication_slots s WHERE age(s.xmin) >= age($1::xid) \
+    UNION SELECT format('standby \"%s\" (pid %s)', r.application_name, r.pid) FROM pg_stat_replication r \
+    WHERE age(r.backend_xmin) >= age($1::xid) \
+    UNION SELECT 'setting vacuum_defer_cleanup_age' WHERE current_setting('vacuum_defer_cleanup_age', true)::int > 0) b";
+const LOCK_HOLDERS: &str = "SELECT string_agg(DISTINCT CASE WHEN a.pid IS NOT NULL \
+    THEN format('pid %s (%s)', a.pid, coalesce(a.state, a.backend_type)) \
+    ELSE format('prepared transaction \"%s\"', p.gid) END, ', ') \
+    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
+    LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' \
+        AND x.virtualtransaction = l.virtualtransaction \
+    LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid \
+    WHERE l.locktype = 'relation' AND l.relation = $1 AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() \
+    AND (a.pid IS NOT NULL OR p.gid IS NOT NULL) \
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 // an export reports its rows as a COPY TO would (pg/progress.rs); param3 counts tuples
@@ -176,7 +190,7 @@ pub fn touched(chunk: pg_sys::Oid, attempt: i64) -> Result<bool> {
     })
 }
 
-/// Sessions whose snapshot or transaction is older than `xid`, for people.
+/// Sessions, prepared transactions, slots and standbys that need rows from before `xid`, for people.
 pub fn older_than(xid: u32) -> Result<Option<String>> {
     let xid = xid.to_string();
     as_extension_owner(|| {
@@ -189,7 +203,7 @@ pub fn older_than(xid: u32) -> Result<Option<String>> {
     })
 }
 
-/// Sessions that hold a lock on the chunk, for people.
+/// Sessions and prepared transactions that hold a lock on the chunk, for people.
 pub fn lock_holders(chunk: pg_sys::Oid) -> Result<Option<String>> {
     as_extension_owner(|| {
         Ok(

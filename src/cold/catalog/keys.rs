@@ -7,13 +7,6 @@ use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
 use pgrx::pg_sys;
 
-// without the keys that have lost a column
-const OF_CHUNK: &str = "SELECT array_agg(a.attnum ORDER BY a.attnum) \
-    FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
-    CROSS JOIN unnest(k.columns) AS u(name) \
-    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
-    WHERE f.chunk = $1 GROUP BY k.index_name HAVING count(a.attnum) = count(*)";
-
 /// The key columns of the index `i`: name, family, collation, in the order of the index.
 macro_rules! key_columns {
     () => {
@@ -51,11 +44,6 @@ const COVERS: &str = concat!(
          AND (k.nulls_equal OR NOT EXISTS (SELECT FROM wanted w JOIN strata.cold_column c ON c.file = k.file \
              AND c.attname = w.attname WHERE w.nulls_equal AND c.nulls IS DISTINCT FROM 0)))"
 );
-
-/// Columns of each key, by their numbers.
-pub(super) fn of(chunk: pg_sys::Oid) -> Result<Vec<Vec<i16>>> {
-    spi::read_latest(OF_CHUNK, &[chunk.into()], |row| row.need(1))
-}
 
 /// Records the keys of a file that becomes live. The chunk is locked exclusively, with the indexes that the file
 /// carries.
