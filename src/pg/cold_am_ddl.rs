@@ -67,7 +67,9 @@ fn check_unique_index(
     if exclusion || (unique && !covered()) {
         refuse(rel, "check a new unique or exclusion constraint on {}");
     }
-    if unique {
+    // of a build by several processes one is enough, and the leader always takes part
+    // SAFETY: reads a number of this process
+    if unique && unsafe { pg_sys::ParallelWorkerNumber } < 0 {
         check_late_rows(rel, index, &manifest);
     }
 }
@@ -82,7 +84,9 @@ fn check_late_rows(rel: pg_sys::Relation, index: pg_sys::Relation, manifest: &Rc
         let mut key =
             cold_probe_keys::key_of(rel, index, manifest).unwrap_or_else(|e| cold_state::raise(e));
         let _own = cold_state::StubScan::begin();
-        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        // not GetLatestSnapshot, which refuses while workers help with the build
+        let now = pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid);
+        let snapshot = pg_sys::RegisterSnapshot(now);
         let slot = pg_sys::table_slot_create(rel, std::ptr::null_mut());
         let scan = pg_sys::table_beginscan(rel, snapshot, 0, std::ptr::null_mut());
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
