@@ -158,7 +158,8 @@ CREATE TABLE strata.cold_export (
     rows_done   bigint,
     blocked_by  text,
     last_error  text,
-    withdrawn   boolean NOT NULL DEFAULT false -- the chunk was untiered since
+    withdrawn   boolean NOT NULL DEFAULT false, -- the chunk was untiered since
+    generation  integer -- the highest of the chunk when the job ended: files are forgotten, their numbers are not
 );
 CREATE UNIQUE INDEX cold_export_chunk ON strata.cold_export (chunk) WHERE state IN ('queued', 'running');
 
@@ -232,16 +233,23 @@ CREATE TABLE strata.cold_dump_mark (nothing boolean);
 
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_dump_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
-SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'$$);
+-- either the manifest or the rows: never both, which would double them
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live' AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_run',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);

@@ -175,6 +175,7 @@ pub(super) unsafe extern "C-unwind" fn nontransactional_truncate(rel: pg_sys::Re
     heap!(relation_nontransactional_truncate(rel))
 }
 
+/// VACUUM FULL and CLUSTER compact the stub: late rows, with all that the server knows about who sees them.
 #[pg_guard]
 #[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
 pub(super) unsafe extern "C-unwind" fn copy_for_cluster(
@@ -190,7 +191,15 @@ pub(super) unsafe extern "C-unwind" fn copy_for_cluster(
     recently_dead: *mut f64,
 ) {
     match state(old) {
-        ChunkState::Cold(_) => refuse(old, "rewrite {}"),
+        // it would clear the values of added columns, which the manifest has to know then
+        ChunkState::Cold(_) if !(catalog().is_current)(relid(old)).unwrap_or_else(|e| raise(e)) => {
+            refuse(old, "rewrite {}")
+        }
+        ChunkState::Cold(manifest) => {
+            if let Some(attempt) = manifest.merging {
+                cold_state::touch(relid(old), attempt);
+            }
+        }
         ChunkState::Frozen { attempt, .. } => cold_state::touch(relid(old), attempt),
         ChunkState::Plain => {}
     }

@@ -285,7 +285,7 @@ fn a_key_that_comes_back_is_checked_against_late_rows() {
         "23505",
         &[],
     );
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2161");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2161");
 }
 
 /// A new key that takes more for equal than the file's own may be broken there.

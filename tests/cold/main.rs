@@ -8,9 +8,12 @@
 mod common;
 mod support;
 
+mod aggregate_values;
+mod aggregates;
 mod ahead;
 mod batches;
 mod blooms;
+mod bypasses;
 mod check;
 mod counts;
 mod crash;

@@ -179,20 +179,13 @@ fn ddl_on_cold_chunks_is_done_or_refused_clearly() {
     let mut session = db.session();
     for sql in [
         "ALTER TABLE m ALTER COLUMN extra TYPE text",
-        "ALTER TABLE m ALTER COLUMN note SET NOT NULL",
-        "ALTER TABLE m ADD CHECK (extra > 0)",
         "ALTER TABLE m ADD UNIQUE (dev, ts)",
         "ALTER TABLE m ADD COLUMN random float8 DEFAULT random()",
-        "VACUUM FULL strata_chunks.m_h1_20250101",
-        "CLUSTER strata_chunks.m_h1_20250101 USING m_h1_20250101_pkey",
+        "ALTER TABLE strata_chunks.m_h1_20250101 SET ACCESS METHOD heap",
+        "ALTER TABLE strata_chunks.m_h1_20250101 SET UNLOGGED",
     ] {
         fails(&mut session, sql, "55000", &["m_h1_20250101"]);
     }
-    let copy = db
-        .cluster
-        .try_psql(db.name, "COPY strata_chunks.m_h1_20250101 TO STDOUT");
-    let error = copy.expect_err("the rows are not in the chunk's heap");
-    assert!(error.contains("m_h1_20250101"), "{error}");
     assert_eq!(
         db.run("COPY (SELECT * FROM strata_chunks.m_h1_20250101) TO STDOUT")
             .lines()

@@ -21,7 +21,7 @@ const OF_TYPE: &str = "WITH RECURSIVE users (classid, objid) AS (SELECT 'pg_type
     SELECT d.classid, d.objid FROM pg_depend d JOIN users u ON d.refclassid = u.classid AND d.refobjid = u.objid \
     WHERE d.classid IN ('pg_type'::regclass, 'pg_class'::regclass)) \
     SELECT count(*), min(f.chunk::text) FROM strata.cold_file f JOIN users u ON u.objid = f.chunk \
-    WHERE u.classid = 'pg_class'::regclass AND f.state = 'live'";
+    WHERE u.classid = 'pg_class'::regclass";
 
 const RETYPED: &str = "SELECT f.chunk::oid, a.attname::text, a.atttypid, c.encoding, c.type_name, \
     format_type(a.atttypid, a.atttypmod) FROM strata.cold_file f \

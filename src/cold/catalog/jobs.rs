@@ -14,8 +14,10 @@ const PROGRESS: &str =
 const BLOCKED: &str = "UPDATE strata.cold_export SET blocked_by = $2 WHERE id = $1 AND blocked_by IS DISTINCT FROM $2";
 const BLOCKED_BY_SOMEBODY: &str =
     "UPDATE strata.cold_export SET blocked_by = $2 WHERE id = $1 AND blocked_by IS NULL";
-const FINISH: &str = "UPDATE strata.cold_export SET state = $2, last_error = $3, finished_at = clock_timestamp(), \
-    blocked_by = NULL WHERE id = $1";
+const FINISH: &str = "UPDATE strata.cold_export e SET state = $2, last_error = $3, finished_at = clock_timestamp(), \
+    blocked_by = NULL, generation = greatest( \
+    (SELECT max(f.generation) FROM strata.cold_file f WHERE f.chunk = e.chunk AND f.state = 'live'), \
+    (SELECT max(o.generation) FROM strata.cold_export o WHERE o.chunk = e.chunk)) WHERE e.id = $1";
 // one that runs keeps its row, so that no other process begins with the chunk beside it
 const WITHDRAW: &str = "UPDATE strata.cold_export SET withdrawn = true, \
     state = CASE state WHEN 'queued' THEN 'failed' ELSE state END, \
