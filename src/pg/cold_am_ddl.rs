@@ -6,6 +6,7 @@
 
 use super::cold_am::{COLD_BLOCK, is_cold, moving, refuse, relid, state};
 use super::cold_heap::{self, heap};
+use super::cold_state::{catalog, raise};
 use super::{cold_am_write, cold_dump, cold_duplicate, cold_probe_keys, cold_state};
 use crate::cold::manifest::{ChunkState, Manifest};
 use pgrx::{pg_guard, pg_sys};
