@@ -159,17 +159,6 @@ CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
     EXECUTE FUNCTION strata._cold_on_drop();
 ALTER EVENT TRIGGER strata_cold_drop ENABLE ALWAYS;
 
--- By which a unique index takes values for equal whose bytes differ, or NULLs; '' for most indexes.
-CREATE FUNCTION strata._key_rules(index oid) RETURNS text
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-SELECT concat_ws(', ', CASE WHEN i.indnullsnotdistinct THEN 'NULLS NOT DISTINCT' END,
-    (SELECT string_agg(format('%I.%I', n.nspname, l.collname), ', ' ORDER BY n.nspname, l.collname)
-       FROM unnest((i.indcollation::oid[])[0:i.indnkeyatts - 1]) AS u(id)
-       JOIN pg_collation l ON l.oid = u.id AND NOT l.collisdeterministic
-       JOIN pg_namespace n ON n.oid = l.collnamespace))
-  FROM pg_index i WHERE i.indexrelid = index
-$$;
-
 -- instead of foreign keys: see strata.dimension
 CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

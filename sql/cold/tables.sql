@@ -63,12 +63,15 @@ CREATE TABLE strata.cold_column (
     PRIMARY KEY (file, attnum)
 );
 
--- Unique keys whose index the file carries.
+-- Unique keys whose index the file carries. What counts as equal is noted per column: the family of its operator
+-- class, and its collation where that takes different texts for equal ('' elsewhere).
 CREATE TABLE strata.cold_key (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension
     index_name name NOT NULL,
     columns    name[] NOT NULL,
-    rules      text NOT NULL DEFAULT '', -- by which more than equal bytes are equal, where that is so
+    families   text[] NOT NULL,
+    collations text[] NOT NULL,
+    nulls_equal boolean NOT NULL, -- NULLS NOT DISTINCT
     PRIMARY KEY (file, index_name)
 );
 
@@ -155,6 +158,7 @@ CREATE TABLE strata.cold_export (
     rows_done   bigint,
     blocked_by  text,
     last_error  text,
+    withdrawn   boolean NOT NULL DEFAULT false, -- the chunk was untiered since
     generation  integer -- the highest of the chunk when the job ended: files are forgotten, their numbers are not
 );
 CREATE UNIQUE INDEX cold_export_chunk ON strata.cold_export (chunk) WHERE state IN ('queued', 'running');

@@ -28,8 +28,11 @@ impl Attempt<'_> {
     pub(super) fn build(&self, frozen: &Frozen, dir: &TempDir) -> Attempted<(Built, FileContent)> {
         let (chunk, job) = (self.job.chunk, self.job.id);
         let mut progress = Progress::begin(chunk);
-        let (builder, content) = bgworker::transaction(|| {
+        let read = bgworker::transaction(|| {
             lock_to_read(chunk)?;
+            if !frozen.holds(chunk)? {
+                return Ok(None);
+            }
             let (columns, types) = (spec::columns(chunk)?, spec::types(chunk)?);
             let indexes = carried_indexes(chunk, &columns, frozen.setting.carry)?;
             let identity = spec::identity()?;
@@ -60,8 +63,9 @@ impl Attempt<'_> {
                 types,
                 indexes,
             };
-            Ok((pass.builder, content))
+            Ok(Some((pass.builder, content)))
         })?;
+        let (builder, content) = read.ok_or_else(|| altered(WRITERS))?;
         inject::point("cold.export.read");
         // no transaction: indexes and checks take long, and other exports wait for old snapshots
         let built = bgworker::contain(|| {

@@ -1,6 +1,6 @@
 //! Bringing a chunk back: the file's rows into a new heap, in one transaction of the caller.
 
-use crate::cold::catalog;
+use crate::cold::catalog::{self, jobs};
 use crate::cold::content::ContentHash;
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::error::{Error, Kind, Result};
@@ -44,6 +44,8 @@ pub fn untier(chunk: pg_sys::Oid) -> Result<i64> {
     inject::point("cold.untier.exchanging");
     heap.take_over()?;
     catalog::forget_file(chunk, "untiered")?;
+    // or a merge that is queued or under way would find a hot chunk, and tier it
+    jobs::withdraw(chunk)?;
     cold_state::invalidate(chunk);
     pg::catalog::command_counter_increment();
     inject::point("cold.untier.done");

@@ -28,6 +28,8 @@ pub struct Catalog {
     pub file_in_snapshot: fn(pg_sys::Oid) -> Result<Option<String>>,
     /// takes the manifest row of a chunk away and queues its file; with a reason
     pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
+    /// whether a file has no two rows with the same key in a unique index of its chunk
+    pub key_covers: fn(&str, pg_sys::Oid) -> Result<bool>,
     /// what is known of the bytes of a file; of its first pages only if asked for
     pub facts: fn(&str, bool) -> Result<FileFacts>,
     /// the run maps of a file, by the names of the columns there
@@ -46,8 +48,6 @@ pub struct Catalog {
     pub rename_server: fn(&str, &str) -> Result<()>,
     /// refuses DROP OWNED BY these roles
     pub drop_owned: fn(&[pg_sys::Oid]) -> Result<()>,
-    /// the file's rows are unique by the rules of an index, of a chunk
-    pub has_rules: fn(pg_sys::Oid, pg_sys::Oid) -> Result<bool>,
     /// refuses types of columns that files hold in another form
     pub retyped: fn() -> Result<()>,
     /// the manifest knows a chunk's columns as they are, by the snapshot of the running query
@@ -224,6 +224,14 @@ impl Drop for Reading {
                 outer.extend(inner);
             }
         });
+    }
+}
+
+/// Whether a file has no two rows with the same key in a unique index of its chunk.
+pub(super) fn key_covers(file: &str, index: pg_sys::Oid) -> bool {
+    match (catalog().key_covers)(file, index) {
+        Ok(covers) => covers,
+        Err(e) => raise(e),
     }
 }
 

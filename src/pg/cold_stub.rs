@@ -1,22 +1,10 @@
 //! Late rows: what lies in the stub of a cold chunk.
 
 use super::cold_am;
-use super::cold_move::{OpenRelation, heap_blocks};
 use super::cold_state::{self, StubScan};
 use crate::cold::manifest::{ChunkState, Manifest};
 use pgrx::pg_sys;
 use std::rc::Rc;
-
-/// Number of rows in a chunk's own heap, by the latest snapshot. Takes AccessShareLock.
-pub fn count(chunk: pg_sys::Oid) -> i64 {
-    super::catalog::lock_relation(chunk, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-    if heap_blocks(chunk) == 0 {
-        return 0;
-    }
-    let rel = OpenRelation::locked(chunk);
-    // SAFETY: open and locked
-    unsafe { rows_of(rel.raw()) }
-}
 
 /// The late rows of a cold chunk for somebody who looks in passing. `None` when it is gone, not cold, or held
 /// by somebody in a way that others cannot read: nobody is waited for.

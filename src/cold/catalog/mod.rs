@@ -7,6 +7,7 @@ pub mod guard;
 pub mod guard_server;
 pub mod inspect;
 pub mod jobs;
+pub mod keys;
 pub mod layout;
 pub mod merge;
 pub mod owner;
@@ -67,10 +68,6 @@ const SET_LIVE: &str = "UPDATE strata.cold_file SET id = $2::uuid, state = 'live
 const ADD_COLUMN: &str = "INSERT INTO strata.cold_column \
     (file, attnum, attname, physical, type_name, encoding, mixed, nulls, min_value, max_value, ascending) \
     VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-
-const ADD_KEY: &str = "INSERT INTO strata.cold_key (file, index_name, columns, rules) \
-    SELECT $1::uuid, $2, $3::name[], coalesce((SELECT strata._key_rules(c.oid) FROM pg_class c JOIN pg_index i \
-        ON i.indexrelid = c.oid WHERE i.indrelid = $4 AND c.relname = $2), '')";
 
 const ADD_INDEX: &str = "INSERT INTO strata.cold_index (file, index_name, columns, descending, is_unique) \
     VALUES ($1::uuid, $2, $3, $4, $5)";
@@ -265,7 +262,7 @@ pub fn set_live(manifest: &Manifest, live: &LiveFile<'_>) -> Result<bool> {
             return Ok(false);
         }
         add_columns(manifest, live)?;
-        add_keys(manifest, live)?;
+        keys::add(manifest, live)?;
         add_indexes(manifest, live)?;
         layout::add(&manifest.file, &live.built.map)?;
         Ok(true)
@@ -302,26 +299,6 @@ fn written(bound: &Cell) -> Option<String> {
         Cell::Text(t) if !t.is_ascii() && !cold_datum::is_utf8() => None,
         cell => Some(cell.written()),
     }
-}
-
-fn add_keys(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
-    for index in live.indexes.iter().filter(|i| i.unique) {
-        let columns: Vec<String> = index
-            .columns
-            .iter()
-            .map(|i| live.columns[*i].name.clone())
-            .collect();
-        spi::execute(
-            ADD_KEY,
-            &[
-                manifest.file.as_str().into(),
-                index.name.as_str().into(),
-                columns.into(),
-                live.chunk.into(),
-            ],
-        )?;
-    }
-    Ok(())
 }
 
 fn add_indexes(manifest: &Manifest, live: &LiveFile<'_>) -> Result<()> {
