@@ -38,8 +38,11 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     // the PostgreSQL half of the cold tier uses its pure half: plain data, SQL text, hashes
     ("pg", "cold", "manifest"),
     ("pg", "cold", "bloom"),
+    ("pg", "cold", "bloom_keys"),
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "order"),
+    ("pg", "cold", "aggregate"),
+    ("pg", "cold", "groups"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
     ("pg", "cold", "foreign"),

@@ -82,10 +82,13 @@ CREATE FUNCTION strata._cold_session_files(
 CREATE FUNCTION strata.cold_owner_token() RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'cold_owner_token_wrapper';
 
+CREATE FUNCTION strata._cold_late_rows(chunk regclass) RETURNS bigint
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', '_cold_late_rows_wrapper';
+
 -- The views run with their owner's rights on the catalog and filter by the caller's.
 CREATE VIEW strata.cold_files WITH (security_barrier) AS
 SELECT f.id AS file, f.hypertable, f.chunk, f.range_start, f.range_end, f.rows,
-       0::bigint AS late_rows, f.bytes, f.generation, f.server, f.key, f.etag, f.sha256,
+       strata._cold_late_rows(f.chunk) AS late_rows, f.bytes, f.generation, f.server, f.key, f.etag, f.sha256,
        f.owner_token OPERATOR(pg_catalog.=) strata.cold_owner_token() AS owned, f.created_at
   FROM strata.cold_file f
  WHERE f.state OPERATOR(pg_catalog.=) 'live'
@@ -155,17 +158,6 @@ $$;
 CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
     EXECUTE FUNCTION strata._cold_on_drop();
 ALTER EVENT TRIGGER strata_cold_drop ENABLE ALWAYS;
-
--- By which a unique index takes values for equal whose bytes differ, or NULLs; '' for most indexes.
-CREATE FUNCTION strata._key_rules(index oid) RETURNS text
-    LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-SELECT concat_ws(', ', CASE WHEN i.indnullsnotdistinct THEN 'NULLS NOT DISTINCT' END,
-    (SELECT string_agg(format('%I.%I', n.nspname, l.collname), ', ' ORDER BY n.nspname, l.collname)
-       FROM unnest((i.indcollation::oid[])[0:i.indnkeyatts - 1]) AS u(id)
-       JOIN pg_collation l ON l.oid = u.id AND NOT l.collisdeterministic
-       JOIN pg_namespace n ON n.oid = l.collnamespace))
-  FROM pg_index i WHERE i.indexrelid = index
-$$;
 
 -- instead of foreign keys: see strata.dimension
 CREATE FUNCTION strata._cold_forgotten() RETURNS trigger

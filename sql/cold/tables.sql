@@ -63,12 +63,15 @@ CREATE TABLE strata.cold_column (
     PRIMARY KEY (file, attnum)
 );
 
--- Unique keys whose index the file carries.
+-- Unique keys whose index the file carries. What counts as equal is noted per column: the family of its operator
+-- class, and its collation where that takes different texts for equal ('' elsewhere).
 CREATE TABLE strata.cold_key (
     file       uuid NOT NULL, -- no foreign key, see strata.dimension
     index_name name NOT NULL,
     columns    name[] NOT NULL,
-    rules      text NOT NULL DEFAULT '', -- by which more than equal bytes are equal, where that is so
+    families   text[] NOT NULL,
+    collations text[] NOT NULL,
+    nulls_equal boolean NOT NULL, -- NULLS NOT DISTINCT
     PRIMARY KEY (file, index_name)
 );
 
@@ -154,7 +157,9 @@ CREATE TABLE strata.cold_export (
     rows_total  bigint,
     rows_done   bigint,
     blocked_by  text,
-    last_error  text
+    last_error  text,
+    withdrawn   boolean NOT NULL DEFAULT false, -- the chunk was untiered since
+    generation  integer -- the highest of the chunk when the job ended: files are forgotten, their numbers are not
 );
 CREATE UNIQUE INDEX cold_export_chunk ON strata.cold_export (chunk) WHERE state IN ('queued', 'running');
 
@@ -228,16 +233,23 @@ CREATE TABLE strata.cold_dump_mark (nothing boolean);
 
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_dump_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
-SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'$$);
+-- either the manifest or the rows: never both, which would double them
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live' AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_key',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_bloom',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_sum',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_run',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_index',
-    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')$$);
+    $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
+      AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);

@@ -14,24 +14,48 @@ use crate::cold::storage::Verify;
 use crate::cold::store::{ObjectStore, StoreError};
 use crate::error::{Error, Kind, Result};
 use crate::hypertable;
-use crate::pg::{bgworker, cold_copy, cold_reader, inject};
-use pgrx::pg_sys;
+use crate::pg::subxact::Caught;
+use crate::pg::{bgworker, cold_copy, cold_reader, guc, inject};
+use pgrx::{PgSqlErrorCode, pg_sys};
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// Bytes of one read when an object is hashed.
 const PIECE: u64 = 4 << 20;
 
 impl Attempt<'_> {
-    /// Step 5. The stored object is looked at as `verify` of `set_cold_storage` says.
+    /// Step 5. The stored object is looked at as `verify` of `set_cold_storage` says. It gives way to those who wait
+    /// for the chunk, and begins again with the same object.
     pub(super) fn verify(
         &self,
         frozen: &Frozen,
         built: &Built,
         uploaded: &Uploaded,
     ) -> Attempted<()> {
+        let deadline = Instant::now() + guc::cold_max_wait();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let found = self.look_at(frozen, built, uploaded);
+            let wanted = |e: &Caught| e.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE;
+            match found {
+                Err(e) if wanted(&e) && Instant::now() < deadline => {}
+                other => return other?.then_some(()).ok_or_else(|| altered(WRITERS)),
+            }
+            bgworker::pause(pause);
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// False when the chunk has other columns by now.
+    fn look_at(
+        &self,
+        frozen: &Frozen,
+        built: &Built,
+        uploaded: &Uploaded,
+    ) -> std::result::Result<bool, Caught> {
         let chunk = self.job.chunk;
-        let fits = bgworker::transaction(|| {
+        bgworker::transaction(|| {
             lock_to_read(chunk)?;
             if !uploaded.content.fits(chunk)? {
                 return Ok(false);
@@ -39,7 +63,7 @@ impl Attempt<'_> {
             let m = &uploaded.manifest;
             let level = frozen.setting.verify;
             let store = servers::store_for(&m.server, frozen.info.hypertable)?;
-            check_object(&*store, m, &built.sha256, level)?;
+            check_object(chunk, &*store, m, &built.sha256, level)?;
             let same = match level {
                 Verify::Full => cold_copy::read_file_in_worker(chunk, m)? == uploaded.content.hash,
                 Verify::Sample => same_rows(chunk, m, &uploaded.content.sample)?,
@@ -56,8 +80,7 @@ impl Attempt<'_> {
                 ));
             }
             Ok(true)
-        })?;
-        fits.then_some(()).ok_or_else(|| altered(WRITERS))
+        })
     }
 
     /// What earlier attempts for this chunk have left in the store: their processes are gone, for nobody else
@@ -105,7 +128,13 @@ fn abort(intent: &Intent, table: pg_sys::Oid) -> bool {
 
 /// Size and identity, and the checksum of the bytes unless all rows are read anyway. Not the one that came along
 /// with the upload: a store gives that back whatever has become of the bytes.
-fn check_object(store: &dyn ObjectStore, m: &Manifest, sha256: &str, level: Verify) -> Result<()> {
+fn check_object(
+    chunk: pg_sys::Oid,
+    store: &dyn ObjectStore,
+    m: &Manifest,
+    sha256: &str,
+    level: Verify,
+) -> Result<()> {
     let meta = store.head(&m.key).map_err(|e| at(m, &e))?;
     if meta.size != m.bytes {
         let e = StoreError::Short {
@@ -118,18 +147,19 @@ fn check_object(store: &dyn ObjectStore, m: &Manifest, sha256: &str, level: Veri
         let e = StoreError::Changed(String::from("another etag than a moment ago"));
         return Err(at(m, &e));
     }
-    if level != Verify::Full && sha256_of(store, m)? != sha256 {
+    if level != Verify::Full && sha256_of(chunk, store, m)? != sha256 {
         let e = StoreError::Changed(String::from("another checksum than what was written"));
         return Err(at(m, &e));
     }
     Ok(())
 }
 
-fn sha256_of(store: &dyn ObjectStore, m: &Manifest) -> Result<String> {
+fn sha256_of(chunk: pg_sys::Oid, store: &dyn ObjectStore, m: &Manifest) -> Result<String> {
     let mut hash = Sha256::new();
     let mut start = 0;
     while start < m.bytes {
         crate::pg::catalog::check_for_interrupts();
+        cold_copy::give_way(chunk)?;
         let len = PIECE.min(m.bytes - start);
         let bytes = store
             .get_range(&m.key, &m.etag, start, len)

@@ -28,9 +28,12 @@ impl Attempt<'_> {
     pub(super) fn build(&self, frozen: &Frozen, dir: &TempDir) -> Attempted<(Built, FileContent)> {
         let (chunk, job) = (self.job.chunk, self.job.id);
         let mut progress = Progress::begin(chunk);
-        let (builder, content) = bgworker::transaction(|| {
+        let read = bgworker::transaction(|| {
             lock_to_read(chunk)?;
-            let columns = spec::columns(chunk)?;
+            if !frozen.holds(chunk)? {
+                return Ok(None);
+            }
+            let (columns, types) = (spec::columns(chunk)?, spec::types(chunk)?);
             let indexes = carried_indexes(chunk, &columns, frozen.setting.carry)?;
             let identity = spec::identity()?;
             let spec = FileSpec {
@@ -57,10 +60,12 @@ impl Attempt<'_> {
                 sample: pass.sample,
                 carry: frozen.setting.carry,
                 columns,
+                types,
                 indexes,
             };
-            Ok((pass.builder, content))
+            Ok(Some((pass.builder, content)))
         })?;
+        let (builder, content) = read.ok_or_else(|| altered(WRITERS))?;
         inject::point("cold.export.read");
         // no transaction: indexes and checks take long, and other exports wait for old snapshots
         let built = bgworker::contain(|| {
@@ -172,6 +177,7 @@ pub(super) struct FileContent {
     pub(super) sample: Sample,
     carry: Carry,
     pub(super) columns: Vec<ColumnSpec>,
+    types: String,
     pub(super) indexes: Vec<IndexSpec>,
 }
 
@@ -256,14 +262,13 @@ impl RowSink for Pass<'_> {
 }
 
 impl FileContent {
-    /// False when the chunk has other columns or indexes now than when the file was written: names,
-    /// types and values of added columns would be missing from the manifest.
+    /// False when the chunk has other columns, types or indexes now than when the file was written: names and
+    /// values of added columns would be missing from the manifest, and text forms could not be read back.
     pub(super) fn fits(&self, chunk: pg_sys::Oid) -> Result<bool> {
         let columns = spec::columns(chunk)?;
-        Ok(
-            columns == self.columns
-                && carried_indexes(chunk, &columns, self.carry)? == self.indexes,
-        )
+        Ok(columns == self.columns
+            && spec::types(chunk)? == self.types
+            && carried_indexes(chunk, &columns, self.carry)? == self.indexes)
     }
 
     fn file_columns(&self, built: &Built) -> Vec<FileColumn> {

@@ -7,7 +7,7 @@ use crate::cold::file::ColumnSpec;
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::cold::storage::Setting;
 use crate::cold::{merge, servers};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::hypertable::{self, ChunkInfo};
 use crate::pg::subxact::Caught;
 use crate::pg::{bgworker, cold_move, cold_state, guc, inject, spi};
@@ -35,6 +35,18 @@ impl Frozen {
     pub(super) fn place_is_same(&self) -> Result<bool> {
         Ok(servers::hold(&self.setting.server)?.as_ref() == Some(&self.place))
     }
+
+    /// False when the chunk is not any more what this attempt made of it: it was untiered or truncated, or another
+    /// attempt has begun. The caller's lock keeps the answer true.
+    pub(super) fn holds(&self, chunk: pg_sys::Oid) -> Result<bool> {
+        Ok(match (catalog::state_of(chunk)?, &self.old) {
+            (ChunkState::Cold(now), Some(old)) => {
+                now.file == old.file && now.merging == Some(self.attempt)
+            }
+            (ChunkState::Frozen { attempt, .. }, None) => attempt == self.attempt,
+            _ => false,
+        })
+    }
 }
 
 impl Attempt<'_> {
@@ -59,6 +71,9 @@ impl Attempt<'_> {
             let place = servers::hold(&setting.server)?;
             let place = place.ok_or_else(|| servers::unknown(&setting.server))?;
             cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
+            if jobs::is_withdrawn(self.job.id)? {
+                return Err(Error::new(Kind::NotInState, jobs::UNTIERED));
+            }
             let info = check_chunk(chunk)?;
             let order = order_of(&info, &setting, &spec::columns(chunk)?)?;
             let old = match catalog::state_of(chunk)? {

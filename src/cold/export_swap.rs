@@ -22,24 +22,43 @@ impl Attempt<'_> {
         built: &Built,
         uploaded: &Uploaded,
     ) -> Attempted<()> {
-        let (chunk, attempt) = (self.job.chunk, frozen.attempt);
         let deadline = Instant::now() + guc::cold_max_wait();
-        let mut pause = Duration::from_millis(50);
         loop {
-            let out = try_swap(chunk, frozen, built, uploaded);
+            let out = try_swap(self.job.chunk, frozen, built, uploaded);
             self.note_lock_holders(&out)?;
-            let locked = |e: &Caught| e.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE;
             match out {
-                Err(e) if locked(&e) && Instant::now() < deadline => {}
+                Err(e) if is_locked(&e) && Instant::now() < deadline => {}
                 other => return other?.map_or(Ok(()), |why| Err(altered(why))),
             }
-            if bgworker::transaction(|| jobs::touched(chunk, attempt))? {
-                return Err(altered(WRITERS));
-            }
-            bgworker::pause(pause);
-            pause = (pause * 2).min(Duration::from_secs(1));
+            self.wait_for_lock(frozen, deadline)?;
         }
     }
+
+    /// Waits until the lock of the swap can be had, in transactions that write nothing.
+    fn wait_for_lock(&self, frozen: &Frozen, deadline: Instant) -> Attempted<()> {
+        let chunk = self.job.chunk;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            bgworker::pause(pause);
+            pause = (pause * 2).min(Duration::from_secs(1));
+            if bgworker::transaction(|| jobs::touched(chunk, frozen.attempt))? {
+                return Err(altered(WRITERS));
+            }
+            let got = bgworker::transaction(|| {
+                cold_move::lock_exclusively(chunk, guc::COLD_LOCK_TIMEOUT_MS.get());
+                Ok(())
+            });
+            self.note_lock_holders(&got)?;
+            match got {
+                Err(e) if is_locked(&e) && Instant::now() < deadline => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+}
+
+fn is_locked(e: &Caught) -> bool {
+    e.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
 }
 
 /// The commit is the single point: before it the heap is the truth, after it the file. Tells what has changed

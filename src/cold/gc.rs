@@ -31,6 +31,8 @@ pub(super) struct Run {
     id: String,
     pub(super) me: Me,
     actions: Vec<Action>,
+    /// what a look would have put into the queue of a folder
+    would_queue: Vec<Action>,
 }
 
 /// What a run would do; changes nothing. Works on a standby, which owns nothing.
@@ -40,6 +42,7 @@ pub fn look(server: Option<&str>) -> Result<Vec<Action>> {
         id: String::new(),
         me: leases::me()?,
         actions: Vec::new(),
+        would_queue: Vec::new(),
     };
     for server in rows::servers(server)? {
         run.server(&server)?;
@@ -61,6 +64,7 @@ pub fn collect(id: &str, server: Option<&str>, search: bool) -> Result<()> {
         id: id.to_owned(),
         me: bgworker::transaction(leases::me)?,
         actions: Vec::new(),
+        would_queue: Vec::new(),
     };
     for server in bgworker::transaction(|| rows::servers(server))? {
         run.server(&server)?;
@@ -107,6 +111,9 @@ impl Run {
         };
         if !self.looks_only() {
             self.db(|| rows::note(&self.id, server, &action))?;
+        }
+        if self.looks_only() && action.action == "queue" {
+            self.would_queue.push(action.clone());
         }
         self.actions.push(action);
         Ok(())
@@ -211,6 +218,12 @@ impl Run {
         let token = self.me.token.clone();
         for queued in self.db(|| rows::queue(&folder.server, Some(&folder.folder), &token))? {
             self.queued(stores, folder, &queued)?;
+        }
+        // where nothing waits, a run deletes at once what it has just queued
+        for a in std::mem::take(&mut self.would_queue) {
+            if rows::nothing_waits() {
+                self.tell(&folder.server, "delete", &a.key, a.bytes, &a.reason)?;
+            }
         }
         Ok(())
     }

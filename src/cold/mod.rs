@@ -3,9 +3,11 @@
 //! Invariant: a row moves between heap and file only when every snapshot that can still be used
 //! agrees about it, and the catalog change that says so is the one atomic point.
 
+pub mod aggregate;
 pub mod api;
 pub mod blocks;
 pub mod bloom;
+pub mod bloom_keys;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -34,6 +36,7 @@ pub mod foreign_time;
 mod gc;
 mod gc_run;
 mod gc_search;
+pub mod groups;
 mod inspect;
 #[cfg(feature = "s3")]
 pub mod io_thread;
@@ -76,10 +79,11 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 pub fn init() {
     policy::init();
     set_catalog(Catalog {
-        state_of: catalog::state_of,
+        states_of: catalog::states_of,
         bloom_bits: catalog::bloom::bits,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
+        key_covers: catalog::keys::covers,
         facts: catalog::layout::facts,
         runs: catalog::layout::runs,
         store: servers::store_for,
@@ -88,7 +92,6 @@ pub fn init() {
         drop_servers: catalog::guard::drop_servers,
         alter_server: catalog::guard_server::alter_server,
         rename_server: catalog::guard_server::rename_server,
-        has_rules: catalog::guard::has_rules,
         retyped: catalog::guard::retyped,
         is_current: catalog::guard::is_current,
         alter_type: catalog::guard::alter_type,

@@ -235,6 +235,8 @@ fn needed(job: &Job) -> Result<bool> {
 /// One run: queues what is due and works on it, beside other exporters, until it has ended.
 fn run(job: &Job) -> Outcome {
     let (queued, refused) = bgworker::transaction(|| {
+        // sizes of chunks need locks on them; whoever waits with a snapshot holds up exports
+        crate::pg::owner::set_local("lock_timeout", "5s");
         let table = table_of(job)?;
         let config = Config::parse(job.config.as_deref())?;
         let mut choice = due(table, &config)?;

@@ -9,7 +9,7 @@
 
 use super::cold_heap::heap;
 use super::cold_state::{self, raise};
-use super::{cold_am_ddl, cold_am_write, cold_conflict, cold_dump, cold_heap, compat};
+use super::{cold_am_ddl, cold_am_write, cold_conflict, cold_heap, cold_rows, compat};
 use crate::cold::manifest::ChunkState;
 use pgrx::{pg_guard, pg_sys};
 use std::cell::Cell;
@@ -77,6 +77,9 @@ pub fn routine() -> *const pg_sys::TableAmRoutine {
     let routine = ROUTINE.get_or_init(|| {
         let mut am = *cold_heap::routine();
         am.scan_begin = Some(scan_begin);
+        am.scan_getnextslot = Some(cold_rows::scan_getnextslot);
+        am.scan_rescan = Some(cold_rows::scan_rescan);
+        am.scan_end = Some(cold_rows::scan_end);
         am.tuple_insert = Some(cold_am_write::tuple_insert);
         am.tuple_insert_speculative = Some(cold_am_write::tuple_insert_speculative);
         am.multi_insert = Some(cold_am_write::multi_insert);
@@ -151,17 +154,14 @@ unsafe extern "C-unwind" fn scan_begin(
     pscan: pg_sys::ParallelTableScanDesc,
     flags: u32,
 ) -> pg_sys::TableScanDesc {
-    let walks = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_TYPE_SAMPLESCAN;
-    // queries get ColdScan: a parallel scan can only be part of an index build, which wants the stub
-    if flags & walks != 0
-        && pscan.is_null()
-        && is_cold(rel)
-        && !cold_state::scanning_stub()
-        && !cold_dump::copies_stub(relid(rel))
-    {
-        refuse(rel, "scan {} row by row");
-    }
-    heap!(scan_begin(rel, snapshot, nkeys, key, pscan, flags))
+    // a parallel scan can only be part of an index build, which wants the stub
+    let file = match pscan.is_null() {
+        true => cold_rows::file_of(rel, snapshot, flags),
+        false => None,
+    };
+    let scan = heap!(scan_begin(rel, snapshot, nkeys, key, pscan, flags));
+    cold_rows::begun(scan, file);
+    scan
 }
 
 /// KEY SHARE and SHARE of a cold row succeed: the row is immutable, and the lock on the stub that

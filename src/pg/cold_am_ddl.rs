@@ -7,7 +7,7 @@
 use super::cold_am::{COLD_BLOCK, is_cold, moving, refuse, relid, state};
 use super::cold_heap::{self, heap};
 use super::cold_state::{catalog, raise};
-use super::{cold_am_write, cold_compare, cold_dump, cold_duplicate, cold_probe_keys, cold_state};
+use super::{cold_am_write, cold_dump, cold_duplicate, cold_probe_keys, cold_state};
 use crate::cold::manifest::{ChunkState, Manifest};
 use pgrx::{pg_guard, pg_sys};
 use std::rc::Rc;
@@ -60,37 +60,19 @@ fn check_unique_index(
             info.ii_Expressions.is_null() && info.ii_Predicate.is_null(),
         )
     };
-    let known =
-        || plain && manifest.has_key(&columns) && has_rules(rel, index, &manifest, &columns);
-    if exclusion || (unique && !known()) {
+    let covered = || {
+        // SAFETY: the server passes an open index
+        let oid = unsafe { (*index).rd_id };
+        plain && manifest.has_key(&columns) && cold_state::key_covers(&manifest.file, oid)
+    };
+    if exclusion || (unique && !covered()) {
         refuse(rel, "check a new unique or exclusion constraint on {}");
     }
-    if unique {
+    // of a build by several processes one is enough, and the leader always takes part
+    // SAFETY: reads a number of this process
+    if unique && unsafe { pg_sys::ParallelWorkerNumber } < 0 {
         check_late_rows(rel, index, &manifest);
     }
-}
-
-/// True when the rows of the file are unique by the rules of this index: under a nondeterministic collation
-/// other bytes are equal, and NULLs may be.
-fn has_rules(
-    rel: pg_sys::Relation,
-    index: pg_sys::Relation,
-    manifest: &Manifest,
-    columns: &[i16],
-) -> bool {
-    let has_nulls = |c: &i16| manifest.column(*c).is_none_or(|c| c.has_nulls);
-    // SAFETY: the server passes an open index, which has a collation for each column
-    let (nulls_equal, collations) = unsafe {
-        let all = std::slice::from_raw_parts((*index).rd_indcollation, columns.len());
-        ((*(*index).rd_index).indnullsnotdistinct, all)
-    };
-    let bytewise = collations
-        .iter()
-        .all(|c| *c == pg_sys::InvalidOid || cold_compare::deterministic(*c));
-    if bytewise && !(nulls_equal && columns.iter().any(has_nulls)) {
-        return true;
-    }
-    (catalog().has_rules)(relid(index), relid(rel)).unwrap_or_else(|e| raise(e))
 }
 
 /// Late rows that came while no index forbade it may have the key of a row of the file.
@@ -103,7 +85,9 @@ fn check_late_rows(rel: pg_sys::Relation, index: pg_sys::Relation, manifest: &Rc
         let mut key =
             cold_probe_keys::key_of(rel, index, manifest).unwrap_or_else(|e| cold_state::raise(e));
         let _own = cold_state::StubScan::begin();
-        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        // not GetLatestSnapshot, which refuses while workers help with the build
+        let now = pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid);
+        let snapshot = pg_sys::RegisterSnapshot(now);
         let slot = pg_sys::table_slot_create(rel, std::ptr::null_mut());
         let scan = pg_sys::table_beginscan(rel, snapshot, 0, std::ptr::null_mut());
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
@@ -192,6 +176,7 @@ pub(super) unsafe extern "C-unwind" fn nontransactional_truncate(rel: pg_sys::Re
     heap!(relation_nontransactional_truncate(rel))
 }
 
+/// VACUUM FULL and CLUSTER compact the stub: late rows, with all that the server knows about who sees them.
 #[pg_guard]
 #[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]
 pub(super) unsafe extern "C-unwind" fn copy_for_cluster(
@@ -207,7 +192,15 @@ pub(super) unsafe extern "C-unwind" fn copy_for_cluster(
     recently_dead: *mut f64,
 ) {
     match state(old) {
-        ChunkState::Cold(_) => refuse(old, "rewrite {}"),
+        // it would clear the values of added columns, which the manifest has to know then
+        ChunkState::Cold(_) if !(catalog().is_current)(relid(old)).unwrap_or_else(|e| raise(e)) => {
+            refuse(old, "rewrite {}")
+        }
+        ChunkState::Cold(manifest) => {
+            if let Some(attempt) = manifest.merging {
+                cold_state::touch(relid(old), attempt);
+            }
+        }
         ChunkState::Frozen { attempt, .. } => cold_state::touch(relid(old), attempt),
         ChunkState::Plain => {}
     }

@@ -20,16 +20,21 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 thread_local! {
-    /// chunk and command of the last insert into a cold chunk
-    static INSERTED: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    /// chunk, transaction and command of the last insert into a cold chunk
+    static INSERTED: Cell<(u32, u32, u32)> = const { Cell::new((0, 0, 0)) };
 }
 
 /// True when the command that runs has inserted into this chunk: an index look-up is then the check of its
 /// own row for uniqueness.
 pub(super) fn inserted_by_this_command(rel: pg_sys::Relation) -> bool {
-    // SAFETY: asks for a number
-    let command = unsafe { pg_sys::GetCurrentCommandId(false) };
-    INSERTED.get() == (relid(rel).to_u32(), command)
+    // commands are counted anew in each transaction. SAFETY: asks for numbers
+    let (transaction, command) = unsafe {
+        (
+            pg_sys::GetTopTransactionIdIfAny().into_inner(),
+            pg_sys::GetCurrentCommandId(false),
+        )
+    };
+    INSERTED.get() == (relid(rel).to_u32(), transaction, command)
 }
 
 /// A row may arrive: marks the chunk for the exporter. Gives the file that the row must not be in.
@@ -53,9 +58,14 @@ fn before_insert(rel: pg_sys::Relation) -> Option<Rc<Manifest>> {
             if let Some(attempt) = manifest.merging {
                 cold_state::touch(relid(rel), attempt);
             }
-            // SAFETY: asks for a number; the caller is about to write
-            let command = unsafe { pg_sys::GetCurrentCommandId(false) };
-            INSERTED.set((relid(rel).to_u32(), command));
+            // SAFETY: asks for numbers; the caller is about to write, and needs an id in any case
+            let (transaction, command) = unsafe {
+                (
+                    pg_sys::GetTopTransactionId().into_inner(),
+                    pg_sys::GetCurrentCommandId(false),
+                )
+            };
+            INSERTED.set((relid(rel).to_u32(), transaction, command));
             Some(manifest)
         }
     }

@@ -106,7 +106,7 @@ pub fn read_rows(
                 let digest = hash.add(row);
                 sink.row(&cells, digest)
             })?;
-            renew_now_and_then(&hash);
+            give_way_now_and_then(chunk, hash.rows)?;
         }
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::tuplesort_end(sort);
@@ -123,10 +123,23 @@ pub struct Read {
     pub file: Option<ContentHash>,
 }
 
-/// Lets go of the snapshot every so many rows.
-fn renew_now_and_then(hash: &ContentHash) {
-    if hash.rows % 1024 == 1 {
-        super::bgworker::renew_snapshot();
+const WANTED: &str = "somebody waits for the chunk that is read";
+
+/// For a worker that reads a chunk: lets go of the snapshot. 55P03 when somebody waits for the chunk.
+pub fn give_way(chunk: pg_sys::Oid) -> Result<()> {
+    super::inject::point("cold.export.reading");
+    if super::cold_move::somebody_waits(chunk) {
+        return Err(Error::new(Kind::LockNotAvailable, WANTED));
+    }
+    super::bgworker::renew_snapshot();
+    Ok(())
+}
+
+/// The same every so many rows.
+fn give_way_now_and_then(chunk: pg_sys::Oid, rows: i64) -> Result<()> {
+    match rows % 1024 {
+        1 => give_way(chunk),
+        _ => Ok(()),
     }
 }
 
@@ -169,34 +182,29 @@ unsafe fn sorted(
             std::ptr::null_mut(),
         );
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        let chunk = super::cold_am::relid(rel.raw());
         let mut rows = 0;
         while pg_sys::table_scan_getnextslot(scan, forward, slot) {
             pgrx::check_for_interrupts!();
             pg_sys::tuplesort_puttupleslot(sort, slot);
             rows += 1;
+            if rows % 1024 == 0 && super::cold_move::somebody_waits(chunk) {
+                return Err(Error::new(Kind::LockNotAvailable, WANTED));
+            }
         }
         pg_sys::table_endscan(scan);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         let mut from_file = None;
         if let Some(manifest) = file {
             let slot = pg_sys::MakeSingleTupleTableSlot(rel.desc(), &pg_sys::TTSOpsVirtual);
-            let hash = each_file_row(
-                super::cold_am::relid(rel.raw()),
-                manifest,
-                |values, nulls, hash| {
-                    pg_sys::ExecClearTuple(slot);
-                    std::ptr::copy_nonoverlapping(
-                        values.as_ptr(),
-                        (*slot).tts_values,
-                        values.len(),
-                    );
-                    std::ptr::copy_nonoverlapping(nulls.as_ptr(), (*slot).tts_isnull, nulls.len());
-                    pg_sys::ExecStoreVirtualTuple(slot);
-                    pg_sys::tuplesort_puttupleslot(sort, slot);
-                    renew_now_and_then(hash);
-                    Ok(())
-                },
-            )?;
+            let hash = each_file_row(chunk, manifest, |values, nulls, hash| {
+                pg_sys::ExecClearTuple(slot);
+                std::ptr::copy_nonoverlapping(values.as_ptr(), (*slot).tts_values, values.len());
+                std::ptr::copy_nonoverlapping(nulls.as_ptr(), (*slot).tts_isnull, nulls.len());
+                pg_sys::ExecStoreVirtualTuple(slot);
+                pg_sys::tuplesort_puttupleslot(sort, slot);
+                give_way_now_and_then(chunk, hash.rows)
+            })?;
             pg_sys::ExecDropSingleTupleTableSlot(slot);
             rows += hash.rows.unsigned_abs();
             from_file = Some(hash);
@@ -211,11 +219,10 @@ pub fn read_file(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentH
     each_file_row(chunk, manifest, |_, _, _| Ok(()))
 }
 
-/// The same in a transaction of a worker, which nobody waits for meanwhile.
+/// The same in a transaction of a worker, which gives way to those who wait for the chunk: 55P03.
 pub fn read_file_in_worker(chunk: pg_sys::Oid, manifest: &Rc<Manifest>) -> Result<ContentHash> {
     each_file_row(chunk, manifest, |_, _, hash| {
-        renew_now_and_then(hash);
-        Ok(())
+        give_way_now_and_then(chunk, hash.rows)
     })
 }
 
@@ -338,18 +345,30 @@ pub fn file_to_heap(
     }
 }
 
-/// Hash over the rows of a heap that are visible now, in whatever order they lie.
-pub fn hash_heap(relation: pg_sys::Oid) -> Result<ContentHash> {
+/// Hash over the rows of a heap from this block on that are visible now, in whatever order they lie.
+pub fn hash_heap(relation: pg_sys::Oid, first: pg_sys::BlockNumber) -> Result<ContentHash> {
     let rel = OpenRelation::locked(relation);
     let _settings = pin_settings();
     let mut codecs = codecs(&rel);
     let memory = RowMemory::new();
     let mut hash = ContentHash::default();
+    let blocks = super::cold_move::heap_blocks(relation);
+    if blocks <= first {
+        return Ok(hash);
+    }
     // SAFETY: the relation is open; slot, scan and snapshot are given back below, or by the transaction's end
     unsafe {
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
         let slot = pg_sys::table_slot_create(rel.raw(), std::ptr::null_mut());
-        let scan = pg_sys::table_beginscan(rel.raw(), snapshot, 0, std::ptr::null_mut());
+        let scan = pg_sys::table_beginscan_strat(
+            rel.raw(),
+            snapshot,
+            0,
+            std::ptr::null_mut(),
+            true,
+            false,
+        );
+        pg_sys::heap_setscanlimits(scan, first, blocks - first);
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
         while pg_sys::table_scan_getnextslot(scan, forward, slot) {
             pgrx::check_for_interrupts!();

@@ -1,7 +1,9 @@
 //! What pg_dump sees of a cold chunk: the stub alone. The manifest travels as configuration data of
-//! the extension, so that rows of the file would come twice after a restore.
+//! the extension, so that rows of the file would come twice after a restore. With `strata.dump_cold = rows` it is
+//! the other way round.
 
 use super::cold_state::{self, catalog, raise};
+use super::guc::{DUMP_COLD, DumpCold};
 use crate::cold::manifest::ChunkState;
 use crate::error::{Error, Kind};
 use pgrx::pg_sys;
@@ -41,9 +43,14 @@ fn is_dump_cursor() -> bool {
     }
 }
 
+/// True when the dump holds the rows of files: then it leaves the manifest out, by the conditions of its tables.
+fn dumps_rows() -> bool {
+    DUMP_COLD.get() == DumpCold::Rows
+}
+
 /// True when COPY may read the stub as it is. 55000 when the dump leaves the manifest out.
 pub(super) fn copies_stub(chunk: pg_sys::Oid) -> bool {
-    let dumps = is_pg_dump();
+    let dumps = is_pg_dump() && !dumps_rows();
     if dumps {
         check_manifest_is_dumped(chunk);
     }
@@ -52,7 +59,7 @@ pub(super) fn copies_stub(chunk: pg_sys::Oid) -> bool {
 
 /// True when a scan must leave out the file. 55000 when the dump leaves the manifest out.
 pub(super) fn leaves_file_out(chunk: pg_sys::Oid) -> bool {
-    let dumps = is_dump_cursor();
+    let dumps = is_dump_cursor() && !dumps_rows();
     if dumps {
         check_manifest_is_dumped(chunk);
     }

@@ -315,10 +315,17 @@ impl Scan {
                 self.late_rows += 1;
                 return Ok(slot);
             }
-            if std::mem::take(&mut late.file_waits) {
-                return Ok(late.file);
+            if !std::mem::take(&mut late.file_waits) {
+                return Ok(std::ptr::null_mut());
             }
-            Ok(std::ptr::null_mut())
+            // WHERE CURRENT OF looks at this slot and no other; the values stay until the next row is read
+            let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
+            std::ptr::copy_nonoverlapping((*late.file).tts_values, (*slot).tts_values, natts);
+            std::ptr::copy_nonoverlapping((*late.file).tts_isnull, (*slot).tts_isnull, natts);
+            (*slot).tts_tid = (*late.file).tts_tid;
+            (*slot).tts_tableOid = (*late.file).tts_tableOid;
+            pg_sys::ExecStoreVirtualTuple(slot);
+            Ok(slot)
         }
     }
 }

@@ -200,6 +200,19 @@ pub fn all_snapshots_after(chunk: pg_sys::Oid, xid: u32) -> bool {
     unsafe { pg_sys::TransactionIdFollows(oldest, pg_sys::TransactionId::from(xid)) }
 }
 
+/// True when somebody waits for a lock that ours, AccessShareLock, is in the way of, such as an ALTER TABLE, behind
+/// which all others queue up.
+pub fn somebody_waits(chunk: pg_sys::Oid) -> bool {
+    // in the way of the same ones, and not held yet: a lock is not given past those who wait for a conflicting one
+    let mode = pg_sys::RowShareLock as pg_sys::LOCKMODE;
+    if !super::catalog::try_lock_relation(chunk, mode) {
+        return true;
+    }
+    // SAFETY: taken just now
+    unsafe { pg_sys::UnlockRelationOid(chunk, mode) }
+    false
+}
+
 /// The id of the current transaction, assigned if need be.
 pub fn current_xid() -> u32 {
     // SAFETY: legal in a transaction that may write

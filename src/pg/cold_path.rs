@@ -24,8 +24,31 @@ static PATH_METHODS: PathMethods = PathMethods(pg_sys::CustomPathMethods {
     ReparameterizeCustomPathByChild: None,
 });
 
+/// True for a path of ours.
+///
+/// # Safety
+/// `path` must be a path of the planner.
+pub(super) unsafe fn is_cold_scan(path: *mut pg_sys::Path) -> bool {
+    // SAFETY: promised by the caller; the tag is checked before the cast
+    unsafe {
+        (*path).type_ == pg_sys::NodeTag::T_CustomPath
+            && std::ptr::eq(
+                (*path.cast::<pg_sys::CustomPath>()).methods,
+                &PATH_METHODS.0,
+            )
+    }
+}
+
 /// Manifest of a relation if it is a cold chunk. Cheap for every other relation.
 pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
+    cold_manifest_next(relation, Vec::new)
+}
+
+/// The same, where relations that the planner looks at next are known.
+fn cold_manifest_next(
+    relation: pg_sys::Oid,
+    others: impl FnOnce() -> Vec<pg_sys::Oid>,
+) -> Option<Rc<Manifest>> {
     // SAFETY: the planner holds a lock on the relation; the reference is given back at once
     let ours = unsafe {
         let rel = pg_sys::RelationIdGetRelation(relation);
@@ -36,7 +59,11 @@ pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
         pg_sys::RelationClose(rel);
         ours
     };
-    match ours.then(|| cold_state::of(relation))? {
+    // the server has asked for the relation's size before it calls any hook
+    match ours.then(|| {
+        cold_state::expect(relation, others);
+        cold_state::of(relation)
+    })? {
         ChunkState::Cold(manifest) => Some(manifest),
         _ => None,
     }
@@ -46,14 +73,60 @@ pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
 ///
 /// # Safety
 /// Called by the planner with its own structures.
-pub unsafe fn relation_info(relation: pg_sys::Oid, inhparent: bool, rel: *mut pg_sys::RelOptInfo) {
-    if !inhparent && cold_manifest(relation).is_some() {
-        // SAFETY: the planner's own, valid struct
-        unsafe {
+pub unsafe fn relation_info(
+    root: *mut pg_sys::PlannerInfo,
+    relation: pg_sys::Oid,
+    inhparent: bool,
+    rel: *mut pg_sys::RelOptInfo,
+) {
+    // SAFETY: the planner's own, valid structs
+    unsafe {
+        if !inhparent && cold_manifest_next(relation, || siblings(root, rel)).is_some() {
             (*rel).indexlist = std::ptr::null_mut();
             (*rel).amflags = 0;
             (*rel).rel_parallel_workers = 0;
         }
+    }
+}
+
+/// The partitions that the planner is about to open one after the other.
+unsafe fn siblings(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+) -> Vec<pg_sys::Oid> {
+    // SAFETY: the planner's own, valid structs; the parent is open and locked, and its descriptor is the one
+    // that the planner itself goes through
+    unsafe {
+        let (children, directory) = (
+            (*root).append_rel_array,
+            (*(*root).glob).partition_directory,
+        );
+        if children.is_null() || directory.is_null() {
+            return vec![];
+        }
+        let child = *children.add((*rel).relid as usize);
+        if child.is_null() {
+            return vec![];
+        }
+        let parent = (*child).parent_relid as usize;
+        let live = (**(*root).simple_rel_array.add(parent)).live_parts;
+        let rte = *(*root).simple_rte_array.add(parent);
+        if live.is_null() || (*rte).rtekind != pg_sys::RTEKind::RTE_RELATION {
+            return vec![];
+        }
+        let parent = pg_sys::RelationIdGetRelation((*rte).relid);
+        if parent.is_null() {
+            return vec![];
+        }
+        let desc = pg_sys::PartitionDirectoryLookup(directory, parent);
+        let mut found = vec![];
+        let mut n = pg_sys::bms_next_member(live, -1);
+        while n >= 0 && n < (*desc).nparts {
+            found.push(*(*desc).oids.add(n as usize));
+            n = pg_sys::bms_next_member(live, n);
+        }
+        pg_sys::RelationClose(parent);
+        found
     }
 }
 

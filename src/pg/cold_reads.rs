@@ -16,14 +16,19 @@ thread_local! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skip {
     ZoneMap,
+    Bloom,
     ReadsOff,
+    /// a node above asks the file for states of aggregates
+    Aggregated,
 }
 
 impl Skip {
     pub(super) fn text(self) -> &'static str {
         match self {
             Skip::ZoneMap => "zone map",
+            Skip::Bloom => "bloom",
             Skip::ReadsOff => "strata.cold_reads = off",
+            Skip::Aggregated => "aggregated",
         }
     }
 }

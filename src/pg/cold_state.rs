@@ -15,16 +15,21 @@ use std::sync::OnceLock;
 /// Reads a part of a filter: file, columns, start and length in bytes.
 pub type BloomBits = fn(&str, &[String], u32, u32) -> Result<Option<Vec<u8>>>;
 
+/// Reads the states of chunks, all as of one moment.
+pub type StatesOf = fn(&[pg_sys::Oid]) -> Result<Vec<(pg_sys::Oid, ChunkState)>>;
+
 /// What the noun `cold` does for this folder, which does not know its catalog.
 pub struct Catalog {
-    /// state of a chunk by the latest snapshot
-    pub state_of: fn(pg_sys::Oid) -> Result<ChunkState>,
+    /// states of chunks by the latest snapshot
+    pub states_of: StatesOf,
     /// so many bytes of a filter of a file, from this one on; `None` when there are none
     pub bloom_bits: BloomBits,
     /// id of the chunk's live file by the snapshot of the running query
     pub file_in_snapshot: fn(pg_sys::Oid) -> Result<Option<String>>,
     /// takes the manifest row of a chunk away and queues its file; with a reason
     pub forget: fn(pg_sys::Oid, &str) -> Result<()>,
+    /// whether a file has no two rows with the same key in a unique index of its chunk
+    pub key_covers: fn(&str, pg_sys::Oid) -> Result<bool>,
     /// what is known of the bytes of a file; of its first pages only if asked for
     pub facts: fn(&str, bool) -> Result<FileFacts>,
     /// the run maps of a file, by the names of the columns there
@@ -43,8 +48,6 @@ pub struct Catalog {
     pub rename_server: fn(&str, &str) -> Result<()>,
     /// refuses DROP OWNED BY these roles
     pub drop_owned: fn(&[pg_sys::Oid]) -> Result<()>,
-    /// the file's rows are unique by the rules of an index, of a chunk
-    pub has_rules: fn(pg_sys::Oid, pg_sys::Oid) -> Result<bool>,
     /// refuses types of columns that files hold in another form
     pub retyped: fn() -> Result<()>,
     /// the manifest knows a chunk's columns as they are, by the snapshot of the running query
@@ -88,6 +91,10 @@ pub(super) fn catalog() -> &'static Catalog {
 
 thread_local! {
     static CACHE: RefCell<HashMap<u32, ChunkState>> = RefCell::new(HashMap::new());
+    /// relations (0: all) that were invalidated while states were being read; `None` at other times
+    static LOST: RefCell<Option<Vec<u32>>> = const { RefCell::new(None) };
+    /// the last chunk whose state was not known
+    static MISSED: Cell<u32> = const { Cell::new(0) };
     static WATCHING: Cell<bool> = const { Cell::new(false) };
     /// last mark left: relation, subtransaction's xid, attempt
     static TOUCHED: Cell<(u32, u32, i64)> = const { Cell::new((0, 0, 0)) };
@@ -103,6 +110,14 @@ pub fn raise(error: Error) -> ! {
 #[pg_guard]
 unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
     super::cold_probe::forget(relation.to_u32());
+    LOST.with(|lost| {
+        // borrowed for moments only, in which no callback runs
+        if let Ok(mut lost) = lost.try_borrow_mut()
+            && let Some(lost) = &mut *lost
+        {
+            lost.push(relation.to_u32());
+        }
+    });
     CACHE.with(|cache| {
         // the callback may run while a look-up of ours is building an entry; then that look-up
         // has not borrowed the map
@@ -118,22 +133,106 @@ unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_
 
 /// State of a chunk that has the access method `strata_cold`, as of the latest snapshot.
 pub fn of(relation: pg_sys::Oid) -> ChunkState {
-    let key = relation.to_u32();
-    if let Some(state) = CACHE.with_borrow(|cache| cache.get(&key).cloned()) {
+    if let Some(state) = known(relation) {
         return state;
     }
+    MISSED.set(relation.to_u32());
+    read(relation, vec![])
+}
+
+/// The same, where the states of `others` are going to be asked for next: see [`expect`].
+pub fn of_next(relation: pg_sys::Oid, others: impl FnOnce() -> Vec<pg_sys::Oid>) -> ChunkState {
+    known(relation).unwrap_or_else(|| read(relation, others()))
+}
+
+/// The states of `others` are going to be asked for next: what is not known of them is read at once. Does
+/// nothing but where `relation` is the last one whose state was not known.
+///
+/// They need not be locked yet. A state that changes later is forgotten when its lock is taken: the message
+/// that says so is sent before whoever changed it gives his lock back. One that changes while it is read is
+/// not kept at all.
+pub fn expect(relation: pg_sys::Oid, others: impl FnOnce() -> Vec<pg_sys::Oid>) {
+    if MISSED.get() != relation.to_u32() {
+        return;
+    }
+    MISSED.set(0);
+    let mut others = others();
+    others.retain(|o| known(*o).is_none());
+    if let Some(last) = others.pop() {
+        read(last, others);
+    }
+}
+
+fn known(relation: pg_sys::Oid) -> Option<ChunkState> {
+    CACHE.with_borrow(|cache| cache.get(&relation.to_u32()).cloned())
+}
+
+/// Reads the state of a chunk, and of those others that are not known.
+fn read(relation: pg_sys::Oid, mut others: Vec<pg_sys::Oid>) -> ChunkState {
     if !WATCHING.replace(true) {
         // SAFETY: registered once per process, never removed; the callback is a static function
         unsafe {
             pg_sys::CacheRegisterRelcacheCallback(Some(on_relcache_inval), pg_sys::Datum::null())
         };
     }
-    let state = match (catalog().state_of)(relation) {
-        Ok(state) => state,
+    CACHE.with_borrow(|cache| {
+        others.retain(|o| *o != relation && !cache.contains_key(&o.to_u32()));
+    });
+    others.sort_unstable_by_key(|o| o.to_u32());
+    others.dedup();
+    others.push(relation);
+    let reading = Reading::begin();
+    let found = match (catalog().states_of)(&others) {
+        Ok(found) => found,
         Err(e) => raise(e),
     };
-    CACHE.with_borrow_mut(|cache| cache.insert(key, state.clone()));
-    state
+    let lost = reading.end();
+    let mut own = ChunkState::Plain;
+    CACHE.with_borrow_mut(|cache| {
+        for (chunk, state) in found {
+            if chunk == relation {
+                own = state.clone();
+            }
+            let chunk = chunk.to_u32();
+            if !lost.contains(&0) && !lost.contains(&chunk) {
+                cache.insert(chunk, state);
+            }
+        }
+    });
+    own
+}
+
+/// While alive, invalidations are taken note of.
+struct Reading(Option<Vec<u32>>);
+
+impl Reading {
+    fn begin() -> Reading {
+        Reading(LOST.replace(Some(Vec::new())))
+    }
+
+    /// What was invalidated.
+    fn end(self) -> Vec<u32> {
+        LOST.with_borrow(Clone::clone).unwrap_or_default()
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let inner = LOST.replace(self.0.take());
+        LOST.with_borrow_mut(|outer| {
+            if let (Some(outer), Some(inner)) = (outer, inner) {
+                outer.extend(inner);
+            }
+        });
+    }
+}
+
+/// Whether a file has no two rows with the same key in a unique index of its chunk.
+pub(super) fn key_covers(file: &str, index: pg_sys::Oid) -> bool {
+    match (catalog().key_covers)(file, index) {
+        Ok(covers) => covers,
+        Err(e) => raise(e),
+    }
 }
 
 /// Forgets what is cached about a chunk, here and (at commit) in every other backend.

@@ -9,7 +9,7 @@ use super::cold_move::OpenRelation;
 use super::compat_swap;
 use super::list::oids;
 use super::owner::{SettingScope, UserScope};
-use super::{cold_am_ddl, cold_copy, ffi};
+use super::{cold_am_ddl, cold_copy, cold_late_index, ffi};
 use crate::cold::content::ContentHash;
 use crate::cold::manifest::Manifest;
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ pub struct SecondHeap {
     heap: pg_sys::Oid,
     /// indexes of the chunk and their twins; `None` when the server must build them after the exchange
     indexes: Option<Vec<(pg_sys::Oid, pg_sys::Oid)>>,
+    /// from this block on: rows of the stub, which came along with their transaction ids
+    late: Option<pg_sys::BlockNumber>,
 }
 
 impl SecondHeap {
@@ -49,6 +51,7 @@ impl SecondHeap {
             chunk,
             heap,
             indexes: None,
+            late: None,
         }
     }
 
@@ -56,7 +59,7 @@ impl SecondHeap {
     pub fn fill(&self, manifest: &Rc<Manifest>) -> Result<ContentHash> {
         let written = cold_copy::file_to_heap(self.chunk, self.heap, manifest)?;
         command_counter_increment();
-        if cold_copy::hash_heap(self.heap)? != written {
+        if cold_copy::hash_heap(self.heap, 0)? != written {
             return Err(Error::internal(
                 "the heap does not hold the rows that were just written to it",
             ));
@@ -104,10 +107,12 @@ impl SecondHeap {
     }
 
     /// Adds the rows of the stub with all that the server knows about who sees them. The caller holds
-    /// AccessExclusiveLock on the chunk. Returns the hash over those that are visible now.
+    /// AccessExclusiveLock on the chunk. Returns the hash over those that are visible now. XX000 when they did
+    /// not come along.
     pub fn add_stub(&mut self) -> Result<ContentHash> {
         let _moving = Moving::begin(self.chunk);
-        let late = cold_copy::hash_heap(self.chunk)?;
+        let late = cold_copy::hash_heap(self.chunk, 0)?;
+        let first = super::cold_move::heap_blocks(self.heap);
         {
             let (from, to) = (
                 OpenRelation::locked(self.chunk),
@@ -116,14 +121,11 @@ impl SecondHeap {
             cold_am_ddl::copy_stub(from.raw(), to.raw());
         }
         command_counter_increment();
-        // the twins do not know these rows
-        self.indexes = None;
+        self.late = Some(first);
+        if cold_copy::hash_heap(self.heap, first)? != late {
+            return Err(Error::internal("late rows did not come along"));
+        }
         Ok(late)
-    }
-
-    /// Hash over all visible rows.
-    pub fn hash(&self) -> Result<ContentHash> {
-        cold_copy::hash_heap(self.heap)
     }
 
     /// Gives its files and its TOAST table to the chunk, whose access method is heap's afterwards. The caller holds
@@ -174,10 +176,10 @@ impl SecondHeap {
 
     fn exchange(&self, twins: &[(pg_sys::Oid, pg_sys::Oid)]) -> Result<()> {
         let (old_toast, new_toast) = (toast_of(self.chunk), toast_of(self.heap));
-        exchange_files(self.chunk, self.heap, true)?;
+        exchange_files(self.chunk, self.heap, true, self.late.is_some())?;
         for (old, twin) in twins {
             lock_relation(*old, EXCLUSIVE);
-            exchange_files(*old, *twin, false)?;
+            exchange_files(*old, *twin, false, false)?;
         }
         for toast in [old_toast, new_toast].into_iter().flatten() {
             // SAFETY: a TOAST table's only dependency is the one on its table
@@ -206,10 +208,26 @@ impl SecondHeap {
             );
         }
         command_counter_increment();
-        match new_toast {
-            Some(toast) => name_toast(toast, self.chunk),
-            None => Ok(()),
+        if let Some(toast) = new_toast {
+            name_toast(toast, self.chunk)?;
         }
+        if let Some(first) = self.late {
+            self.enter_late_rows(first, twins);
+        }
+        Ok(())
+    }
+
+    /// The twins were built before the rows of the stub came. Entered under the chunk's own name: whose rows are old
+    /// enough to be seen by nobody is told wrongly of a table that this transaction has made.
+    fn enter_late_rows(&self, first: pg_sys::BlockNumber, twins: &[(pg_sys::Oid, pg_sys::Oid)]) {
+        let settings = SettingScope::new();
+        settings.set("search_path", "pg_catalog, pg_temp");
+        let chunk = OpenRelation::locked(self.chunk);
+        let _owner = UserScope::restricted(chunk.owner());
+        for (index, _) in twins {
+            cold_late_index::enter_all(&chunk, *index, first);
+        }
+        command_counter_increment();
     }
 }
 
@@ -271,8 +289,9 @@ fn only_index(toast: pg_sys::Oid) -> Result<pg_sys::Oid> {
 }
 
 /// Exchanges the files of a relation and of one that this transaction has made; with `toast` also their TOAST
-/// tables, since values out of line name the table where they are.
-fn exchange_files(old: pg_sys::Oid, new: pg_sys::Oid, toast: bool) -> Result<()> {
+/// tables, since values out of line name the table where they are. With `keep_age` the old one keeps what is said
+/// about its oldest transaction ids.
+fn exchange_files(old: pg_sys::Oid, new: pg_sys::Oid, toast: bool, keep_age: bool) -> Result<()> {
     // SAFETY: both relations are locked exclusively; the usual way of changing pg_class rows
     unsafe {
         let class = pg_sys::table_open(
@@ -285,6 +304,10 @@ fn exchange_files(old: pg_sys::Oid, new: pg_sys::Oid, toast: bool) -> Result<()>
             pg_sys::GETSTRUCT(b).cast::<pg_sys::FormData_pg_class>(),
         );
         compat_swap::exchange_rows(row_a, row_b);
+        if keep_age {
+            std::mem::swap(&mut (*row_a).relfrozenxid, &mut (*row_b).relfrozenxid);
+            std::mem::swap(&mut (*row_a).relminmxid, &mut (*row_b).relminmxid);
+        }
         if toast {
             std::mem::swap(&mut (*row_a).reltoastrelid, &mut (*row_b).reltoastrelid);
         }

@@ -226,7 +226,9 @@ pub unsafe fn class_members(
             };
             all.chain(pointers::<pg_sys::EquivalenceMember>(own))
         };
-        all.filter(|member| pg_sys::bms_equal((**member).em_relids, (*rel).relids))
+        // each partition goes through the members of all: a call of the server for each would be felt
+        let own = super::list::words((*rel).relids);
+        all.filter(|member| super::list::same_sets(super::list::words((**member).em_relids), own))
             .collect()
     }
 }

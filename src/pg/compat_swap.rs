@@ -39,6 +39,23 @@ pub(super) fn close_files(
     }
 }
 
+/// Tells an index that no more entries follow: since 17 it may keep something between them.
+///
+/// # Safety
+/// The index must be open, `info` the one that its entries were made with.
+pub(super) unsafe fn end_of_index_inserts(
+    #[cfg_attr(any(feature = "pg15", feature = "pg16"), allow(unused_variables))]
+    index: pg_sys::Relation,
+    #[cfg_attr(any(feature = "pg15", feature = "pg16"), allow(unused_variables))]
+    info: *mut pg_sys::IndexInfo,
+) {
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::index_insert_cleanup(index, info);
+    }
+}
+
 /// Exchanges what pg_class says about the files of two relations.
 ///
 /// # Safety

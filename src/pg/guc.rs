@@ -22,6 +22,20 @@ pub enum ColdReads {
     Error,
 }
 
+/// What pg_dump writes of a cold chunk (any user).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum DumpCold {
+    /// the manifest: the copy reads the same file
+    #[name = c"manifest"]
+    Manifest,
+    /// the rows: the copy needs no file
+    #[name = c"rows"]
+    Rows,
+}
+
+/// What pg_dump writes of a cold chunk (any user).
+pub static DUMP_COLD: GucSetting<DumpCold> = GucSetting::<DumpCold>::new(DumpCold::Manifest);
+
 /// Whether queries read cold files (any user).
 pub static COLD_READS: GucSetting<ColdReads> = GucSetting::<ColdReads>::new(ColdReads::On);
 
@@ -102,6 +116,14 @@ fn define_cold_reads() {
         c"Whether queries read the files of cold chunks.",
         c"off leaves their rows out, error raises instead of reading one.",
         &COLD_READS,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"strata.dump_cold",
+        c"What pg_dump writes of a cold chunk: the manifest of its file, or the rows.",
+        c"To be set by PGOPTIONS for the whole of a dump.",
+        &DUMP_COLD,
         GucContext::Userset,
         GucFlags::default(),
     );

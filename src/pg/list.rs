@@ -51,6 +51,24 @@ pub unsafe fn oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
     }
 }
 
+/// The words of a set; none for NULL.
+///
+/// # Safety
+/// `set` must be NULL or a set that outlives the slice.
+pub unsafe fn words<'a>(set: *const pg_sys::Bitmapset) -> &'a [pg_sys::bitmapword] {
+    if set.is_null() {
+        return &[];
+    }
+    // SAFETY: promised by the caller; a set has as many words as it says
+    unsafe { (*set).words.as_slice((*set).nwords as usize) }
+}
+
+/// True for two sets with the same members, by their words; older servers leave empty words at the end.
+pub fn same_sets(a: &[pg_sys::bitmapword], b: &[pg_sys::bitmapword]) -> bool {
+    let n = a.len().min(b.len());
+    a[..n] == b[..n] && a[n..].iter().chain(&b[n..]).all(|word| *word == 0)
+}
+
 /// A fresh integer list.
 pub fn ints(values: &[i32]) -> *mut pg_sys::List {
     let mut list = IntList::new();
@@ -87,5 +105,17 @@ impl IntList {
 impl Default for IntList {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_sets;
+
+    #[test]
+    fn sets_are_equal_by_their_members() {
+        assert!(same_sets(&[], &[]) && same_sets(&[0], &[]) && same_sets(&[5, 1], &[5, 1]));
+        assert!(same_sets(&[5], &[5, 0, 0]) && same_sets(&[5, 0], &[5]));
+        assert!(!same_sets(&[5], &[5, 1]) && !same_sets(&[4], &[5]) && !same_sets(&[], &[1]));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::catalog::{self, Job, NewJob, Outcome};
 use crate::error::Result;
-use crate::pg::owner::as_extension_owner;
+use crate::pg::owner::{SettingScope, as_extension_owner};
 use crate::pg::spi;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{JsonB, pg_sys};
@@ -10,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Where policies seem to live: no procedure of a user can.
 pub const SCHEMA: &str = "strata";
+
+/// How long the scheduler waits for a lock when it asks a policy.
+const LOCK_TIMEOUT: &str = "200ms";
 
 /// What a policy does, outside of a transaction, in a worker that is connected as superuser.
 type Run = fn(&Job) -> Outcome;
@@ -38,8 +41,11 @@ pub(super) fn runner(job: &Job) -> Option<Run> {
     registered(job).map(|(_, run)| run)
 }
 
-/// False when a policy has nothing to do. True for jobs of users.
+/// False when a policy has nothing to do. True for jobs of users. 55P03 when somebody has locked what must be
+/// looked at: the schedules of the whole database wait meanwhile.
 pub(super) fn needed(job: &Job) -> Result<bool> {
+    let settings = SettingScope::new();
+    settings.set("lock_timeout", LOCK_TIMEOUT);
     registered(job).map_or(Ok(true), |(needed, _)| needed(job))
 }
 

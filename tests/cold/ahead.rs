@@ -1,7 +1,7 @@
 //! Files that come next are asked for while the current one is waited for; what may never be read is not.
 
 use crate::common::FaultProxy;
-use crate::support::{ColdDb, Db, exec, one, rows, s3, server};
+use crate::support::{ColdDb, Db, exec, force_parallel, one, rows, s3, server};
 use postgres::Client;
 use std::time::Duration;
 
@@ -58,9 +58,15 @@ fn waits_for_several_files_overlap() {
     let (alone, answer) = waited(&mut session, 0, DEVICE);
     assert_eq!(answer, wanted);
     let one_by_one = proxy.counts().gets;
+    let before = proxy.most_at_once();
     proxy.reset();
     let (together, answer) = waited(&mut session, 8, DEVICE);
     assert_eq!(answer, wanted);
+    let at_once = proxy.most_at_once();
+    assert!(
+        before <= 2 && at_once >= 6,
+        "{before} and {at_once} at once"
+    );
     assert!(
         proxy.counts().gets <= one_by_one + 2,
         "{} requests instead of {one_by_one}",
@@ -70,6 +76,47 @@ fn waits_for_several_files_overlap() {
     assert!(
         together < alone * 3 / 10,
         "{together:?} with, {alone:?} without"
+    );
+    proxy.latency(Duration::ZERO);
+}
+
+/// Whoever reads all files anyway asks for them at once: a worker with an Append of its own, a sort below a LIMIT.
+#[test]
+fn files_that_are_all_read_are_asked_for_together() {
+    let proxy = s3().proxy();
+    let db = months("ahead_all", &proxy);
+    proxy.latency(LATENCY);
+    let at_once = |settings: &str, sql: &str, word: &str| {
+        let mut session = db.session();
+        exec(&mut session, settings);
+        let plan = rows(&mut session, &format!("EXPLAIN (COSTS OFF) {sql}"));
+        assert!(plan.contains(word), "{plan}");
+        proxy.reset();
+        let answer = rows(&mut session, sql);
+        (proxy.most_at_once(), answer)
+    };
+    let worker = format!("{}; SET enable_parallel_append = off", force_parallel());
+    let alone = format!("{worker}; SET strata.cold_prefetch = 0");
+    let (before, wanted) = at_once(&alone, DEVICE, "Gather");
+    let (together, answer) = at_once(&worker, DEVICE, "Gather");
+    assert_eq!(answer, wanted);
+    assert!(
+        before <= 2 && together >= 4,
+        "{before} and {together} at once"
+    );
+    let sorted =
+        "SELECT id FROM y WHERE dev = 77 AND ts < '2025-09-01 00:00+00' ORDER BY note LIMIT 3";
+    let single = "SET max_parallel_workers_per_gather = 0";
+    let (before, wanted) = at_once(
+        &format!("{single}; SET strata.cold_prefetch = 0"),
+        sorted,
+        "Sort",
+    );
+    let (together, answer) = at_once(single, sorted, "Sort");
+    assert_eq!(answer, wanted);
+    assert!(
+        before <= 2 && together >= 4,
+        "{before} and {together} at once"
     );
     proxy.latency(Duration::ZERO);
 }
@@ -119,7 +166,7 @@ fn what_was_asked_ahead_ends_with_the_query() {
     // what this session asks for; the proxy may see the last ones of a query after its end
     let asked = "SELECT coalesce(string_agg(key || gets, ' ' ORDER BY key), '') FROM strata.cold_session_files \
         WHERE strpos(key, 'y__20250101') = 0";
-    let january = "SELECT count(*) FROM y WHERE ts < '2025-02-01 00:00+00'";
+    let january = "SELECT count(id + 0) FROM y WHERE ts < '2025-02-01 00:00+00'";
     exec(
         &mut session,
         "BEGIN; DECLARE d CURSOR FOR SELECT note FROM y WHERE dev = 5 AND ts < '2025-09-01 00:00+00'",

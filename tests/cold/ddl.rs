@@ -341,3 +341,159 @@ fn a_detached_chunk_outlives_its_table() {
     assert_eq!(db.one(&count), "744 276396");
     assert_eq!(db.one("SELECT count(*) FROM strata.cold_file"), "0");
 }
+
+/// Constraints are checked against the rows of files too, whatever the session reads otherwise.
+#[test]
+fn checks_of_all_rows_see_those_in_files() {
+    let db = cold("ddl_checks");
+    let hash = db.hash();
+    db.run("INSERT INTO m VALUES (9000, '2025-01-10 00:30+00', 1)");
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "CREATE DOMAIN small AS int; ALTER TABLE m ADD COLUMN extra int DEFAULT 7",
+    );
+    exec(
+        &mut session,
+        "ALTER TABLE m ADD COLUMN part small DEFAULT 3",
+    );
+    for reads in ["on", "off"] {
+        exec(&mut session, &format!("SET strata.cold_reads = {reads}"));
+        for (sql, code) in [
+            // violated by a row of the file, by the late row, by none
+            ("ALTER TABLE m ADD CONSTRAINT c CHECK (id <> 5)", "23514"),
+            ("ALTER TABLE m ADD CONSTRAINT c CHECK (id <> 9000)", "23514"),
+            ("ALTER TABLE m ADD CONSTRAINT c CHECK (extra < 7)", "23514"),
+            ("ALTER TABLE m ALTER COLUMN note SET NOT NULL", "23502"),
+            ("ALTER TABLE m ALTER COLUMN val SET NOT NULL", "23502"),
+            (
+                "ALTER DOMAIN small ADD CONSTRAINT c CHECK (VALUE > 3)",
+                "23514",
+            ),
+            (
+                "ALTER TABLE m ADD COLUMN q int DEFAULT 7 CHECK (q < 5)",
+                "23514",
+            ),
+        ] {
+            fails(&mut session, sql, code, &[]);
+        }
+        exec(
+            &mut session,
+            "ALTER TABLE m ADD CONSTRAINT c CHECK (dev BETWEEN 0 AND 6 AND extra = 7) NOT VALID; ALTER TABLE m VALIDATE CONSTRAINT c;
+             ALTER TABLE m DROP CONSTRAINT c; ALTER TABLE m ALTER COLUMN extra SET NOT NULL; ALTER TABLE m ALTER COLUMN extra DROP NOT NULL;
+             ALTER DOMAIN small ADD CONSTRAINT c CHECK (VALUE > 2); ALTER DOMAIN small DROP CONSTRAINT c",
+        );
+    }
+    exec(&mut session, "RESET strata.cold_reads");
+    // a rewrite would leave the rows beside the file
+    for sql in [
+        "ALTER TABLE m ALTER COLUMN dev TYPE bigint",
+        "ALTER TABLE m ADD COLUMN r float8 DEFAULT random()",
+        "ALTER TABLE m ADD COLUMN s bigserial",
+        "ALTER TABLE m ADD COLUMN i int GENERATED ALWAYS AS IDENTITY",
+        "ALTER TABLE m ADD COLUMN g int GENERATED ALWAYS AS (dev + 1) STORED",
+        "ALTER TABLE strata_chunks.m_h1_20250101 SET ACCESS METHOD heap",
+        "ALTER TABLE strata_chunks.m_h1_20250101 SET UNLOGGED",
+    ] {
+        fails(
+            &mut session,
+            sql,
+            "55000",
+            &["cannot rewrite cold chunk \"m_h1_20250101\""],
+        );
+    }
+    exec(
+        &mut session,
+        "DELETE FROM m WHERE id = 9000; ALTER TABLE m DROP COLUMN extra, DROP COLUMN part",
+    );
+    assert_eq!(db.hash(), hash);
+}
+
+/// COPY of a chunk gives its rows as it does for a hot one.
+#[test]
+fn copy_of_a_chunk_is_complete() {
+    let db = cold("ddl_copy");
+    db.run("INSERT INTO m VALUES (9000, '2025-01-10 00:30+00', 1); ALTER TABLE m ADD COLUMN x int DEFAULT 7; ALTER TABLE m DROP COLUMN val");
+    let lines = |sql: &str| {
+        let output = db.run(sql);
+        let mut lines: Vec<String> = output.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let whole = lines(&format!("COPY (SELECT * FROM {JANUARY}) TO STDOUT"));
+    assert_eq!(whole.len(), 745);
+    assert_eq!(lines(&format!("COPY {JANUARY} TO STDOUT")), whole);
+    let some = lines(&format!(
+        "COPY (SELECT x, id FROM {JANUARY}) TO STDOUT (FORMAT csv)"
+    ));
+    assert_eq!(
+        lines(&format!("COPY {JANUARY} (x, id) TO STDOUT (FORMAT csv)")),
+        some
+    );
+    assert_eq!(
+        lines(&format!(
+            "SET strata.cold_reads = off; COPY {JANUARY} TO STDOUT"
+        ))
+        .len(),
+        1
+    );
+    let error = db.cluster.try_psql(
+        db.name,
+        &format!("SET strata.cold_reads = error; COPY {JANUARY} TO STDOUT"),
+    );
+    assert!(error.expect_err("a file is read").contains("m_h1_20250101"));
+    let twice = lines(&format!(
+        "BEGIN; COPY {JANUARY} TO STDOUT; COPY {JANUARY} TO STDOUT; COMMIT"
+    ));
+    assert_eq!(twice.len(), 1490);
+    assert_eq!(db.one("SELECT count(*) FROM m"), "2161");
+}
+
+/// Maintenance of a whole database does not stop at cold chunks, and changes no answer.
+#[test]
+fn vacuum_full_and_cluster_compact_late_rows_and_change_no_answer() {
+    let db = cold("ddl_vacuum");
+    db.run(
+        "ALTER TABLE m ADD COLUMN extra int DEFAULT 7;
+         INSERT INTO m (id, ts, dev) SELECT 9000 + g, '2025-01-10 00:30+00', 1 FROM generate_series(1, 500) g;
+         DELETE FROM m WHERE id BETWEEN 9100 AND 9600",
+    );
+    let hash = db.hash();
+    let size = || {
+        db.one(&format!("SELECT pg_relation_size('{JANUARY}')"))
+            .parse::<i64>()
+            .expect("bytes")
+    };
+    let before = size();
+    let mut reader = db.session();
+    exec(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    let seen = one(&mut reader, crate::support::HASH);
+    assert_eq!(seen, hash);
+    exec(&mut reader, "COMMIT");
+    for sql in [
+        "VACUUM FULL strata_chunks.m_h1_20250101",
+        "VACUUM FULL m",
+        "CLUSTER m USING m_dev",
+        "CLUSTER strata_chunks.m_h1_20250101 USING m_h1_20250101_pkey",
+        "CLUSTER",
+        "VACUUM FULL",
+        "VACUUM (FREEZE, ANALYZE) m",
+    ] {
+        exec(&mut db.session(), sql);
+        assert_eq!(db.hash(), hash, "{sql}");
+    }
+    assert!(size() < before, "{} of {before} bytes", size());
+    let duplicate = "INSERT INTO m (id, ts, dev) VALUES (5, '2025-01-01 05:00+00', 1)";
+    fails(&mut db.session(), duplicate, "23505", &[]);
+    db.cluster
+        .dump_into("ddl_vacuum", server(), "ddl_vacuum_copy");
+    assert_eq!(
+        one(
+            &mut server().client("ddl_vacuum_copy"),
+            crate::support::HASH
+        ),
+        hash
+    );
+    db.run("CALL strata.untier_chunks('m')");
+    assert_eq!(db.hash(), hash);
+}

@@ -202,3 +202,44 @@ fn a_copy_knows_the_columns_whatever_way_they_were_changed() {
         &["m_h1_20250101"],
     );
 }
+
+/// `strata.dump_cold = rows`: the copy needs neither file nor store.
+#[test]
+fn a_dump_of_rows_restores_without_the_store() {
+    let db = cold("dump_rows");
+    let hash = db.hash();
+    let other = crate::common::Cluster::builder().start();
+    for (name, options) in [
+        ("rows_plain", &[][..]),
+        ("rows_inserts", &["--inserts"]),
+        ("rows_chosen", &["-t", "m", "-t", "strata_chunks.m_h1_*"]),
+    ] {
+        let mut tool = db.cluster.tool("pg_dump");
+        tool.env("PGOPTIONS", "-c strata.dump_cold=rows");
+        let output = tool.args(options).args(["-d", db.name]).output();
+        let output = output.expect("pg_dump runs");
+        assert!(output.status.success(), "{options:?}: {}", errors(&output));
+        other.create_database(name);
+        if name == "rows_chosen" {
+            other.psql(
+                name,
+                "CREATE EXTENSION pg_strata; CREATE SCHEMA IF NOT EXISTS strata_chunks",
+            );
+        }
+        other.psql(name, &String::from_utf8(output.stdout).expect("UTF-8"));
+        let copy = Db {
+            cluster: &other,
+            name,
+        };
+        assert_eq!(copy.hash(), hash, "{options:?}");
+        assert_eq!(copy.one("SELECT count(*) FROM strata.cold_file"), "0");
+        copy.run("UPDATE m SET val = val + 1 WHERE id = 5; DELETE FROM m WHERE id = 6");
+        if name != "rows_chosen" {
+            copy.run(
+                "CALL strata.tier_chunks('m', older_than => timestamptz '2025-03-01 00:00+00')",
+            );
+            assert_eq!(copy.one("SELECT count(*) FROM strata.cold_files"), "2");
+        }
+        assert_eq!(copy.one("SELECT count(*) FROM m"), "2160");
+    }
+}

@@ -309,4 +309,16 @@ fn failing_stores_give_errors_that_name_the_file() {
         session.batch_execute("SELECT * FROM t").is_err(),
         "the mapping of postgres is not for others"
     );
+    let (key, secret) = (crate::common::ACCESS_KEY, crate::common::SECRET_KEY);
+    db.run(&format!(
+        "CREATE USER MAPPING FOR fdw_nobody SERVER archive OPTIONS (access_key_id '{key}', secret_access_key '{secret}')"
+    ));
+    assert_eq!(one(&mut session, "SELECT count(*) FROM t"), "10");
+    db.run(
+        "ALTER USER MAPPING FOR fdw_nobody SERVER archive OPTIONS (SET secret_access_key 'wrong')",
+    );
+    fails(&mut session, "SELECT count(*) FROM t", "42501", &["t.db"]);
+    // the owner of a view answers for what it shows
+    db.run("CREATE VIEW shown AS SELECT id FROM t; GRANT SELECT ON shown TO fdw_nobody");
+    assert_eq!(one(&mut session, "SELECT count(*) FROM shown"), "10");
 }

@@ -254,6 +254,11 @@ fn a_key_that_comes_back_is_checked_against_late_rows() {
         &mut session,
         "ALTER TABLE m DROP CONSTRAINT m_pkey; INSERT INTO m VALUES (5, '2025-01-01 05:00+00', 1), (9000, '2025-01-20 00:30+00', 1)",
     );
+    // also where workers help to build the index, as they do for a large file
+    exec(
+        &mut session,
+        &format!("ALTER TABLE {JANUARY} SET (parallel_workers = 2)"),
+    );
     let error = fails(
         &mut session,
         "ALTER TABLE m ADD PRIMARY KEY (id, ts)",
@@ -280,7 +285,63 @@ fn a_key_that_comes_back_is_checked_against_late_rows() {
         "23505",
         &[],
     );
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2161");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2161");
+}
+
+/// A new key that takes more for equal than the file's own may be broken there.
+#[test]
+fn a_new_key_is_refused_where_the_file_may_break_it() {
+    let db = Db::new(server(), "late_stricter");
+    let mut session = db.session();
+    let icu = has_icu(&mut session);
+    let table = |nulls: &str| {
+        db.run(&format!(
+            "CREATE TABLE k (id text, ts timestamptz NOT NULL, v int);
+             ALTER TABLE k ADD CONSTRAINT old UNIQUE {nulls} (id, ts);
+             INSERT INTO k VALUES ('a', '2025-01-02 00:00+00', 1), ('A', '2025-01-02 00:00+00', 2);
+             INSERT INTO k SELECT CASE WHEN {} THEN NULL ELSE 'b' || g END, '2025-01-02 00:00+00', g FROM generate_series(3, 4) g;
+             SELECT FROM strata.create_hypertable('k', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);
+             CALL strata.tier_chunks('k', older_than => timestamptz '2025-03-01 00:00+00')",
+            nulls == "NULLS DISTINCT"
+        ));
+    };
+    table("NULLS DISTINCT");
+    exec(&mut session, "ALTER TABLE k DROP CONSTRAINT old");
+    let equal = "ALTER TABLE k ADD CONSTRAINT new UNIQUE NULLS NOT DISTINCT (id, ts)";
+    fails(&mut session, equal, "55000", &["k_h1_20250101"]);
+    exec(
+        &mut session,
+        "ALTER TABLE k ADD CONSTRAINT new UNIQUE (ts, id) INCLUDE (v); INSERT INTO k VALUES (NULL, '2025-01-02 00:00+00', 5)",
+    );
+    if icu {
+        exec(
+            &mut session,
+            "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             CREATE UNIQUE INDEX finer ON k (id COLLATE \"C\", ts)",
+        );
+        let coarser = "CREATE UNIQUE INDEX coarser ON k (id COLLATE ci, ts)";
+        fails(&mut session, coarser, "55000", &["k_h1_20250101"]);
+    }
+    exec(&mut session, "DROP TABLE k");
+    // no NULL in the file, and a key that took them for equal
+    for nulls in ["", "NULLS NOT DISTINCT"] {
+        table(nulls);
+        exec(&mut session, "ALTER TABLE k DROP CONSTRAINT old");
+        exec(&mut session, equal);
+        exec(
+            &mut session,
+            "INSERT INTO k VALUES (NULL, '2025-01-02 00:00+00', 5)",
+        );
+        let again = "INSERT INTO k VALUES (NULL, '2025-01-02 00:00+00', 6)";
+        fails(&mut session, again, "23505", &[]);
+        fails(
+            &mut session,
+            "INSERT INTO k VALUES ('a', '2025-01-02 00:00+00', 6)",
+            "23505",
+            &[],
+        );
+        exec(&mut session, "DROP TABLE k");
+    }
 }
 
 fn reject(session: &mut Client, words: &str) {

@@ -147,7 +147,7 @@ fn late_rows_become_part_of_the_next_generation() {
     assert_eq!(one(&mut session, queued), "merged 1");
     assert!(old.exists(), "nothing is deleted inline");
     let new = db.local_files().remove(0);
-    assert_eq!(sqlite3(&new, "SELECT count(*) FROM m"), "795");
+    assert_eq!(sqlite3(&new, "SELECT count(id + 0) FROM m"), "795");
     // in the order of the file, late rows among the others
     let unordered = "SELECT count(*) FROM (SELECT ts < lag(ts) OVER (ORDER BY rowid) AS back FROM m_raw) WHERE back";
     assert_eq!(sqlite3(&new, unordered), "0");
@@ -438,7 +438,62 @@ fn readers_go_on_over_a_merge() {
     wait_merged(&mut session, "2");
     assert_eq!(one(&mut reader, "EXECUTE late"), "50");
     assert_eq!(
-        one(&mut reader, &format!("SELECT count(*) FROM {FEBRUARY}")),
+        one(
+            &mut reader,
+            &format!("SELECT count(id + 0) FROM {FEBRUARY}")
+        ),
         "672"
     );
+}
+
+/// Whoever brings a chunk back while its merge is queued or under way finds it hot afterwards, with all its rows, until
+/// somebody asks for it again.
+#[test]
+fn untiered_chunk_stays_hot_though_a_merge_was_under_way() {
+    let cluster = armed().take();
+    let db = with_late_rows(&cluster, "merge_untiered");
+    // nothing in the file must be needed to notice
+    db.run("ALTER TABLE m DROP CONSTRAINT m_pkey");
+    let hash = db.hash();
+    let mut session = db.session();
+    let untier = format!("CALL strata.untier_chunk('{JANUARY}')");
+    for (n, (point, step)) in [STEPS[1], STEPS[3], STEPS[6]].into_iter().enumerate() {
+        arm(&cluster, &format!("{point}:sleep"));
+        queue(&mut session);
+        wait_at(&mut session, step);
+        exec(&mut session, &untier);
+        arm(&cluster, "");
+        wait_until("the merge has given up", || {
+            last_job(&mut session, "state") == "failed"
+        });
+        assert!(
+            last_job(&mut session, "last_error").contains("untiered"),
+            "{point}: {}",
+            last_job(&mut session, "last_error")
+        );
+        assert_eq!(chunk_state(&mut session, JANUARY), "hot", "{point}");
+        assert_eq!(db.hash(), hash, "{point}");
+        // asked for again it goes, and has late rows once more
+        queue(&mut session);
+        wait_until("cold again", || last_job(&mut session, "state") == "done");
+        assert_eq!(db.hash(), hash, "{point}");
+        exec(
+            &mut session,
+            &format!(
+                "INSERT INTO m VALUES (77000{n}, '2025-01-03 00:30+00', 1); DELETE FROM m WHERE id = 77000{n}"
+            ),
+        );
+    }
+    // asked for again while the old job still runs: the job goes on with it
+    arm(&cluster, &format!("{}:sleep", STEPS[3].0));
+    queue(&mut session);
+    wait_at(&mut session, STEPS[3].1);
+    exec(&mut session, &untier);
+    queue(&mut session);
+    arm(&cluster, "");
+    wait_until("cold once more", || {
+        last_job(&mut session, "state") == "done"
+    });
+    assert_eq!(chunk_state(&mut session, JANUARY), "live");
+    assert_eq!(db.hash(), hash);
 }

@@ -8,8 +8,14 @@
 mod common;
 mod support;
 
+mod aggregate_values;
+mod aggregates;
 mod ahead;
+mod batches;
+mod blooms;
+mod bypasses;
 mod check;
+mod counts;
 mod crash;
 mod credentials;
 mod ddl;

@@ -210,6 +210,10 @@ fn a_renamed_server_takes_its_files_along() {
     arm(&cluster, "");
     wait_cold(&mut session, JANUARY);
     assert_eq!(db.hash(), hash);
+    // the first file is gone and forgotten, its number is not
+    let generation =
+        format!("SELECT generation FROM strata.cold_files WHERE chunk = '{JANUARY}'::regclass");
+    assert_eq!(db.one(&generation), "2");
 }
 
 fn copy_tree(from: &Path, to: &Path) {
@@ -353,4 +357,145 @@ fn a_full_disk_keeps_the_chunk_hot() {
     assert_eq!(chunk_state(&mut session, JANUARY), "live");
     assert_eq!(unknown_objects(&db), Vec::<String>::new());
     assert_eq!(db.hash(), hash);
+}
+
+/// A chunk that is read for its export is let go of when somebody waits for it: an ALTER TABLE of the whole table
+/// stands in everybody's way meanwhile.
+#[test]
+fn reading_gives_way_to_who_waits_for_the_chunk() {
+    let cluster = armed().take();
+    for (step, attempts) in [("build", "f"), ("verify", "t")] {
+        let name = format!("moving_lock_{step}");
+        let db = Db::new(&cluster, &name);
+        db.metrics();
+        let hash = db.hash();
+        let mut session = db.session();
+        if step == "verify" {
+            arm(&cluster, "cold.export.uploaded:sleep");
+            queue(&mut session, JANUARY);
+            wait_at(&mut session, "upload");
+        }
+        arm(&cluster, "cold.export.reading:sleep");
+        if step == "build" {
+            queue(&mut session, JANUARY);
+        }
+        wait_at(&mut session, step);
+        let locks = format!(
+            "SELECT count(*) FROM pg_locks WHERE relation = '{JANUARY}'::regclass AND NOT granted"
+        );
+        std::thread::scope(|scope| {
+            let mut other = db.session();
+            let lock = scope.spawn(move || {
+                exec(
+                    &mut other,
+                    &format!("BEGIN; LOCK TABLE {JANUARY} IN ACCESS EXCLUSIVE MODE"),
+                );
+                other
+            });
+            wait_until("somebody waits", || one(&mut session, &locks) == "1");
+            arm(&cluster, "");
+            let mut other = lock.join().expect("locked");
+            // whoever waited has the chunk, and the export has not gone past this step
+            let now = job(&mut session, "step || ' ' || state");
+            let expected = match step {
+                "verify" => now == "verify running",
+                _ => now == "build running" || now == "check running" || now == "freeze running",
+            };
+            assert!(expected, "{step}: {now}");
+            exec(&mut other, "COMMIT");
+        });
+        wait_cold(&mut session, JANUARY);
+        assert_eq!(job(&mut session, "attempt = 1"), attempts, "{step}");
+        assert_eq!(db.hash(), hash, "{step}");
+    }
+}
+
+/// A look tells what a run does, also where nothing waits in the queue.
+#[test]
+fn a_look_at_garbage_tells_what_a_run_does() {
+    let cluster = armed().take();
+    cluster.configure(&[("strata.cold_gc_delay", "0")]);
+    cluster.reload();
+    let db = Db::new(&cluster, "moving_look");
+    db.metrics();
+    db.tier("2025-03-01");
+    let file = db.local_files().remove(0);
+    let text = file.to_string_lossy().into_owned();
+    let cut = text.rfind('-').expect("an attempt");
+    let left = PathBuf::from(format!("{}-00000001.sqlite", &text[..cut]));
+    let sent = PathBuf::from(format!("{}-00000002.sqlite", &text[..cut]));
+    for path in [&left, &sent] {
+        fs::copy(&file, path).expect("a copy");
+        cluster.user().own(path);
+        let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(172_800);
+        let opened = fs::File::options().write(true).open(path).expect("a file");
+        opened.set_modified(two_days_ago).expect("its time");
+    }
+    let root = cluster.data().join("strata_cold");
+    let key = sent.strip_prefix(&root).expect("a key").to_string_lossy();
+    db.run(&format!(
+        "INSERT INTO strata.cold_upload (server, key, chunk, expires_at) \
+         VALUES ('strata_local', '{key}', 0, now() - interval '1 minute')"
+    ));
+    let sql = |dry: bool| {
+        format!(
+            "SELECT string_agg(action || ' ' || key || ' ' || coalesce(bytes, 0) || ' ' || reason, E'\\n') \
+             FROM strata.cold_gc(dry_run => {dry})"
+        )
+    };
+    let look = db.one(&sql(true));
+    assert_eq!(look.lines().count(), 4, "{look}");
+    assert!(left.exists() && sent.exists());
+    assert_eq!(db.one(&sql(false)), look);
+    assert!(!left.exists() && !sent.exists() && file.exists());
+    cluster.configure(&[("strata.cold_gc_delay", "7d")]);
+    cluster.reload();
+}
+
+/// Text forms hang on types that are no columns themselves: a label that is renamed while the file is on its way would
+/// make every row of it unreadable.
+#[test]
+fn a_type_that_changes_during_an_export() {
+    let cluster = armed().take();
+    let db = Db::new(&cluster, "moving_type");
+    db.run(
+        "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (first int, last mood[]);
+         CREATE TABLE m (id bigint, ts timestamptz NOT NULL, moods mood[], pairs pair);
+         INSERT INTO m SELECT g, '2025-01-01 00:00+00'::timestamptz + g * interval '1 hour', '{sad}', ROW (g, '{ok}'::mood[])::pair
+             FROM generate_series(0, 9) g;
+         SELECT FROM strata.create_hypertable('m', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true)",
+    );
+    let mut session = db.session();
+    for (point, step) in [
+        ("cold.export.waited", "wait"),
+        ("cold.export.verified", "verify"),
+    ] {
+        arm(&cluster, &format!("{point}:sleep"));
+        queue(&mut session, JANUARY);
+        wait_at(&mut session, step);
+        for change in [
+            "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'",
+            "ALTER TYPE pair ADD ATTRIBUTE more int",
+        ] {
+            let error = fails(&mut session, change, "55000", &["cannot alter a type"]);
+            assert!(
+                error.detail().is_some_and(|d| d.contains(JANUARY)),
+                "{error:?}"
+            );
+        }
+        // a new label changes none that there is, and the export begins again
+        exec(&mut session, &format!("ALTER TYPE mood ADD VALUE '{step}'"));
+        arm(&cluster, "");
+        wait_cold(&mut session, JANUARY);
+        assert_eq!(
+            db.one("SELECT count(*) FROM m WHERE moods = '{sad}' AND (pairs).last = '{ok}'"),
+            "10"
+        );
+        db.run("CALL strata.untier_chunks('m')");
+    }
+    exec(&mut session, "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'");
+    assert_eq!(
+        db.one("SELECT count(*) FROM m WHERE moods = '{blue}'"),
+        "10"
+    );
 }

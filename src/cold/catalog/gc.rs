@@ -103,6 +103,11 @@ fn delay() -> i64 {
     i64::from(guc::COLD_GC_DELAY_S.get())
 }
 
+/// True when files are deleted as soon as they are queued.
+pub fn nothing_waits() -> bool {
+    delay() == 0
+}
+
 fn texts(sql: &str, args: &[pgrx::datum::DatumWithOid<'_>]) -> Result<Vec<String>> {
     as_extension_owner(|| spi::read_latest(sql, args, |row| row.need(1)))
 }

@@ -21,13 +21,8 @@ const OF_TYPE: &str = "WITH RECURSIVE users (classid, objid) AS (SELECT 'pg_type
     SELECT d.classid, d.objid FROM pg_depend d JOIN users u ON d.refclassid = u.classid AND d.refobjid = u.objid \
     WHERE d.classid IN ('pg_type'::regclass, 'pg_class'::regclass)) \
     SELECT count(*), min(f.chunk::text) FROM strata.cold_file f JOIN users u ON u.objid = f.chunk \
-    WHERE u.classid = 'pg_class'::regclass AND f.state = 'live'";
+    WHERE u.classid = 'pg_class'::regclass";
 
-const HAS_RULES: &str = "SELECT strata._key_rules($1) = '' OR EXISTS (SELECT FROM strata.cold_key k \
-    JOIN strata.cold_file f ON f.id = k.file WHERE f.chunk = $2 AND f.state = 'live' AND k.rules = strata._key_rules($1) \
-    AND (SELECT array_agg(c ORDER BY c) FROM unnest(k.columns) c) = (SELECT array_agg(a.attname ORDER BY a.attname) \
-        FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid \
-        AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) WHERE i.indexrelid = $1))";
 const RETYPED: &str = "SELECT f.chunk::oid, a.attname::text, a.atttypid, c.encoding, c.type_name, \
     format_type(a.atttypid, a.atttypmod) FROM strata.cold_file f \
     JOIN strata.cold_column c ON c.file = f.id AND c.physical IS NOT NULL \
@@ -119,14 +114,6 @@ pub fn alter_type(type_oid: pg_sys::Oid) -> Result<()> {
         .hint("Bring the chunks back first: CALL strata.untier_chunks('table');")),
         _ => Ok(()),
     }
-}
-
-/// True when the rows of a chunk's file are known to be unique by the rules of this index, which has the
-/// columns of one of the file's keys.
-pub fn has_rules(index: pg_sys::Oid, chunk: pg_sys::Oid) -> Result<bool> {
-    let args = [index.into(), chunk.into()];
-    let found = as_extension_owner(|| spi::read_latest(HAS_RULES, &args, |row| row.need(1)))?;
-    Ok(found.first() == Some(&true))
 }
 
 /// 55000 when a column of a cold chunk has got a type whose values are stored in another form than the

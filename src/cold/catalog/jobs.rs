@@ -6,7 +6,7 @@ use crate::pg::{session, spi};
 use pgrx::pg_sys;
 
 const QUEUE: &str = "INSERT INTO strata.cold_export (chunk, role) VALUES ($1, $2) \
-    ON CONFLICT (chunk) WHERE state IN ('queued', 'running') DO UPDATE SET chunk = excluded.chunk RETURNING id";
+    ON CONFLICT (chunk) WHERE state IN ('queued', 'running') DO UPDATE SET withdrawn = false RETURNING id";
 const STEP: &str =
     "UPDATE strata.cold_export SET step = $2, attempt = $3, blocked_by = NULL WHERE id = $1";
 const PROGRESS: &str =
@@ -14,8 +14,17 @@ const PROGRESS: &str =
 const BLOCKED: &str = "UPDATE strata.cold_export SET blocked_by = $2 WHERE id = $1 AND blocked_by IS DISTINCT FROM $2";
 const BLOCKED_BY_SOMEBODY: &str =
     "UPDATE strata.cold_export SET blocked_by = $2 WHERE id = $1 AND blocked_by IS NULL";
-const FINISH: &str = "UPDATE strata.cold_export SET state = $2, last_error = $3, finished_at = clock_timestamp(), \
-    blocked_by = NULL WHERE id = $1";
+const FINISH: &str = "UPDATE strata.cold_export e SET state = $2, last_error = $3, finished_at = clock_timestamp(), \
+    blocked_by = NULL, generation = greatest( \
+    (SELECT max(f.generation) FROM strata.cold_file f WHERE f.chunk = e.chunk AND f.state = 'live'), \
+    (SELECT max(o.generation) FROM strata.cold_export o WHERE o.chunk = e.chunk)) WHERE e.id = $1";
+// one that runs keeps its row, so that no other process begins with the chunk beside it
+const WITHDRAW: &str = "UPDATE strata.cold_export SET withdrawn = true, \
+    state = CASE state WHEN 'queued' THEN 'failed' ELSE state END, \
+    last_error = CASE state WHEN 'queued' THEN $2 ELSE last_error END, \
+    finished_at = CASE state WHEN 'queued' THEN clock_timestamp() END \
+    WHERE chunk = $1 AND state IN ('queued', 'running')";
+const WITHDRAWN: &str = "SELECT withdrawn FROM strata.cold_export WHERE id = $1";
 const JOB: &str =
     "SELECT state, step, blocked_by, last_error, rows_done FROM strata.cold_export WHERE id = $1";
 
@@ -67,6 +76,9 @@ const OPEN: &str = "SELECT count(*) FROM strata.cold_export WHERE id = ANY ($1) 
 const ENDED: &str = "SELECT e.id, e.state, e.last_error, coalesce(c.relname::text, '') FROM strata.cold_export e \
     LEFT JOIN pg_class c ON c.oid = e.chunk WHERE e.id = ANY ($1) AND e.state IN ('done', 'failed')";
 
+/// Why a job ended that was queued before its chunk was brought back.
+pub const UNTIERED: &str = "the chunk was untiered meanwhile";
+
 /// A claimed job.
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
@@ -108,6 +120,19 @@ pub fn set_blocked(job: i64, by: &str) -> Result<()> {
 /// Like [`set_blocked`], unless it is known who it is.
 pub fn set_blocked_by_somebody(job: i64, by: &str) -> Result<()> {
     as_extension_owner(|| spi::execute(BLOCKED_BY_SOMEBODY, &[job.into(), by.into()])).map(|_| ())
+}
+
+/// Ends the open job of a chunk that is brought back. One that runs ends with its next
+/// attempt, see [`is_withdrawn`], unless the chunk is queued again before.
+pub fn withdraw(chunk: pg_sys::Oid) -> Result<()> {
+    as_extension_owner(|| spi::execute(WITHDRAW, &[chunk.into(), UNTIERED.into()])).map(|_| ())
+}
+
+/// True when a job is not wanted any more.
+pub fn is_withdrawn(job: i64) -> Result<bool> {
+    let found =
+        as_extension_owner(|| spi::read_latest(WITHDRAWN, &[job.into()], |row| row.need(1)))?;
+    Ok(found.first() == Some(&true))
 }
 
 /// Ends a job as `done` or `failed`.

@@ -17,7 +17,7 @@ const FREEZE_AGAIN: &str = "INSERT INTO strata.cold_file (id, hypertable, chunk,
     VALUES (gen_random_uuid(), $1, $2, $2::oid, 0, 'frozen', $3)";
 const WITH_LATE_ROWS: &str = "SELECT f.chunk::oid, f.rows, f.late_since IS NULL, \
     coalesce(f.late_since < now() - interval '1 day', false) FROM strata.cold_file f \
-    WHERE f.hypertable = $1 AND f.state = 'live' AND pg_relation_size(f.chunk) > 0 ORDER BY f.range_start";
+    WHERE f.hypertable = $1 AND f.state = 'live' ORDER BY f.range_start";
 const SEEN: &str =
     "UPDATE strata.cold_file SET late_since = now() WHERE chunk = $1 AND late_since IS NULL";
 
@@ -54,7 +54,7 @@ pub fn retire(
     })
 }
 
-/// A cold chunk with something in its stub.
+/// A cold chunk.
 pub struct WithStub {
     pub chunk: pg_sys::Oid,
     pub rows: i64,
@@ -64,7 +64,7 @@ pub struct WithStub {
     pub is_old: bool,
 }
 
-/// Cold chunks of a hypertable that may have late rows.
+/// Cold chunks of a hypertable, which may have late rows. Takes no locks: a size would need one on each.
 pub fn with_stub(hypertable: pg_sys::Oid) -> Result<Vec<WithStub>> {
     as_extension_owner(|| {
         spi::read_latest(WITH_LATE_ROWS, &[hypertable.into()], |row| {

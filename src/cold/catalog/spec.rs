@@ -21,6 +21,20 @@ const INDEXES: &str = "SELECT c.relname::text, i.indisunique, \
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam \
     WHERE i.indrelid = $1 AND i.indisvalid ORDER BY c.relname";
 
+// labels and attributes of all types that values of the chunk are made of: their text forms hang on them
+const TYPES: &str = "WITH RECURSIVE used (typ) AS ( \
+    SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped UNION \
+    SELECT x.typ FROM used u JOIN pg_type t ON t.oid = u.typ CROSS JOIN LATERAL ( \
+    SELECT t.typelem UNION ALL SELECT t.typbasetype UNION ALL \
+    SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid) UNION ALL \
+    SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) \
+    AS x (typ) WHERE x.typ <> 0) \
+    SELECT hashtextextended(concat((SELECT string_agg(concat_ws(' ', e.oid, e.enumlabel), ',' ORDER BY e.oid) FROM pg_enum e \
+    WHERE e.enumtypid IN (SELECT typ FROM used)), ';', \
+    (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid), ',' ORDER BY a.attrelid, a.attnum) \
+    FROM pg_attribute a JOIN pg_type t ON t.typrelid = a.attrelid \
+    WHERE t.oid IN (SELECT typ FROM used) AND a.attnum > 0 AND NOT a.attisdropped)) COLLATE \"C\", 0)::text";
+
 const RELATION: &str =
     "SELECT c.relkind::text, c.relpersistence::text, c.relowner FROM pg_class c WHERE c.oid = $1";
 
@@ -125,6 +139,12 @@ pub fn columns(chunk: pg_sys::Oid) -> Result<Vec<ColumnSpec>> {
             })
             .collect()
     })
+}
+
+/// What the text forms of the chunk's values hang on, beside its columns.
+pub fn types(chunk: pg_sys::Oid) -> Result<String> {
+    let found = as_extension_owner(|| spi::read_latest(TYPES, &[chunk.into()], |row| row.need(1)))?;
+    Ok(found.into_iter().next().unwrap_or_default())
 }
 
 /// The indexes of a chunk. Column positions refer to `columns`.

@@ -15,6 +15,7 @@ const QUEUE_DELETE: &str = "INSERT INTO strata.cold_delete_queue (key, server, o
     SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM strata.cold_file WHERE server = $2 AND key = $1) \
     ON CONFLICT DO NOTHING";
 const GENERATION: &str = "SELECT 1 + greatest( \
+    (SELECT coalesce(max(generation), 0) FROM strata.cold_export WHERE chunk = $1::oid), \
     (SELECT coalesce(max(generation), 0) FROM strata.cold_delete_queue WHERE chunk = $1::oid), \
     (SELECT coalesce(max(generation), 0) FROM strata.cold_file WHERE chunk = $1::oid))";
 
