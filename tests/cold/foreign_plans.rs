@@ -9,7 +9,7 @@ use postgres::Client;
 const SORTED: &str = "CREATE TABLE sorted(id INTEGER PRIMARY KEY, k TEXT, nc TEXT COLLATE NOCASE, u REAL, d INTEGER, x, g INTEGER);
     WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 3000)
     INSERT INTO sorted SELECT n * 3, CASE WHEN n % 11 THEN char(97 + n % 26, 65 + n % 7) || n * 7919 % 3000 END,
-        CASE WHEN n % 2 THEN 'a' ELSE 'A' END || n * 7919 % 1000, n * 7919 % 1000 + (n % 4) / 10000000.0,
+        CASE WHEN n % 2 THEN 'a' ELSE 'A' END || n * 7919 % 1000, n * 7919 % 1000 + (3 - n / 1000) / 10000000.0,
         CASE WHEN n % 13 THEN n * 7919 % 500 END, CASE WHEN n % 2 THEN n ELSE n * 1.0 END, n % 5 FROM g;
     CREATE INDEX sorted_k ON sorted(k); CREATE INDEX sorted_nc ON sorted(nc); CREATE INDEX sorted_u ON sorted(u, id);
     CREATE INDEX sorted_d ON sorted(d DESC, k); CREATE INDEX sorted_x ON sorted(x); CREATE INDEX sorted_g ON sorted(g, u);
