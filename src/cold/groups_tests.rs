@@ -78,6 +78,8 @@ fn keys_of_different_kinds_and_lengths_are_different() {
     let text = |t: &str| Cell::Text(t.into());
     let keys = [
         (text("ab"), text("c")),
+        (text("a\u{3}b"), text("c")),
+        (text("a"), text("b\u{3}c")),
         (text("a"), text("bc")),
         (text(""), Cell::Null),
         (Cell::Null, text("")),

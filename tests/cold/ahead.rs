@@ -121,6 +121,34 @@ fn files_that_are_all_read_are_asked_for_together() {
     proxy.latency(Duration::ZERO);
 }
 
+/// The same where files aggregate: what is asked ahead are the rows that the aggregates need.
+#[test]
+fn waits_of_files_that_aggregate_overlap() {
+    let proxy = s3().proxy();
+    let db = months("ahead_states", &proxy);
+    let mut session = db.session();
+    exec(&mut session, "SET max_parallel_workers_per_gather = 0");
+    for sql in [
+        "SELECT count(*) || ' ' || sum(dev) FROM y WHERE dev = 77 AND ts < '2025-09-01 00:00+00'",
+        "SELECT string_agg(x::text, ' ' ORDER BY dev) FROM (SELECT dev, count(*), min(ts) FROM y \
+         WHERE dev IN (77, 78) AND ts < '2025-09-01 00:00+00' GROUP BY dev) x",
+    ] {
+        let plan = rows(&mut session, &format!("EXPLAIN {sql}"));
+        assert_eq!(plan.matches("(ColdAgg)").count(), 8, "{plan}");
+        let (_, wanted) = waited(&mut session, 0, sql);
+        proxy.latency(LATENCY);
+        let (alone, answer) = waited(&mut session, 0, sql);
+        assert_eq!(answer, wanted);
+        let (together, answer) = waited(&mut session, 8, sql);
+        assert_eq!(answer, wanted);
+        proxy.latency(Duration::ZERO);
+        assert!(
+            together < alone / 2,
+            "{together:?} with, {alone:?} without: {sql}"
+        );
+    }
+}
+
 /// Below a LIMIT the next file is asked for only when half of the current one is read.
 #[test]
 fn what_may_never_run_costs_nothing() {
