@@ -100,7 +100,7 @@ fn make(stage: &Stage, archive: &Archive, rows: usize) {
                  CREATE INDEX ON {table} (at);
                  SELECT FROM strata.create_hypertable('{table}', strata.by_range('at', interval '1 month'));
                  SELECT strata.premake_chunks('{table}', timestamptz '2025-01-01 00:00+00', timestamptz '2025-01-31 00:00+00');
-                 INSERT INTO {table} SELECT g, timestamptz '2025-01-01 00:00+00' + g * (interval '30 days' / {rows}), g * 7919 % 500,
+                 INSERT INTO {table} SELECT g, timestamptz '2025-01-01 00:00+00' + g * (interval '30 days' / {rows}), g::int8 * 7919 % 500,
                      g % 1000, g * 0.25, rpad('note ' || g, 50, '.') FROM generate_series(0, {rows} - 1) g"
             ),
         );
