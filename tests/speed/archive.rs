@@ -8,7 +8,7 @@ use postgres::Client;
 use std::io::BufReader;
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What each request to the bucket waits.
@@ -153,6 +153,7 @@ pub fn shell(file: &std::path::Path, sql: &str) -> f64 {
             .args(["-batch", "-readonly"])
             .arg(file)
             .arg(sql)
+            .stdout(Stdio::null())
             .output()
             .expect("sqlite3, installed by .ci/setup");
         let errors = String::from_utf8_lossy(&output.stderr);
