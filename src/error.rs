@@ -61,6 +61,8 @@ pub enum Kind {
     FileMissing,
     /// XX001: file damaged or changed
     DataCorrupted,
+    /// HV004: a value of a foreign file does not fit its column
+    DoesNotFit,
     /// 40001: try again
     Retry,
     /// XX000: a bug of ours
@@ -99,6 +101,7 @@ impl Kind {
             Kind::Io => C::ERRCODE_IO_ERROR,
             Kind::FileMissing => C::ERRCODE_UNDEFINED_FILE,
             Kind::DataCorrupted => C::ERRCODE_DATA_CORRUPTED,
+            Kind::DoesNotFit => C::ERRCODE_FDW_INVALID_DATA_TYPE,
             Kind::Retry => C::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Kind::Internal => C::ERRCODE_INTERNAL_ERROR,
         }

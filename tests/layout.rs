@@ -38,10 +38,13 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     // the PostgreSQL half of the cold tier uses its pure half: plain data, SQL text, hashes
     ("pg", "cold", "manifest"),
     ("pg", "cold", "bloom"),
+    ("pg", "cold", "bloom_keys"),
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "order"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
+    ("pg", "cold", "foreign"),
+    ("pg", "cold", "file_schema"),
     ("pg", "cold", "facts"),
     ("pg", "cold", "runs"),
     // calendar arithmetic is plain numbers

@@ -6,7 +6,9 @@ CREATE ACCESS METHOD strata_cold TYPE TABLE HANDLER strata._cold_handler;
 
 CREATE FUNCTION strata._sqlite_validator(options text[], catalog oid) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', '_sqlite_validator_wrapper';
-CREATE FOREIGN DATA WRAPPER strata_sqlite VALIDATOR strata._sqlite_validator;
+CREATE FUNCTION strata._sqlite_handler() RETURNS fdw_handler
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'strata_sqlite_handler';
+CREATE FOREIGN DATA WRAPPER strata_sqlite HANDLER strata._sqlite_handler VALIDATOR strata._sqlite_validator;
 CREATE SERVER strata_local FOREIGN DATA WRAPPER strata_sqlite OPTIONS (location 'file:');
 
 CREATE FUNCTION strata.set_cold_storage(
@@ -80,10 +82,13 @@ CREATE FUNCTION strata._cold_session_files(
 CREATE FUNCTION strata.cold_owner_token() RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'cold_owner_token_wrapper';
 
+CREATE FUNCTION strata._cold_late_rows(chunk regclass) RETURNS bigint
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', '_cold_late_rows_wrapper';
+
 -- The views run with their owner's rights on the catalog and filter by the caller's.
 CREATE VIEW strata.cold_files WITH (security_barrier) AS
 SELECT f.id AS file, f.hypertable, f.chunk, f.range_start, f.range_end, f.rows,
-       0::bigint AS late_rows, f.bytes, f.generation, f.server, f.key, f.etag, f.sha256,
+       strata._cold_late_rows(f.chunk) AS late_rows, f.bytes, f.generation, f.server, f.key, f.etag, f.sha256,
        f.owner_token OPERATOR(pg_catalog.=) strata.cold_owner_token() AS owned, f.created_at
   FROM strata.cold_file f
  WHERE f.state OPERATOR(pg_catalog.=) 'live'

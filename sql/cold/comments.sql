@@ -28,7 +28,8 @@ COMMENT ON FOREIGN DATA WRAPPER strata_sqlite IS 'Stores for SQLite files: local
 COMMENT ON SERVER strata_local IS 'Built-in store: the directory strata.cold_directory';
 
 COMMENT ON FUNCTION strata._cold_handler(internal) IS 'Internal: access method strata_cold';
-COMMENT ON FUNCTION strata._sqlite_validator(text[], oid) IS 'Internal: checks options of servers and user mappings';
+COMMENT ON FUNCTION strata._sqlite_handler() IS 'Internal: foreign tables over SQLite files';
+COMMENT ON FUNCTION strata._sqlite_validator(text[], oid) IS 'Internal: checks options of servers, user mappings and foreign tables';
 COMMENT ON FUNCTION strata.set_cold_storage(regclass, name, text, name[], name[], text, text, name[]) IS
     'Chooses the server that a hypertable''s chunks are tiered to, and how their files are written and checked';
 COMMENT ON FUNCTION strata.add_tiering_policy(regclass, interval, boolean, bigint, interval, integer) IS
@@ -61,6 +62,7 @@ COMMENT ON FUNCTION strata._cold_after_alter_now() IS 'Internal: the part of _co
 COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold chunk of hypertables that you may SELECT';
 COMMENT ON VIEW strata.cold_session_files IS
     'What reading each cold file has cost this session, for files of hypertables that you may SELECT';
+COMMENT ON FUNCTION strata._cold_late_rows(regclass) IS 'Internal: rows in the range of a cold chunk that are not in its file; NULL while somebody keeps others from reading it';
 COMMENT ON FUNCTION strata._cold_rows_read(regclass) IS 'Internal: rows that the running export of a chunk has read so far';
 COMMENT ON VIEW strata.cold_progress IS 'Exports at work on your chunks: process, step, rows read so far';
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';

@@ -11,7 +11,7 @@ use crate::cold::{inspect, policy, servers, store, untier};
 use crate::error::{Error, Kind, Result};
 use crate::hypertable;
 use crate::pg::anyvalue::{AnyValue, any_value, names};
-use crate::pg::{catalog, cold_reader, nonatomic};
+use crate::pg::{catalog, cold_reader, cold_stub, nonatomic};
 use crate::worker;
 use pgrx::datum::{AnyElement, Interval};
 use pgrx::pg_sys::panic::ErrorReport;
@@ -256,6 +256,12 @@ fn _cold_session_files() -> TableIterator<
         let (gets, bytes, hits, wait) = counters(stats);
         (key.to_string(), gets, bytes, hits, wait)
     }))
+}
+
+/// Late rows of a cold chunk, for those who may read its hypertable.
+#[pg_extern(sql = false)]
+fn _cold_late_rows(chunk: pg_sys::Oid) -> Option<i64> {
+    cold_stub::count_for(chunk, catalog::current_user())
 }
 
 #[pg_extern(sql = false)]

@@ -1,6 +1,7 @@
 //! What the catalog says about a chunk: plain, frozen for an export, or cold in a file.
 
 use crate::cold::bloom::BloomInfo;
+use crate::cold::foreign_time::TimeForm;
 use crate::cold::mapping::{Cell, Encoding};
 use std::rc::Rc;
 
@@ -79,6 +80,8 @@ pub struct FileColumn {
     pub max: Option<Cell>,
     /// no NULL, and no row is smaller than the one before it, in stored form
     pub ascending: bool,
+    /// a time in a form of others, which comparisons are rounded to (foreign tables)
+    pub form: Option<TimeForm>,
     /// text form of the value of every cold row, for a column added after the export
     pub missing: Option<String>,
 }

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod blocks;
 pub mod bloom;
+pub mod bloom_keys;
 pub mod cache;
 pub mod catalog;
 mod cell;
@@ -29,6 +30,8 @@ mod file_check;
 pub mod file_map;
 pub mod file_schema;
 mod flights;
+pub mod foreign;
+pub mod foreign_time;
 mod gc;
 mod gc_run;
 mod gc_search;
@@ -74,13 +77,14 @@ use crate::pg::cold_state::{Catalog, set_catalog};
 pub fn init() {
     policy::init();
     set_catalog(Catalog {
-        state_of: catalog::state_of,
+        states_of: catalog::states_of,
         bloom_bits: catalog::bloom::bits,
         file_in_snapshot: catalog::file_in_snapshot,
         forget: catalog::forget_file,
         facts: catalog::layout::facts,
         runs: catalog::layout::runs,
         store: servers::store_for,
+        foreign_store: servers::store_for_foreign,
         drop_extension: catalog::guard::drop_extension,
         drop_servers: catalog::guard::drop_servers,
         alter_server: catalog::guard_server::alter_server,

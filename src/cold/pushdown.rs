@@ -274,6 +274,18 @@ pub fn select(manifest: &Manifest, needed: &[i16], filter: &str, order: &[Key]) 
     statement(manifest, needed, "", filter, &order)
 }
 
+/// The same, by an index or without one as `access` says (`INDEXED BY ...`, `NOT INDEXED`, or nothing).
+pub fn select_by(
+    manifest: &Manifest,
+    needed: &[i16],
+    access: &str,
+    filter: &str,
+    order: &[Key],
+) -> Query {
+    let order = order::order_by(manifest, order, filter);
+    statement(manifest, needed, access, filter, &order)
+}
+
 /// The same for rows from rowid `?first` to rowid `?first+1`, which are read as they lie, up or
 /// down: no index is looked into.
 pub fn select_rows(
@@ -305,7 +317,12 @@ fn statement(
     order: &str,
 ) -> Query {
     let mut columns = Vec::new();
-    let mut sql = format!("SELECT {}", quote_name(&manifest.rowid_name));
+    // tables of others may have none
+    let rowid = match manifest.rowid_name.as_str() {
+        "" => String::from("NULL"),
+        name => quote_name(name),
+    };
+    let mut sql = format!("SELECT {rowid}");
     for attnum in needed {
         if let Some(physical) = manifest.column(*attnum).and_then(|c| c.physical.as_deref()) {
             sql.push_str(", ");

@@ -1,7 +1,8 @@
 //! From condition trees to the WHERE of a statement, and which of them it decides.
 
+use super::foreign_time::TimeForm;
 use super::manifest::Manifest;
-use super::mapping::{Cell, CellRef, quote_name};
+use super::mapping::{Cell, CellRef, Encoding, quote_name};
 use super::pushdown::{Leaf, Op, Test, Tree, Truth, Value, comparable};
 use super::{prefix, zone};
 
@@ -9,6 +10,8 @@ use super::{prefix, zone};
 const LONGEST_LIST: usize = 1000;
 /// Parameters of one statement; SQLite's own limit is 32766.
 const MOST_BINDS: usize = 16_000;
+/// Microseconds of a day.
+const DAY_US: f64 = 86_400_000_000.0;
 
 /// What the file can do for a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +163,11 @@ impl Writer<'_> {
             Some(p) => self.values.get(p).cloned().unwrap_or(Value::Unknown),
             None => Value::Unknown,
         };
+        if let Some(form) = column.form
+            && !leaf.test.is_null_test()
+        {
+            return self.around(&name, form, leaf, &value);
+        }
         let exact = |sql: String| Part {
             sql,
             exact: leaf.exact,
@@ -192,6 +200,38 @@ impl Writer<'_> {
                 sql: self.near(&name, &value, op)?,
                 exact: false,
             },
+        })
+    }
+
+    /// Times in a form of others: between bounds that are surely wide enough.
+    fn around(&mut self, name: &str, form: TimeForm, leaf: &Leaf, value: &Value) -> Option<Part> {
+        let Test::Compare(op) = leaf.test else {
+            return None;
+        };
+        let is_date = leaf.encoding == Encoding::Date;
+        let unit = if is_date { DAY_US } else { 1.0 };
+        let (low, high) = match value {
+            Value::Unknown => form.around(op, 0.0, 0.0)?,
+            Value::One(Cell::Null) => {
+                let sql = String::from("(NULL)");
+                return Some(Part { sql, exact: false });
+            }
+            // the ends of the range are infinities
+            Value::One(Cell::Int(i)) if !is_infinite(*i, is_date) => {
+                form.around(op, *i as f64 * unit, if is_date { DAY_US } else { 0.0 })?
+            }
+            _ => return None,
+        };
+        let mut parts = vec![];
+        if let Some(low) = low {
+            parts.push(format!("{name} >= {}", self.bind(low)?));
+        }
+        if let Some(high) = high {
+            parts.push(format!("{name} <= {}", self.bind(high)?));
+        }
+        Some(Part {
+            sql: format!("({})", parts.join(" AND ")),
+            exact: false,
         })
     }
 
@@ -295,6 +335,13 @@ fn joined(parts: Vec<Part>, glue: &str, exact: bool) -> Option<Part> {
         sql: format!("({})", list.join(glue)),
         exact,
     })
+}
+
+fn is_infinite(stored: i64, is_date: bool) -> bool {
+    match i32::try_from(stored) {
+        Ok(days) if is_date => days == i32::MAX || days == i32::MIN,
+        _ => stored == i64::MAX || stored == i64::MIN,
+    }
 }
 
 /// Floats that surely lie on both sides of a numeric in text form, far beyond what a cast is off.

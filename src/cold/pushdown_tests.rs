@@ -311,3 +311,51 @@ fn trees_travel_as_numbers() {
     assert_eq!(read(&numbers[..numbers.len() - 1]), None);
     assert_eq!(read(&[]), None);
 }
+
+#[test]
+fn times_of_others_are_searched_between_wide_bounds() {
+    let mut m = manifest();
+    m.columns[1].form = Some(crate::cold::foreign_time::TimeForm::Unix);
+    let of = |test, value: Value| {
+        let tree = leaf(2, test, 0, Encoding::TimestampTz);
+        push(&m, [tree].iter(), &[value])
+    };
+    let found = of(Test::Compare(Op::Eq), int(5_000_000));
+    assert_eq!(found.filter, "(\"t\"\"s\" >= ?1 AND \"t\"\"s\" <= ?2)");
+    assert_eq!(found.binds, [Cell::Real(3.0), Cell::Real(7.0)]);
+    assert_eq!(found.undecided, [0], "PostgreSQL looks again");
+    let found = of(Test::Compare(Op::Lt), int(5_000_000));
+    assert_eq!(found.binds, [Cell::Real(7.0)]);
+    for (test, value) in [
+        (Test::Compare(Op::Ne), int(1)),
+        (Test::Compare(Op::Lt), int(i64::MAX)),
+        (Test::Distinct, int(1)),
+        (Test::Any, Value::Many(vec![Cell::Int(1)], false)),
+    ] {
+        let found = of(test, value);
+        assert_eq!(
+            (found.filter.as_str(), found.binds.len()),
+            ("", 0),
+            "{test:?}"
+        );
+        assert_eq!(found.undecided, [0], "{test:?}");
+    }
+    let not = Tree::Not(Box::new(leaf(
+        2,
+        Test::Compare(Op::Lt),
+        0,
+        Encoding::TimestampTz,
+    )));
+    let found = push(&m, [not].iter(), &[int(1)]);
+    assert_eq!(found.filter, "", "the complement of a superset");
+}
+
+#[test]
+fn a_table_without_rowid_is_read_all_the_same() {
+    let mut m = manifest();
+    m.rowid_name = String::new();
+    assert_eq!(
+        select(&m, &[1], "", &[]).sql,
+        "SELECT NULL, \"id\" FROM \"m_raw\""
+    );
+}

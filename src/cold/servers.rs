@@ -1,8 +1,10 @@
 //! From the name of a server to its store: options, credentials of the hypertable's owner.
 
-use super::server_options::{self, MappingOptions, Rights};
+use super::foreign;
+use super::server_options::{self, Location, MappingOptions, Rights};
 use super::store::{ObjectStore, open_store};
 use crate::error::{Error, Kind, Result};
+use crate::pg::cold_state::{ForeignAccess, ForeignStore};
 use crate::pg::owner::{SettingScope, as_extension_owner};
 use crate::pg::{catalog, guc, session, spi};
 use pgrx::pg_sys;
@@ -16,6 +18,25 @@ const SERVER: &str = "SELECT s.srvoptions, r.rolsuper FROM pg_foreign_server s \
 const MAPPING: &str = "SELECT m.umoptions FROM pg_user_mapping m JOIN pg_foreign_server s ON s.oid = m.umserver \
     WHERE s.srvname = $1 AND m.umuser IN (0, (SELECT relowner FROM pg_class WHERE oid = $2)) \
     ORDER BY m.umuser = 0 LIMIT 1";
+
+const SERVER_OF: &str = "SELECT s.srvname::text, s.srvoptions, r.rolsuper FROM pg_foreign_server s \
+    JOIN pg_roles r ON r.oid = s.srvowner WHERE s.oid = $1";
+
+// the usual rule of foreign tables: the mapping of the user, else that of PUBLIC
+const MAPPING_OF: &str = "SELECT umoptions FROM pg_user_mapping WHERE umserver = $1 AND umuser IN (0, $2) \
+    ORDER BY umuser = 0 LIMIT 1";
+
+// the same object may be named from another prefix of its bucket, hence the ends of the keys;
+// a file of a hypertable needs SELECT on it, and that no policy hides rows from the role; a file that
+// no chunk has any more, or not yet, needs the right to read everything
+const READABLE: &str = "SELECT has_table_privilege($2, f.hypertable::oid, 'SELECT') \
+        AND (NOT c.relrowsecurity OR r.rolsuper OR r.rolbypassrls \
+             OR (NOT c.relforcerowsecurity AND pg_has_role($2, c.relowner, 'USAGE'))) \
+    FROM strata.cold_file f JOIN pg_class c ON c.oid = f.hypertable::oid JOIN pg_roles r ON r.oid = $2 \
+    WHERE right('/' || f.key, length($1) + 1) = '/' || $1 OR right('/' || $1, length(f.key) + 1) = '/' || f.key \
+    UNION ALL SELECT pg_has_role($2, 'pg_read_all_data'::name, 'USAGE') FROM \
+        (SELECT key FROM strata.cold_delete_queue UNION ALL SELECT key FROM strata.cold_upload) k \
+    WHERE right('/' || k.key, length($1) + 1) = '/' || $1 OR right('/' || $1, length(k.key) + 1) = '/' || k.key";
 
 const OID: &str = "SELECT s.oid FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw \
     WHERE s.srvname = $1 AND w.fdwname = 'strata_sqlite'";
@@ -62,6 +83,67 @@ fn mapping(server: &str, hypertable: pg_sys::Oid) -> Result<MappingOptions> {
     server_options::parse_mapping(&pairs(found.into_iter().next().flatten()))
 }
 
+/// The store of a foreign table. Any file below a directory needs pg_read_server_files, as it does for
+/// file_fdw; in a bucket the credentials of the user decide, but the files of hypertables hold all rows of
+/// a table, whatever its privileges and policies say: so the owner must be allowed to read it.
+///
+/// 42501 when the owner of the foreign table may not.
+pub fn store_for_foreign(access: &ForeignAccess<'_>) -> Result<ForeignStore> {
+    let found = as_extension_owner(|| {
+        spi::read_latest(SERVER_OF, &[access.server.into()], |row| {
+            Ok((
+                row.need::<String>(1)?,
+                row.get::<Vec<String>>(2)?,
+                row.need::<bool>(3)?,
+            ))
+        })
+    })?;
+    let Some((server, options, owned_by_superuser)) = found.into_iter().next() else {
+        return Err(Error::internal("a foreign table without its server"));
+    };
+    let mut options = server_options::parse_server(&pairs(options))?;
+    options.ambient_credentials = Some(options.ambient(owned_by_superuser));
+    let is_local = matches!(options.location, Location::Directory(_));
+    let denied = |detail: String| {
+        Error::new(
+            Kind::InsufficientPrivilege,
+            format!(
+                "permission denied for file \"{}\" of server \"{server}\"",
+                access.key
+            ),
+        )
+        .detail(detail)
+    };
+    if is_local && !session::role_has(access.owner, pg_sys::ROLE_PG_READ_SERVER_FILES) {
+        return Err(denied(String::from(
+            "Only members of pg_read_server_files may own foreign tables over files of this machine.",
+        )));
+    }
+    let allowed = as_extension_owner(|| {
+        spi::read_latest(READABLE, &[access.key.into(), access.owner.into()], |row| {
+            row.need::<bool>(1)
+        })
+    })?;
+    if allowed.contains(&false) {
+        return Err(denied(String::from(
+            "It holds the rows of a hypertable that the owner of the foreign table may not read whole.",
+        )));
+    }
+    let mapping = as_extension_owner(|| {
+        spi::read_latest(
+            MAPPING_OF,
+            &[access.server.into(), access.user.into()],
+            |row| row.get::<Vec<String>>(1),
+        )
+    })?;
+    let mapping = server_options::parse_mapping(&pairs(mapping.into_iter().next().flatten()))?;
+    Ok(ForeignStore {
+        store: open_store(&options, &mapping)?,
+        server,
+        is_local,
+    })
+}
+
 /// Keeps others from altering or dropping a server until the transaction ends, and tells where its files lie;
 /// `None` when there is no such server. 55P03 when somebody alters it just now.
 pub fn hold(server: &str) -> Result<Option<String>> {
@@ -93,23 +175,21 @@ pub fn unknown(server: &str) -> Error {
 
 /// What CREATE and ALTER of servers and user mappings check.
 ///
-/// 22023 bad option, 42501 an option that the current user may not set, 0A000 foreign tables.
+/// 22023 bad option, 42501 an option that the current user may not set.
 pub fn validate(options: Vec<String>, class: pg_sys::Oid) -> Result<()> {
     let options = pairs(Some(options));
     let rights = match class {
         pg_sys::ForeignServerRelationId => server_options::parse_server(&options)?.rights(),
         pg_sys::UserMappingRelationId => server_options::parse_mapping(&options)?.rights(),
-        pg_sys::ForeignTableRelationId => {
-            return Err(Error::new(Kind::NotSupported, "foreign tables of strata_sqlite are not supported")
-                .hint("Servers of strata_sqlite hold cold chunks: SELECT strata.set_cold_storage('table', server => 'name');"));
-        }
+        pg_sys::ForeignTableRelationId => return foreign::parse_table(&options).map(|_| ()),
+        pg_sys::AttributeRelationId => return foreign::parse_column(&options).map(|_| ()),
         _ if options.is_empty() => return Ok(()),
         _ => {
             return Err(Error::new(
                 Kind::InvalidParameter,
                 format!("invalid option \"{}\"", options[0].0),
             )
-            .hint("strata_sqlite has options for servers and user mappings only."));
+            .hint("strata_sqlite has options for servers, user mappings, foreign tables and their columns."));
         }
     };
     allowed(&rights)

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::relation_name;
 use crate::pg::owner::as_extension_owner;
-use crate::pg::{relation_rows, spi};
+use crate::pg::{cold_stub, relation_rows, spi};
 use pgrx::pg_sys;
 
 const INDEX: &str = "
@@ -56,7 +56,7 @@ pub fn of_index(index: pg_sys::Oid) -> Result<i64> {
     Ok(bytes.unwrap_or(0))
 }
 
-/// Rows of a table, partitioned or not, as the planner would guess; those of cold files exactly.
+/// Rows of a table, partitioned or not, as the planner would guess; those of cold chunks exactly.
 pub fn rows(relation: pg_sys::Oid) -> Result<i64> {
     let leaves = as_extension_owner(|| {
         spi::read(LEAVES, &[relation.into()], |r| {
@@ -71,7 +71,7 @@ pub fn rows(relation: pg_sys::Oid) -> Result<i64> {
     let mut total = 0.0;
     for (n, (oid, kind, tuples, cold)) in leaves.into_iter().enumerate() {
         total += match (kind.as_str(), cold) {
-            (_, Some(rows)) => rows as f64,
+            (_, Some(rows)) => (rows + cold_stub::count_in_passing(oid).unwrap_or(0)) as f64,
             ("p", _) => 0.0,
             ("r" | "m", _) => relation_rows::estimate(oid).unwrap_or(tuples),
             ("f" | "t", _) => tuples,

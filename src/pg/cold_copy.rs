@@ -13,10 +13,10 @@ use pgrx::pg_sys;
 use std::rc::Rc;
 
 /// A memory context for the values of one row, emptied for each.
-struct RowMemory(pg_sys::MemoryContext);
+pub(super) struct RowMemory(pg_sys::MemoryContext);
 
 impl RowMemory {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // SAFETY: a child of the current context, deleted with it at the latest
         RowMemory(unsafe {
             pg_sys::AllocSetContextCreateExtended(
@@ -30,7 +30,7 @@ impl RowMemory {
     }
 
     /// Runs `f` inside, after throwing away what the last run left.
-    fn run<T>(&self, f: impl FnOnce() -> T) -> T {
+    pub(super) fn run<T>(&self, f: impl FnOnce() -> T) -> T {
         // SAFETY: the context lives as long as self; the old one is restored
         unsafe {
             pg_sys::MemoryContextReset(self.0);

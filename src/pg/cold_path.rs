@@ -26,6 +26,14 @@ static PATH_METHODS: PathMethods = PathMethods(pg_sys::CustomPathMethods {
 
 /// Manifest of a relation if it is a cold chunk. Cheap for every other relation.
 pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
+    cold_manifest_next(relation, Vec::new)
+}
+
+/// The same, where relations that the planner looks at next are known.
+fn cold_manifest_next(
+    relation: pg_sys::Oid,
+    others: impl FnOnce() -> Vec<pg_sys::Oid>,
+) -> Option<Rc<Manifest>> {
     // SAFETY: the planner holds a lock on the relation; the reference is given back at once
     let ours = unsafe {
         let rel = pg_sys::RelationIdGetRelation(relation);
@@ -36,7 +44,11 @@ pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
         pg_sys::RelationClose(rel);
         ours
     };
-    match ours.then(|| cold_state::of(relation))? {
+    // the server has asked for the relation's size before it calls any hook
+    match ours.then(|| {
+        cold_state::expect(relation, others);
+        cold_state::of(relation)
+    })? {
         ChunkState::Cold(manifest) => Some(manifest),
         _ => None,
     }
@@ -46,14 +58,60 @@ pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
 ///
 /// # Safety
 /// Called by the planner with its own structures.
-pub unsafe fn relation_info(relation: pg_sys::Oid, inhparent: bool, rel: *mut pg_sys::RelOptInfo) {
-    if !inhparent && cold_manifest(relation).is_some() {
-        // SAFETY: the planner's own, valid struct
-        unsafe {
+pub unsafe fn relation_info(
+    root: *mut pg_sys::PlannerInfo,
+    relation: pg_sys::Oid,
+    inhparent: bool,
+    rel: *mut pg_sys::RelOptInfo,
+) {
+    // SAFETY: the planner's own, valid structs
+    unsafe {
+        if !inhparent && cold_manifest_next(relation, || siblings(root, rel)).is_some() {
             (*rel).indexlist = std::ptr::null_mut();
             (*rel).amflags = 0;
             (*rel).rel_parallel_workers = 0;
         }
+    }
+}
+
+/// The partitions that the planner is about to open one after the other.
+unsafe fn siblings(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+) -> Vec<pg_sys::Oid> {
+    // SAFETY: the planner's own, valid structs; the parent is open and locked, and its descriptor is the one
+    // that the planner itself goes through
+    unsafe {
+        let (children, directory) = (
+            (*root).append_rel_array,
+            (*(*root).glob).partition_directory,
+        );
+        if children.is_null() || directory.is_null() {
+            return vec![];
+        }
+        let child = *children.add((*rel).relid as usize);
+        if child.is_null() {
+            return vec![];
+        }
+        let parent = (*child).parent_relid as usize;
+        let live = (**(*root).simple_rel_array.add(parent)).live_parts;
+        let rte = *(*root).simple_rte_array.add(parent);
+        if live.is_null() || (*rte).rtekind != pg_sys::RTEKind::RTE_RELATION {
+            return vec![];
+        }
+        let parent = pg_sys::RelationIdGetRelation((*rte).relid);
+        if parent.is_null() {
+            return vec![];
+        }
+        let desc = pg_sys::PartitionDirectoryLookup(directory, parent);
+        let mut found = vec![];
+        let mut n = pg_sys::bms_next_member(live, -1);
+        while n >= 0 && n < (*desc).nparts {
+            found.push(*(*desc).oids.add(n as usize));
+            n = pg_sys::bms_next_member(live, n);
+        }
+        pg_sys::RelationClose(parent);
+        found
     }
 }
 
@@ -153,7 +211,7 @@ impl<'m> Scans<'m> {
     unsafe fn add_ordered(&self) {
         // SAFETY: the planner's own, valid structs
         unsafe {
-            let wanted = self.wanted_order();
+            let wanted = wanted_order(self.root, self.rel, self.manifest);
             let fixed: Vec<i16> = self.clauses.iter().filter_map(fixed_column).collect();
             let Some(served) = order::served(self.manifest, &wanted, &fixed) else {
                 return;
@@ -226,45 +284,56 @@ impl<'m> Scans<'m> {
             path
         }
     }
+}
 
-    /// The sort keys of the query, as far as they are plain columns that SQLite sorts in the same
-    /// way, from the first on.
-    unsafe fn wanted_order(&self) -> Vec<Key> {
-        // SAFETY: walks the planner's own lists
-        unsafe {
-            list::pointers::<pg_sys::PathKey>((*self.root).query_pathkeys)
-                .map_while(|key| self.wanted_key(key))
-                .collect()
-        }
+/// The sort keys of the query, as far as they are plain columns that SQLite sorts in the same way,
+/// from the first on.
+///
+/// # Safety
+/// The planner's own structures.
+pub(super) unsafe fn wanted_order(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    manifest: &Manifest,
+) -> Vec<Key> {
+    // SAFETY: walks the planner's own lists
+    unsafe {
+        list::pointers::<pg_sys::PathKey>((*root).query_pathkeys)
+            .map_while(|key| wanted_key(rel, manifest, key))
+            .collect()
     }
+}
 
-    unsafe fn wanted_key(&self, key: *mut pg_sys::PathKey) -> Option<Key> {
-        // SAFETY: as above
-        unsafe {
-            let class = (*key).pk_eclass;
-            if (*class).ec_has_volatile {
-                return None;
-            }
-            let member = *super::compat::class_members(class, self.rel).first()?;
-            let var = plain_var((*member).em_expr.cast(), (*self.rel).relid)?;
-            let encoding = super::cold_datum::encoding_of((*var).vartype);
-            let collation = (*class).ec_collation;
-            let column = self.manifest.column((*var).varattno)?;
-            let same = btree_family((*var).vartype) == Some((*key).pk_opfamily)
-                && encoding.order_exact(bytewise(collation));
-            let readable = column.physical.is_some() && !column.mixed;
-            (same && readable && column.encoding == encoding).then(|| Key {
-                attnum: (*var).varattno,
-                descending: super::compat::is_descending(key),
-                nulls_first: (*key).pk_nulls_first,
-                collation: collation.to_u32(),
-            })
+unsafe fn wanted_key(
+    rel: *mut pg_sys::RelOptInfo,
+    manifest: &Manifest,
+    key: *mut pg_sys::PathKey,
+) -> Option<Key> {
+    // SAFETY: as above
+    unsafe {
+        let class = (*key).pk_eclass;
+        if (*class).ec_has_volatile {
+            return None;
         }
+        let member = *super::compat::class_members(class, rel).first()?;
+        let var = plain_var((*member).em_expr.cast(), (*rel).relid)?;
+        let encoding = super::cold_datum::encoding_of((*var).vartype);
+        let collation = (*class).ec_collation;
+        let column = manifest.column((*var).varattno)?;
+        let same = btree_family((*var).vartype) == Some((*key).pk_opfamily)
+            && encoding.order_exact(bytewise(collation));
+        let readable = column.physical.is_some() && !column.mixed;
+        (same && readable && column.encoding == encoding).then(|| Key {
+            attnum: (*var).varattno,
+            descending: super::compat::is_descending(key),
+            nulls_first: (*key).pk_nulls_first,
+            collation: collation.to_u32(),
+        })
     }
 }
 
 /// The column that a clause holds at one value.
-fn fixed_column(clause: &Clause) -> Option<i16> {
+pub(super) fn fixed_column(clause: &Clause) -> Option<i16> {
     match &clause.tree {
         Tree::Leaf(leaf) if leaf.test == Test::Compare(Op::Eq) && clause.class == Class::Exact => {
             Some(leaf.attnum)

@@ -50,7 +50,7 @@ pub(super) fn write_order(keys: &[Key]) -> *mut pg_sys::List {
     out.into_list()
 }
 
-fn read_order(numbers: &[i32]) -> Vec<Key> {
+pub(super) fn read_order(numbers: &[i32]) -> Vec<Key> {
     numbers
         .chunks_exact(4)
         .map(|key| Key {

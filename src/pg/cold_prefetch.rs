@@ -3,7 +3,8 @@
 //! Core can start children of an Append asynchronously only if they are foreign scans. Here the
 //! scans of a query know each other: the first one that starts lets the next few be asked for.
 //! What may never run costs nothing: below a LIMIT only the next file is asked for, and only when
-//! half of the current one is read; below a pruning Append, and in parallel ones, none.
+//! half of the current one is read; below a pruning Append none, and none below a parallel one, where
+//! another process may take the next child. A worker asks for the files of its own Appends.
 
 use super::cold_ahead::{self, Statement};
 use super::{compat_executor, guc, list};
@@ -108,13 +109,11 @@ pub unsafe fn half_read(node: *mut pg_sys::CustomScanState) -> Result<()> {
 
 unsafe fn ask_for_next(node: *mut pg_sys::CustomScanState, half: bool) -> Result<()> {
     let count = usize::try_from(guc::COLD_PREFETCH.get()).unwrap_or(0);
-    // SAFETY: promised by the caller; the worker number is a plain global of this process
-    let (estate, plan) = unsafe {
-        if count == 0 || pg_sys::ParallelWorkerNumber >= 0 {
-            return Ok(());
-        }
-        ((*node).ss.ps.state, (*node).ss.ps.plan as usize)
-    };
+    if count == 0 {
+        return Ok(());
+    }
+    // SAFETY: promised by the caller
+    let (estate, plan) = unsafe { ((*node).ss.ps.state, (*node).ss.ps.plan as usize) };
     let chosen = QUERIES.with_borrow_mut(|queries| {
         let query = queries.get_mut(&(estate as usize))?;
         let own = query.scans.get_mut(&plan)?;
@@ -166,9 +165,11 @@ unsafe fn groups(planned: *mut pg_sys::PlannedStmt) -> Vec<Group> {
     let mut found = Vec::new();
     // SAFETY: promised by the caller
     unsafe {
-        walk((*planned).planTree, planned, false, &mut found);
+        // a worker does not see what is above its part of the plan
+        let limited = pg_sys::ParallelWorkerNumber >= 0;
+        walk((*planned).planTree, planned, limited, &mut found);
         for plan in list::pointers::<pg_sys::Plan>((*planned).subplans) {
-            walk(plan, planned, false, &mut found);
+            walk(plan, planned, limited, &mut found);
         }
     }
     found
@@ -187,7 +188,10 @@ unsafe fn walk(
     // SAFETY: promised by the caller: nodes of a finished plan, told apart by their tags
     unsafe {
         let tag = (*plan).type_;
-        let limited = limited || tag == pg_sys::NodeTag::T_Limit;
+        let limited = match tag {
+            pg_sys::NodeTag::T_Limit => true,
+            _ => limited && !reads_all(plan),
+        };
         let children = children(plan);
         let (appends, merges) = (
             tag == pg_sys::NodeTag::T_Append,
@@ -205,6 +209,23 @@ unsafe fn walk(
         }
         for child in children {
             walk(child, planned, limited, found);
+        }
+    }
+}
+
+/// True for nodes that read all of their input before they give anything away.
+unsafe fn reads_all(plan: *mut pg_sys::Plan) -> bool {
+    use pg_sys::AggStrategy as A;
+    use pg_sys::NodeTag as T;
+    // SAFETY: promised by the caller: the tag tells the struct
+    unsafe {
+        match (*plan).type_ {
+            T::T_Sort | T::T_Hash => true,
+            T::T_Agg => {
+                let strategy = (*plan.cast::<pg_sys::Agg>()).aggstrategy;
+                matches!(strategy, A::AGG_PLAIN | A::AGG_HASHED)
+            }
+            _ => false,
         }
     }
 }

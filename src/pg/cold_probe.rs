@@ -3,7 +3,7 @@
 //! Invariant: over file and stub together a unique key is unique. The stub's indexes see to the stub; every
 //! row that is put there has been looked for in the file first, under a lock that keeps the file in place.
 
-use super::cold_bloom;
+use super::cold_bloom::{self, Effort};
 use super::cold_datum::{Codec, pin_settings};
 use super::cold_probe_keys::{self as keys, Key, KeyColumn};
 use super::cold_state;
@@ -284,7 +284,12 @@ impl Key {
                 .iter()
                 .map(|p| (self.columns[*p].codec.encoding, cells[*p].as_ref()));
             if let Some(hash) = bloom::hash(values)
-                && !cold_bloom::may_hold(manifest, &manifest.blooms[*number], hash)?
+                && !cold_bloom::may_hold(
+                    manifest,
+                    &manifest.blooms[*number],
+                    hash,
+                    Effort::Catalog,
+                )?
             {
                 return Ok(true);
             }

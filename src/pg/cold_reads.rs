@@ -16,6 +16,7 @@ thread_local! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skip {
     ZoneMap,
+    Bloom,
     ReadsOff,
 }
 
@@ -23,6 +24,7 @@ impl Skip {
     pub(super) fn text(self) -> &'static str {
         match self {
             Skip::ZoneMap => "zone map",
+            Skip::Bloom => "bloom",
             Skip::ReadsOff => "strata.cold_reads = off",
         }
     }

@@ -9,6 +9,7 @@ use super::cold_prefetch;
 use super::cold_reader::Reader;
 use super::cold_reads;
 pub(super) use super::cold_reads::Skip;
+use super::cold_rule_out::RuledOut;
 use super::cold_value::{self, ValueReader};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
@@ -79,6 +80,7 @@ pub(super) struct Scan {
     pub(super) first_from_zone: bool,
     pub(super) skipped: Option<Skip>,
     pub(super) plan: Prepared,
+    pub(super) ruled_out: RuledOut,
     first: First,
 }
 
@@ -130,6 +132,7 @@ impl Scan {
             first_from_zone: false,
             skipped: None,
             plan: Prepared::default(),
+            ruled_out: RuledOut::default(),
             first: First::Read,
         }
     }
@@ -192,6 +195,7 @@ impl Scan {
         // SAFETY: promised by the caller
         let values = unsafe { self.evaluate(node) };
         self.plan = self.prepare(&values);
+        self.rule_out(&values)?;
         if self.plan.skip.is_some() || self.known_first().is_some() {
             return Ok(None);
         }
@@ -216,6 +220,7 @@ impl Scan {
             self.evaluate(node)
         };
         self.plan = self.prepare(&values);
+        self.rule_out(&values)?;
         if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
             self.plan.skip = Some(Skip::ReadsOff);
         }

@@ -5,7 +5,7 @@ use super::cold_plan::{self, Private};
 use super::cold_run::{Columns, Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
 use super::cold_value;
-use super::{cold_dump, cold_prefetch, cold_reads};
+use super::{cold_dump, cold_prefetch, cold_reads, list};
 use crate::cold::manifest::ChunkState;
 use crate::error::{Error, Result};
 use pgrx::{pg_guard, pg_sys};
@@ -77,12 +77,13 @@ unsafe extern "C-unwind" fn drop_scan(arg: *mut core::ffi::c_void) {
 unsafe extern "C-unwind" fn begin(
     node: *mut pg_sys::CustomScanState,
     estate: *mut pg_sys::EState,
-    _flags: i32,
+    flags: i32,
 ) {
     // SAFETY: the executor's own structures; es_query_cxt is current
     unsafe {
         let state = node.cast::<ColdScanState>();
-        let scan = match new_scan(node, estate) {
+        let explained = flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 != 0;
+        let scan = match new_scan(node, estate, explained) {
             Ok(scan) => Box::into_raw(Box::new(scan)),
             Err(e) => raise(e),
         };
@@ -116,14 +117,32 @@ unsafe fn ahead(node: *mut pg_sys::CustomScanState) -> Result<Option<Statement>>
     }
 }
 
+/// Some relations of the query behind that of a scan: a worker, or a plan that was kept, may know none of them.
+unsafe fn following(
+    node: *mut pg_sys::CustomScanState,
+    estate: *mut pg_sys::EState,
+) -> Vec<pg_sys::Oid> {
+    const MOST: usize = 64;
+    // SAFETY: the executor's own structures
+    unsafe {
+        let scan = (*node).ss.ps.plan.cast::<pg_sys::Scan>();
+        let tables = list::pointers::<pg_sys::RangeTblEntry>((*estate).es_range_table)
+            .skip((*scan).scanrelid as usize)
+            .filter(|rte| (**rte).relkind as u8 == pg_sys::RELKIND_RELATION);
+        tables.take(MOST).map(|rte| (*rte).relid).collect()
+    }
+}
+
 unsafe fn new_scan(
     node: *mut pg_sys::CustomScanState,
     estate: *mut pg_sys::EState,
+    explained: bool,
 ) -> Result<Scan> {
     // SAFETY: the executor's own structures; es_query_cxt is current
     unsafe {
         let rel = (*node).ss.ss_currentRelation;
-        let ChunkState::Cold(manifest) = cold_state::of((*rel).rd_id) else {
+        let next = || following(node, estate);
+        let ChunkState::Cold(manifest) = cold_state::of_next((*rel).rd_id, next) else {
             return Err(Error::internal(format!(
                 "a plan expects chunk \"{}\" to be cold",
                 super::catalog::relation_name((*rel).rd_id).unwrap_or_default()
@@ -156,7 +175,11 @@ unsafe fn new_scan(
         // evaluated by next() below, which knows where a row comes from
         scan.filter = std::mem::replace(&mut (*node).ss.ps.qual, std::ptr::null_mut());
         // for EXPLAIN, and until the values are known
-        scan.plan = scan.prepare(&cold_value::constants(&values));
+        let constants = cold_value::constants(&values);
+        scan.plan = scan.prepare(&constants);
+        if explained {
+            scan.rule_out(&constants)?;
+        }
         scan.skipped = scan.plan.skip;
         if let Some(query) = &scan.plan.query {
             scan.query = query.clone();

@@ -15,10 +15,13 @@ use std::sync::OnceLock;
 /// Reads a part of a filter: file, columns, start and length in bytes.
 pub type BloomBits = fn(&str, &[String], u32, u32) -> Result<Option<Vec<u8>>>;
 
+/// Reads the states of chunks, all as of one moment.
+pub type StatesOf = fn(&[pg_sys::Oid]) -> Result<Vec<(pg_sys::Oid, ChunkState)>>;
+
 /// What the noun `cold` does for this folder, which does not know its catalog.
 pub struct Catalog {
-    /// state of a chunk by the latest snapshot
-    pub state_of: fn(pg_sys::Oid) -> Result<ChunkState>,
+    /// states of chunks by the latest snapshot
+    pub states_of: StatesOf,
     /// so many bytes of a filter of a file, from this one on; `None` when there are none
     pub bloom_bits: BloomBits,
     /// id of the chunk's live file by the snapshot of the running query
@@ -31,6 +34,8 @@ pub struct Catalog {
     pub runs: fn(&str) -> Result<HashMap<String, RunMap>>,
     /// the store behind a server, for the chunks of a hypertable
     pub store: fn(&str, pg_sys::Oid) -> Result<Rc<dyn ObjectStore>>,
+    /// the store of a foreign table
+    pub foreign_store: fn(&ForeignAccess<'_>) -> Result<ForeignStore>,
     /// refuses a command that drops the extension
     pub drop_extension: fn() -> Result<()>,
     /// refuses DROP SERVER of these names
@@ -51,6 +56,24 @@ pub struct Catalog {
     pub alter_type: fn(pg_sys::Oid) -> Result<()>,
 }
 
+/// Who reads which file of a server as a foreign table.
+pub struct ForeignAccess<'a> {
+    pub server: pg_sys::Oid,
+    /// whose user mapping counts
+    pub user: pg_sys::Oid,
+    /// who answers for reading the file: the owner of the foreign table
+    pub owner: pg_sys::Oid,
+    pub key: &'a str,
+}
+
+/// A store that may be read from.
+pub struct ForeignStore {
+    pub server: String,
+    pub store: Rc<dyn ObjectStore>,
+    /// a directory of this machine
+    pub is_local: bool,
+}
+
 static CATALOG: OnceLock<Catalog> = OnceLock::new();
 
 /// Registers the catalog, once, when the library is loaded.
@@ -68,6 +91,10 @@ pub(super) fn catalog() -> &'static Catalog {
 
 thread_local! {
     static CACHE: RefCell<HashMap<u32, ChunkState>> = RefCell::new(HashMap::new());
+    /// relations (0: all) that were invalidated while states were being read; `None` at other times
+    static LOST: RefCell<Option<Vec<u32>>> = const { RefCell::new(None) };
+    /// the last chunk whose state was not known
+    static MISSED: Cell<u32> = const { Cell::new(0) };
     static WATCHING: Cell<bool> = const { Cell::new(false) };
     /// last mark left: relation, subtransaction's xid, attempt
     static TOUCHED: Cell<(u32, u32, i64)> = const { Cell::new((0, 0, 0)) };
@@ -83,6 +110,14 @@ pub fn raise(error: Error) -> ! {
 #[pg_guard]
 unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
     super::cold_probe::forget(relation.to_u32());
+    LOST.with(|lost| {
+        // borrowed for moments only, in which no callback runs
+        if let Ok(mut lost) = lost.try_borrow_mut()
+            && let Some(lost) = &mut *lost
+        {
+            lost.push(relation.to_u32());
+        }
+    });
     CACHE.with(|cache| {
         // the callback may run while a look-up of ours is building an entry; then that look-up
         // has not borrowed the map
@@ -98,22 +133,98 @@ unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_
 
 /// State of a chunk that has the access method `strata_cold`, as of the latest snapshot.
 pub fn of(relation: pg_sys::Oid) -> ChunkState {
-    let key = relation.to_u32();
-    if let Some(state) = CACHE.with_borrow(|cache| cache.get(&key).cloned()) {
+    if let Some(state) = known(relation) {
         return state;
     }
+    MISSED.set(relation.to_u32());
+    read(relation, vec![])
+}
+
+/// The same, where the states of `others` are going to be asked for next: see [`expect`].
+pub fn of_next(relation: pg_sys::Oid, others: impl FnOnce() -> Vec<pg_sys::Oid>) -> ChunkState {
+    known(relation).unwrap_or_else(|| read(relation, others()))
+}
+
+/// The states of `others` are going to be asked for next: what is not known of them is read at once. Does
+/// nothing but where `relation` is the last one whose state was not known.
+///
+/// They need not be locked yet. A state that changes later is forgotten when its lock is taken: the message
+/// that says so is sent before whoever changed it gives his lock back. One that changes while it is read is
+/// not kept at all.
+pub fn expect(relation: pg_sys::Oid, others: impl FnOnce() -> Vec<pg_sys::Oid>) {
+    if MISSED.get() != relation.to_u32() {
+        return;
+    }
+    MISSED.set(0);
+    let mut others = others();
+    others.retain(|o| known(*o).is_none());
+    if let Some(last) = others.pop() {
+        read(last, others);
+    }
+}
+
+fn known(relation: pg_sys::Oid) -> Option<ChunkState> {
+    CACHE.with_borrow(|cache| cache.get(&relation.to_u32()).cloned())
+}
+
+/// Reads the state of a chunk, and of those others that are not known.
+fn read(relation: pg_sys::Oid, mut others: Vec<pg_sys::Oid>) -> ChunkState {
     if !WATCHING.replace(true) {
         // SAFETY: registered once per process, never removed; the callback is a static function
         unsafe {
             pg_sys::CacheRegisterRelcacheCallback(Some(on_relcache_inval), pg_sys::Datum::null())
         };
     }
-    let state = match (catalog().state_of)(relation) {
-        Ok(state) => state,
+    CACHE.with_borrow(|cache| {
+        others.retain(|o| *o != relation && !cache.contains_key(&o.to_u32()));
+    });
+    others.sort_unstable_by_key(|o| o.to_u32());
+    others.dedup();
+    others.push(relation);
+    let reading = Reading::begin();
+    let found = match (catalog().states_of)(&others) {
+        Ok(found) => found,
         Err(e) => raise(e),
     };
-    CACHE.with_borrow_mut(|cache| cache.insert(key, state.clone()));
-    state
+    let lost = reading.end();
+    let mut own = ChunkState::Plain;
+    CACHE.with_borrow_mut(|cache| {
+        for (chunk, state) in found {
+            if chunk == relation {
+                own = state.clone();
+            }
+            let chunk = chunk.to_u32();
+            if !lost.contains(&0) && !lost.contains(&chunk) {
+                cache.insert(chunk, state);
+            }
+        }
+    });
+    own
+}
+
+/// While alive, invalidations are taken note of.
+struct Reading(Option<Vec<u32>>);
+
+impl Reading {
+    fn begin() -> Reading {
+        Reading(LOST.replace(Some(Vec::new())))
+    }
+
+    /// What was invalidated.
+    fn end(self) -> Vec<u32> {
+        LOST.with_borrow(Clone::clone).unwrap_or_default()
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let inner = LOST.replace(self.0.take());
+        LOST.with_borrow_mut(|outer| {
+            if let (Some(outer), Some(inner)) = (outer, inner) {
+                outer.extend(inner);
+            }
+        });
+    }
 }
 
 /// Forgets what is cached about a chunk, here and (at commit) in every other backend.

@@ -105,3 +105,80 @@ pub(super) unsafe fn set_user(query: *mut pg_sys::Query, user: pg_sys::Oid) {
         }
     }
 }
+
+/// What a path costs, and how many rows it gives.
+pub(super) struct PathCost {
+    pub(super) rows: f64,
+    pub(super) startup: f64,
+    pub(super) total: f64,
+}
+
+/// A path of a foreign table. 17 has conditions of a join that is pushed down, 18 counts disabled nodes.
+///
+/// # Safety
+/// The planner's own structures.
+pub(super) unsafe fn foreign_path(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    cost: &PathCost,
+    keys: *mut pg_sys::List,
+    outer: pg_sys::Relids,
+    private: *mut pg_sys::List,
+) -> *mut pg_sys::ForeignPath {
+    let target = std::ptr::null_mut();
+    let path = std::ptr::null_mut();
+    let PathCost {
+        rows,
+        startup,
+        total,
+    } = *cost;
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    // SAFETY: promised by the caller
+    unsafe {
+        pg_sys::create_foreignscan_path(
+            root, rel, target, rows, startup, total, keys, outer, path, private,
+        )
+    }
+    #[cfg(feature = "pg17")]
+    // SAFETY: promised by the caller
+    unsafe {
+        let joined = std::ptr::null_mut();
+        pg_sys::create_foreignscan_path(
+            root, rel, target, rows, startup, total, keys, outer, path, joined, private,
+        )
+    }
+    #[cfg(feature = "pg18")]
+    // SAFETY: promised by the caller
+    unsafe {
+        let joined = std::ptr::null_mut();
+        pg_sys::create_foreignscan_path(
+            root, rel, target, rows, 0, startup, total, keys, outer, path, joined, private,
+        )
+    }
+}
+
+/// Whose user mapping a foreign scan goes by: the role that permissions are checked for.
+///
+/// # Safety
+/// A node of the executor.
+pub(super) unsafe fn foreign_user(node: *mut pg_sys::ForeignScanState) -> pg_sys::Oid {
+    // SAFETY: promised by the caller
+    let user = unsafe {
+        let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
+        #[cfg(feature = "pg15")]
+        {
+            let table = (*(*node).ss.ps.state).es_range_table;
+            let entry = ((*plan).scan.scanrelid - 1) as usize;
+            let rte = super::list::pointers::<pg_sys::RangeTblEntry>(table).nth(entry);
+            rte.map_or(pg_sys::InvalidOid, |rte| (*rte).checkAsUser)
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            (*plan).checkAsUser
+        }
+    };
+    if user == pg_sys::InvalidOid {
+        return super::catalog::current_user();
+    }
+    user
+}

@@ -161,7 +161,7 @@ unsafe extern "C-unwind" fn relation_info(
         if let Some(previous) = PREVIOUS_RELATION_INFO {
             pg_guard_ffi_boundary(|| previous(root, relation, inhparent, rel));
         }
-        super::cold_path::relation_info(relation, inhparent, rel);
+        super::cold_path::relation_info(root, relation, inhparent, rel);
         if inhparent {
             super::planner::relation_info(root, relation, rel);
         }

@@ -97,6 +97,12 @@ pub fn has_role(role: u32) -> bool {
     unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), pg_sys::Oid::from(role)) }
 }
 
+/// True when `user` has the privileges of a role.
+pub fn role_has(user: pg_sys::Oid, role: u32) -> bool {
+    // SAFETY: a look-up of two roles
+    unsafe { pg_sys::has_privs_of_role(user, pg_sys::Oid::from(role)) }
+}
+
 /// True when this session loaded the library before its first statement: with the server, or by one of
 /// the other preload settings. Then hooks see every statement of the session.
 pub fn preloaded_here() -> bool {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiError, SpiHeapTupleData};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CString;
 
@@ -153,6 +153,27 @@ pub fn read_latest<T>(
 thread_local! {
     /// Plans by the address of their text.
     static KEPT: RefCell<HashMap<usize, pg_sys::SPIPlanPtr>> = RefCell::new(HashMap::new());
+    /// Inside [`at_one_moment`].
+    static MOMENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Within `f`, [`read_latest`] and [`read_kept`] see the database as it is when `f` begins.
+pub fn at_one_moment<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    struct Inside(bool);
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            MOMENT.set(self.0);
+        }
+    }
+    // SAFETY: push and pop are paired on the normal way; on error the (sub)transaction ends the snapshot
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid));
+        let inside = Inside(MOMENT.replace(true));
+        let out = f();
+        drop(inside);
+        pg_sys::PopActiveSnapshot();
+        out
+    }
 }
 
 /// Like [`read_latest`], with a plan that this session keeps: for questions that are asked often, and whose
@@ -229,7 +250,11 @@ fn latest<T>(
     // ends both SPI and snapshot. Values are copied by `f` before finish.
     unsafe {
         // not GetLatestSnapshot, which parallel workers must not call
-        let now = pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid);
+        let now = if MOMENT.get() {
+            pg_sys::GetActiveSnapshot()
+        } else {
+            pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid)
+        };
         pg_sys::PushActiveSnapshot(now);
         if pg_sys::SPI_connect() != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(Error::internal("SPI_connect failed"));

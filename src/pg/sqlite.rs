@@ -10,7 +10,7 @@ use super::sqlite_vfs::{NAME, Offer, Source, Trouble, register};
 use crate::cold::mapping::{Cell, CellRef};
 use crate::cold::store::{Hint, RangeRead, ReadStats};
 use rusqlite::ffi;
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{NonNull, null_mut};
@@ -21,6 +21,16 @@ use std::sync::OnceLock;
 const CHECK_STEPS: c_int = 10_000;
 /// Longest value, 1 GiB as in PostgreSQL (SQLite caps it at its own 10^9).
 const MAX_LENGTH: c_int = 1 << 30;
+
+/// Memory for pages of all open files together, and the least and most of one, in KiB. What does not
+/// fit is read again, from the block cache or the operating system's.
+const PAGES_KIB: u32 = 32 * 1024;
+const FILE_PAGES_KIB: (u32, u32) = (256, 2000);
+
+thread_local! {
+    /// connections of this backend: an ordered scan of many chunks has one for each
+    static OPEN: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
 
 static INTERRUPT_CHECK: OnceLock<fn()> = OnceLock::new();
 
@@ -80,6 +90,7 @@ impl ColdDb {
         let Some(db) = NonNull::new(raw) else {
             return Err(SqliteError::own(ffi::SQLITE_NOMEM, "out of memory"));
         };
+        OPEN.set(OPEN.get() + 1);
         let this = Rc::new(ColdDb { db, source });
         this.settle(rc)?;
         this.harden()?;
@@ -147,6 +158,11 @@ impl ColdDb {
         ))
     }
 
+    /// The open connection.
+    pub(super) fn handle(&self) -> *mut ffi::sqlite3 {
+        self.db.as_ptr()
+    }
+
     /// Runs `work` without ever waiting: what would wait fails with `StoreError::NotHere`, after the
     /// bytes have been asked for.
     pub fn trial<T>(&self, work: impl FnOnce() -> T) -> T {
@@ -204,8 +220,15 @@ impl ColdDb {
             ffi::sqlite3_limit(self.db.as_ptr(), ffi::SQLITE_LIMIT_LENGTH, MAX_LENGTH);
             ffi::sqlite3_limit(self.db.as_ptr(), ffi::SQLITE_LIMIT_ATTACHED, 0);
         }
-        let pragmas = c"PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cell_size_check=ON;
-             PRAGMA cache_size=-2000; PRAGMA trusted_schema=OFF; PRAGMA query_only=ON;";
+        let (least, most) = FILE_PAGES_KIB;
+        let kib = (PAGES_KIB / OPEN.get().max(1)).clamp(least, most);
+        let pragmas = format!(
+            "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cell_size_check=ON; \
+             PRAGMA cache_size=-{kib}; PRAGMA trusted_schema=OFF; PRAGMA query_only=ON;"
+        );
+        let Ok(pragmas) = CString::new(pragmas) else {
+            return Err(SqliteError::own(ffi::SQLITE_MISUSE, "a NUL in a pragma"));
+        };
         // SAFETY: an open connection, text that ends with NUL, no callback
         let rc = unsafe {
             ffi::sqlite3_exec(
@@ -277,6 +300,7 @@ impl Drop for ColdDb {
         // SAFETY: the last owner: every Cursor holds an Rc and has finalized its statement first.
         // The Source outlives the connection, being dropped after this body
         unsafe { ffi::sqlite3_close(self.db.as_ptr()) };
+        let _ = OPEN.try_with(|open| open.set(open.get().saturating_sub(1)));
     }
 }
 

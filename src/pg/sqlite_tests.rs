@@ -377,3 +377,23 @@ fn a_trial_never_waits_and_asks_for_what_the_scan_will_need() {
     assert_eq!(cursor.step(), Ok(false));
     assert!(reader.asked.borrow().len() < 10, "far from all pages");
 }
+
+#[test]
+fn many_open_files_share_the_memory_for_pages() {
+    let bytes = file(3);
+    let open: Vec<_> = (0..200)
+        .map(|_| ColdDb::open(Memory::new(bytes.clone())).unwrap())
+        .collect();
+    let pages = |db: &Rc<ColdDb>| {
+        let mut ask = db.prepare("PRAGMA cache_size").unwrap();
+        assert!(ask.step().unwrap());
+        match ask.value(0) {
+            CellRef::Int(n) => -n,
+            other => unreachable!("{other:?}"),
+        }
+    };
+    assert_eq!(pages(&open[0]), 2000);
+    assert!(open.iter().map(pages).sum::<i64>() < 128 * 1024);
+    drop(open);
+    assert_eq!(pages(&ColdDb::open(Memory::new(bytes)).unwrap()), 2000);
+}

@@ -1,7 +1,7 @@
 //! Files that come next are asked for while the current one is waited for; what may never be read is not.
 
 use crate::common::FaultProxy;
-use crate::support::{ColdDb, Db, exec, one, rows, s3, server};
+use crate::support::{ColdDb, Db, exec, force_parallel, one, rows, s3, server};
 use postgres::Client;
 use std::time::Duration;
 
@@ -58,9 +58,15 @@ fn waits_for_several_files_overlap() {
     let (alone, answer) = waited(&mut session, 0, DEVICE);
     assert_eq!(answer, wanted);
     let one_by_one = proxy.counts().gets;
+    let before = proxy.most_at_once();
     proxy.reset();
     let (together, answer) = waited(&mut session, 8, DEVICE);
     assert_eq!(answer, wanted);
+    let at_once = proxy.most_at_once();
+    assert!(
+        before <= 2 && at_once >= 6,
+        "{before} and {at_once} at once"
+    );
     assert!(
         proxy.counts().gets <= one_by_one + 2,
         "{} requests instead of {one_by_one}",
@@ -70,6 +76,47 @@ fn waits_for_several_files_overlap() {
     assert!(
         together < alone * 3 / 10,
         "{together:?} with, {alone:?} without"
+    );
+    proxy.latency(Duration::ZERO);
+}
+
+/// Whoever reads all files anyway asks for them at once: a worker with an Append of its own, a sort below a LIMIT.
+#[test]
+fn files_that_are_all_read_are_asked_for_together() {
+    let proxy = s3().proxy();
+    let db = months("ahead_all", &proxy);
+    proxy.latency(LATENCY);
+    let at_once = |settings: &str, sql: &str, word: &str| {
+        let mut session = db.session();
+        exec(&mut session, settings);
+        let plan = rows(&mut session, &format!("EXPLAIN (COSTS OFF) {sql}"));
+        assert!(plan.contains(word), "{plan}");
+        proxy.reset();
+        let answer = rows(&mut session, sql);
+        (proxy.most_at_once(), answer)
+    };
+    let worker = format!("{}; SET enable_parallel_append = off", force_parallel());
+    let alone = format!("{worker}; SET strata.cold_prefetch = 0");
+    let (before, wanted) = at_once(&alone, DEVICE, "Gather");
+    let (together, answer) = at_once(&worker, DEVICE, "Gather");
+    assert_eq!(answer, wanted);
+    assert!(
+        before <= 2 && together >= 4,
+        "{before} and {together} at once"
+    );
+    let sorted =
+        "SELECT id FROM y WHERE dev = 77 AND ts < '2025-09-01 00:00+00' ORDER BY note LIMIT 3";
+    let single = "SET max_parallel_workers_per_gather = 0";
+    let (before, wanted) = at_once(
+        &format!("{single}; SET strata.cold_prefetch = 0"),
+        sorted,
+        "Sort",
+    );
+    let (together, answer) = at_once(single, sorted, "Sort");
+    assert_eq!(answer, wanted);
+    assert!(
+        before <= 2 && together >= 4,
+        "{before} and {together} at once"
     );
     proxy.latency(Duration::ZERO);
 }
@@ -141,39 +188,25 @@ fn what_was_asked_ahead_ends_with_the_query() {
     assert_eq!(one(&mut session, asked), before);
 }
 
-/// Two scans of the same files in one statement: while the one waits inside of SQLite, the other is
-/// not begun on the same connection.
+/// A function reads a file that the calling query has asked for ahead: while the function waits inside
+/// of SQLite, what was asked ahead must not go on in the same connection.
 #[test]
-fn files_that_a_statement_reads_twice_give_the_same_rows() {
+fn a_file_asked_for_ahead_is_read_by_a_function_meanwhile() {
     let proxy = s3().proxy();
-    let db = wide_months("ahead_twice", &proxy, 400);
+    let db = wide_months("ahead_inside", &proxy, 700);
     let mut session = db.session();
-    exec(&mut session, "SET max_parallel_workers_per_gather = 0");
-    let scan = |filter: &str| {
-        format!("SELECT id, note FROM y WHERE ts < '2025-09-01 00:00+00' AND {filter}")
-    };
-    let union = |filter: &str, other: &str| {
-        format!(
-            "SELECT count(*) || ' ' || sum(id) || ' ' || max(note) FROM ({} UNION ALL {}) s",
-            scan(filter),
-            scan(other)
-        )
-    };
-    let nested = "SELECT count(*) || ' ' || sum((SELECT max(id) FROM y b WHERE b.dev = a.dev AND b.ts < '2025-09-01 00:00+00')) \
-         FROM y a WHERE dev IN (5, 77, 500) AND ts < '2025-09-01 00:00+00'";
-    for sql in [
-        union("dev = 77", "dev = 78"),
-        union("id % 7 = 3", "dev = 78"),
-        union("dev = 78", "id % 7 = 3"),
-        union("note LIKE '%9.%'", "note LIKE '%8.%'"),
-        nested.to_owned(),
-    ] {
-        let (_, wanted) = waited(&mut session, 0, &sql);
-        proxy.latency(Duration::from_millis(5));
-        for prefetch in [8, 64] {
-            let (_, answer) = waited(&mut session, prefetch, &sql);
-            assert_eq!(answer, wanted, "{sql}");
-        }
-        proxy.latency(Duration::ZERO);
+    exec(
+        &mut session,
+        "SET max_parallel_workers_per_gather = 0;
+         CREATE FUNCTION april() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) || ' ' || sum(id)
+             FROM y WHERE ts >= '2025-04-01 00:00+00' AND ts < '2025-05-01 00:00+00' AND length(note) > 5); END $$",
+    );
+    // the row is in January; in April there is none, and no index to see that by
+    let sql = "SELECT april() FROM y WHERE ts < '2025-09-01 00:00+00' AND note = rpad('note 555', 700, '.')";
+    proxy.latency(Duration::from_millis(10));
+    for prefetch in [0, 64, 64, 64, 64] {
+        let (_, answer) = waited(&mut session, prefetch, sql);
+        assert_eq!(answer, "2160 16328520", "{prefetch}");
     }
+    proxy.latency(Duration::ZERO);
 }

@@ -70,6 +70,8 @@ struct State {
     latency: Duration,
     counts: Counts,
     requests: Vec<String>,
+    under_way: usize,
+    most_at_once: usize,
     /// Entity tags by path, where ranges are answered from the objects' files.
     tags: Option<HashMap<String, String>>,
 }
@@ -159,11 +161,17 @@ impl FaultProxy {
         self.state().requests.clone()
     }
 
+    /// The largest number of requests that were under way at one moment.
+    pub fn most_at_once(&self) -> usize {
+        self.state().most_at_once
+    }
+
     /// Counts and requests begin anew.
     pub fn reset(&self) {
         let mut state = self.state();
         state.counts = Counts::default();
         state.requests.clear();
+        state.most_at_once = 0;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -195,7 +203,9 @@ impl Shared {
             // not in one statement: the state would stay locked, and requests wait for each other
             let latency = self.state().latency;
             thread::sleep(latency);
-            if !self.answer(request, fault, &mut client)? {
+            let answered = self.answer(request, fault, &mut client);
+            self.state().under_way -= 1;
+            if !answered? {
                 break;
             }
         }
@@ -215,6 +225,8 @@ impl Shared {
             _ => &mut state.counts.others,
         };
         *counter += 1;
+        state.under_way += 1;
+        state.most_at_once = state.most_at_once.max(state.under_way);
         let range = request.header("range").unwrap_or_default();
         state
             .requests

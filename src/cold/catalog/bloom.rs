@@ -7,19 +7,24 @@ use crate::error::Result;
 use crate::pg::owner::as_extension_owner;
 use crate::pg::spi;
 
-const OF_FILE: &str =
-    "SELECT columns, blocks FROM strata.cold_bloom WHERE file = $1::uuid ORDER BY columns";
+pub(super) const OF_FILES: &str = "SELECT f.chunk::oid, b.columns, b.blocks \
+    FROM strata.cold_bloom b JOIN strata.cold_file f ON f.id = b.file WHERE f.chunk = ANY($1) ORDER BY b.columns";
 // a substring of what is stored EXTERNAL reads no more than it gives
 const BITS: &str = "SELECT substring(bits FROM $3 FOR $4) FROM strata.cold_bloom \
     WHERE file = $1::uuid AND columns = $2::text[]";
 const REMOVE: &str = "DELETE FROM strata.cold_bloom WHERE file = $1::uuid";
 const ADD: &str = "INSERT INTO strata.cold_bloom (file, columns, blocks, bits) VALUES ($1::uuid, $2::text[], $3, $4)";
 
-/// The filters of a file whose columns the chunk still has. Runs as part of loading the manifest.
-pub(super) fn of(manifest: &Manifest) -> Result<Vec<BloomInfo>> {
-    let found = spi::read_latest(OF_FILE, &[manifest.file.as_str().into()], |row| {
-        Ok((row.need::<Vec<String>>(1)?, row.need::<i32>(2)?))
-    })?;
+/// Columns and blocks: what [`OF_FILES`] says of one filter.
+pub(super) type Kept = (Vec<String>, i32);
+
+/// A row of [`OF_FILES`].
+pub(super) fn row(row: &spi::LatestRow) -> Result<Kept> {
+    Ok((row.need(2)?, row.need(3)?))
+}
+
+/// The filters of a file whose columns the chunk still has. Part of loading the manifest.
+pub(super) fn of(manifest: &Manifest, found: Vec<Kept>) -> Vec<BloomInfo> {
     let attnum = |name: &String| {
         let columns = manifest.columns.iter();
         let mut known = columns.filter(|c| c.physical.as_deref() == Some(name.as_str()));
@@ -32,7 +37,7 @@ pub(super) fn of(manifest: &Manifest) -> Result<Vec<BloomInfo>> {
             blocks: u32::try_from(blocks).ok().filter(|b| *b > 0)?,
         })
     });
-    Ok(infos.collect())
+    infos.collect()
 }
 
 /// `len` bytes of a filter from `start` on, counted from 0; `None` when there is no such filter.
@@ -44,7 +49,7 @@ pub fn bits(file: &str, columns: &[String], start: u32, len: u32) -> Result<Opti
         number(start.saturating_add(1)).into(),
         number(len).into(),
     ];
-    let found = as_extension_owner(|| spi::read_latest(BITS, &args, |row| row.need(1)))?;
+    let found = as_extension_owner(|| spi::read_kept(BITS, &args, |row| row.need(1)))?;
     Ok(found.into_iter().next())
 }
 

@@ -19,37 +19,37 @@ use crate::cold::manifest::{ChunkState, FileColumn, FileIndex, Manifest};
 use crate::cold::mapping::{Cell, Encoding};
 use crate::error::{Error, Result};
 use crate::pg::owner::as_extension_owner;
-use crate::pg::{cold_datum, spi};
+use crate::pg::{cold_datum, inject, spi};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.server::text, f.key, f.etag, \
     f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text, \
     coalesce((SELECT starts_with(o.option_value, 'file:') FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
               WHERE s.srvname = f.server AND o.option_name = 'location'), false), \
-    coalesce(t.late_rows = 'reject', false), g.attempt, f.chunk_oid <> f.chunk::oid \
+    coalesce(t.late_rows = 'reject', false), g.attempt, f.chunk_oid <> f.chunk::oid, f.chunk::oid \
     FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk \
     LEFT JOIN strata.cold_setting t ON t.hypertable = f.hypertable \
-    LEFT JOIN strata.cold_merge g ON g.chunk = f.chunk::oid WHERE f.chunk = $1";
+    LEFT JOIN strata.cold_merge g ON g.chunk = f.chunk::oid WHERE f.chunk = ANY($1)";
 
 // a file that came through a dump has its columns found by name: dropped columns are gone there
 // and have no number, but are still columns of the file
-const COLUMNS: &str = "SELECT CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum ELSE coalesce(a.attnum, 0::int2) END, \
+const COLUMNS: &str = "SELECT f.chunk::oid, CASE WHEN f.chunk_oid = f.chunk::oid THEN c.attnum ELSE coalesce(a.attnum, 0::int2) END, \
     c.physical, c.encoding, c.mixed, c.missing, c.nulls, c.min_value, c.max_value, c.ascending \
     FROM strata.cold_column c JOIN strata.cold_file f ON f.id = c.file \
     LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = c.attname AND a.attnum > 0 AND NOT a.attisdropped \
-    WHERE f.chunk = $1 ORDER BY c.attnum";
+    WHERE f.chunk = ANY($1) ORDER BY f.chunk, c.attnum";
 
 // without the keys that have lost a column
-const KEYS: &str = "SELECT array_agg(a.attnum ORDER BY a.attnum) \
-    FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
-    CROSS JOIN unnest(k.columns) AS u(name) \
-    LEFT JOIN pg_attribute a ON a.attrelid = f.chunk AND a.attname = u.name AND NOT a.attisdropped \
-    WHERE f.chunk = $1 GROUP BY k.index_name HAVING count(a.attnum) = count(*)";
+const KEYS: &str = "SELECT f.chunk::oid, n.attnums FROM strata.cold_key k JOIN strata.cold_file f ON f.id = k.file \
+    CROSS JOIN LATERAL (SELECT array_agg(a.attnum ORDER BY a.attnum) AS attnums FROM pg_attribute a \
+        WHERE a.attrelid = f.chunk AND a.attname = ANY (k.columns) AND NOT a.attisdropped) n \
+    WHERE f.chunk = ANY($1) AND cardinality(n.attnums) = cardinality(k.columns)";
 
-const FILE_INDEXES: &str = "SELECT i.columns, i.descending, i.is_unique \
-    FROM strata.cold_index i JOIN strata.cold_file f ON f.id = i.file WHERE f.chunk = $1 ORDER BY i.index_name";
+const FILE_INDEXES: &str = "SELECT f.chunk::oid, i.columns, i.descending, i.is_unique \
+    FROM strata.cold_index i JOIN strata.cold_file f ON f.id = i.file WHERE f.chunk = ANY($1) ORDER BY f.chunk, i.index_name";
 
 const IN_SNAPSHOT: &str =
     "SELECT id::text FROM strata.cold_file WHERE chunk = $1 AND state = 'live'";
@@ -77,84 +77,140 @@ const ADD_INDEX: &str = "INSERT INTO strata.cold_index (file, index_name, column
 
 /// State of a chunk by the latest snapshot, whatever snapshot the query uses.
 pub fn state_of(chunk: pg_sys::Oid) -> Result<ChunkState> {
-    as_extension_owner(|| load(chunk))
+    let found = states_of(&[chunk])?.pop();
+    Ok(found.map_or(ChunkState::Plain, |(_, state)| state))
 }
 
-fn load(chunk: pg_sys::Oid) -> Result<ChunkState> {
-    let args: [DatumWithOid; 1] = [chunk.into()];
-    let found = spi::read_latest(FILE, &args, |row| {
-        let state: String = row.need(2)?;
-        if state == "frozen" {
-            return Ok(ChunkState::Frozen {
-                attempt: row.need(3)?,
-                rejects: row.need(15)?,
-            });
-        }
-        let hypertable: pg_sys::Oid = row.need(4)?;
-        Ok(ChunkState::Cold(Rc::new(Manifest {
-            file: row.need(1)?,
-            hypertable: hypertable.to_u32(),
-            server: row.need(5)?,
-            key: row.need(6)?,
-            etag: row.need(7)?,
-            bytes: u64::try_from(row.need::<i64>(8)?).unwrap_or(0),
-            rows: row.need(9)?,
-            raw_table: row.need(10)?,
-            rowid_name: row.get(11)?.unwrap_or_else(|| String::from("rowid")),
-            content_hash: row.get(12)?.unwrap_or_default(),
-            chunk_name: row.need(13)?,
-            is_local: row.get(14)?.unwrap_or(false),
-            rejects_late: row.need(15)?,
-            merging: row.get(16)?,
-            restored: row.need(17)?,
-            ..Manifest::default()
-        })))
-    })?;
-    let Some(state) = found.into_iter().next() else {
-        return Ok(ChunkState::Plain);
-    };
-    let ChunkState::Cold(manifest) = state else {
-        return Ok(state);
-    };
-    let mut manifest = Rc::unwrap_or_clone(manifest);
-    manifest.columns = spi::read_latest(COLUMNS, &args, column)?;
-    manifest.keys = spi::read_latest(KEYS, &args, |row| row.need(1))?;
-    manifest.blooms = bloom::of(&manifest)?;
-    let indexes = spi::read_latest(FILE_INDEXES, &args, |row| {
-        let names: Vec<String> = row.need(1)?;
-        let descending: Vec<bool> = row.need(2)?;
-        let unique = row.need(3)?;
-        let columns = names.iter().zip(descending).map(|(name, descending)| {
-            let found = (manifest.columns.iter()).find(|c| c.physical.as_ref() == Some(name))?;
-            Some((found.attnum, descending))
-        });
-        let columns: Option<Vec<(i16, bool)>> = columns.collect();
-        Ok(columns.map(|columns| FileIndex { columns, unique }))
-    })?;
-    manifest.indexes = indexes.into_iter().flatten().collect();
-    Ok(ChunkState::Cold(Rc::new(manifest)))
+/// States of several chunks, all as of one moment; in the order of `chunks`.
+pub fn states_of(chunks: &[pg_sys::Oid]) -> Result<Vec<(pg_sys::Oid, ChunkState)>> {
+    as_extension_owner(|| spi::at_one_moment(|| load(chunks)))
 }
 
+type ByChunk<T> = HashMap<pg_sys::Oid, Vec<T>>;
+
+/// Rows of a statement whose first column names the chunk that they belong to.
+fn by_chunk<T>(
+    sql: &'static str,
+    args: &[DatumWithOid],
+    mut f: impl FnMut(spi::LatestRow) -> Result<T>,
+) -> Result<ByChunk<T>> {
+    let rows = spi::read_kept(sql, args, |row| Ok((row.need::<pg_sys::Oid>(1)?, f(row)?)))?;
+    let mut found = ByChunk::new();
+    for (chunk, row) in rows {
+        found.entry(chunk).or_default().push(row);
+    }
+    Ok(found)
+}
+
+fn load(chunks: &[pg_sys::Oid]) -> Result<Vec<(pg_sys::Oid, ChunkState)>> {
+    let args: [DatumWithOid; 1] = [chunks.to_vec().into()];
+    let mut states: HashMap<pg_sys::Oid, ChunkState> =
+        spi::read_kept(FILE, &args, file)?.into_iter().collect();
+    let mut manifests: Vec<(pg_sys::Oid, &mut Manifest)> = states
+        .iter_mut()
+        .filter_map(|(chunk, state)| match state {
+            ChunkState::Cold(manifest) => Some((*chunk, Rc::get_mut(manifest)?)),
+            _ => None,
+        })
+        .collect();
+    if chunks.len() > 1 {
+        inject::point("cold.states.read");
+    }
+    if !manifests.is_empty() {
+        let cold: Vec<pg_sys::Oid> = manifests.iter().map(|(chunk, _)| *chunk).collect();
+        fill(&mut manifests, &[cold.into()])?;
+    }
+    let state = |chunk: &pg_sys::Oid| {
+        let found = states.get(chunk).cloned();
+        (*chunk, found.unwrap_or(ChunkState::Plain))
+    };
+    Ok(chunks.iter().map(state).collect())
+}
+
+/// A row of [`FILE`].
+fn file(row: spi::LatestRow) -> Result<(pg_sys::Oid, ChunkState)> {
+    let chunk = row.need(18)?;
+    let state: String = row.need(2)?;
+    if state == "frozen" {
+        let frozen = ChunkState::Frozen {
+            attempt: row.need(3)?,
+            rejects: row.need(15)?,
+        };
+        return Ok((chunk, frozen));
+    }
+    let hypertable: pg_sys::Oid = row.need(4)?;
+    let manifest = Manifest {
+        file: row.need(1)?,
+        hypertable: hypertable.to_u32(),
+        server: row.need(5)?,
+        key: row.need(6)?,
+        etag: row.need(7)?,
+        bytes: u64::try_from(row.need::<i64>(8)?).unwrap_or(0),
+        rows: row.need(9)?,
+        raw_table: row.need(10)?,
+        rowid_name: row.get(11)?.unwrap_or_else(|| String::from("rowid")),
+        content_hash: row.get(12)?.unwrap_or_default(),
+        chunk_name: row.need(13)?,
+        is_local: row.get(14)?.unwrap_or(false),
+        rejects_late: row.need(15)?,
+        merging: row.get(16)?,
+        restored: row.need(17)?,
+        ..Manifest::default()
+    };
+    Ok((chunk, ChunkState::Cold(Rc::new(manifest))))
+}
+
+/// What other tables know about these files.
+fn fill(manifests: &mut [(pg_sys::Oid, &mut Manifest)], args: &[DatumWithOid]) -> Result<()> {
+    let mut columns = by_chunk(COLUMNS, args, column)?;
+    let mut keys = by_chunk(KEYS, args, |row| row.need(2))?;
+    let mut blooms = by_chunk(bloom::OF_FILES, args, |row| bloom::row(&row))?;
+    let mut indexes = by_chunk(FILE_INDEXES, args, |row| {
+        let (names, descending) = (row.need::<Vec<String>>(2)?, row.need::<Vec<bool>>(3)?);
+        Ok((names, descending, row.need::<bool>(4)?))
+    })?;
+    for (chunk, manifest) in manifests {
+        manifest.columns = columns.remove(chunk).unwrap_or_default();
+        manifest.keys = keys.remove(chunk).unwrap_or_default();
+        manifest.blooms = bloom::of(manifest, blooms.remove(chunk).unwrap_or_default());
+        let indexes = indexes.remove(chunk).unwrap_or_default().into_iter();
+        manifest.indexes = indexes
+            .filter_map(|(names, descending, unique)| {
+                let columns = names.iter().zip(descending).map(|(name, descending)| {
+                    let mut all = manifest.columns.iter();
+                    let found = all.find(|c| c.physical.as_ref() == Some(name))?;
+                    Some((found.attnum, descending))
+                });
+                let columns = columns.collect::<Option<_>>()?;
+                Some(FileIndex { columns, unique })
+            })
+            .collect();
+    }
+    Ok(())
+}
+
+/// A row of [`COLUMNS`].
 fn column(row: spi::LatestRow) -> Result<FileColumn> {
-    let encoding: String = row.need(3)?;
+    let encoding: String = row.need(4)?;
     let encoding = Encoding::parse(&encoding).ok_or_else(|| {
         Error::internal(format!(
             "unknown encoding \"{encoding}\" in strata.cold_column"
         ))
     })?;
-    let nulls: Option<i64> = row.get(6)?;
+    let nulls: Option<i64> = row.get(7)?;
     let bound = |text: Option<String>| text.and_then(|t| Cell::parse(encoding, &t));
     Ok(FileColumn {
-        attnum: row.need(1)?,
-        physical: row.get(2)?,
+        attnum: row.need(2)?,
+        physical: row.get(3)?,
         encoding,
-        mixed: row.get(4)?.unwrap_or(true),
-        missing: row.get(5)?,
+        mixed: row.get(5)?.unwrap_or(true),
+        missing: row.get(6)?,
+        form: None,
         has_nulls: nulls.is_none_or(|n| n > 0),
         nulls,
-        min: bound(row.get(7)?),
-        max: bound(row.get(8)?),
-        ascending: row.get(9)?.unwrap_or(false),
+        min: bound(row.get(8)?),
+        max: bound(row.get(9)?),
+        ascending: row.get(10)?.unwrap_or(false),
     })
 }
 

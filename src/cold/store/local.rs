@@ -10,7 +10,8 @@
 
 use super::folders::{make_directories, sync_directory};
 use super::{
-    Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, check_key, count,
+    Host, Meta, ObjectStore, RangeRead, ReadStats, StoreError, StoreResult, Written, check_key,
+    count,
 };
 use crate::cold::facts::FileFacts;
 use crate::cold::name::hex;
@@ -260,6 +261,22 @@ impl RangeRead for LocalFile {
 
     fn stats(&self) -> ReadStats {
         self.stats.get()
+    }
+
+    fn written(&self) -> StoreResult<Option<Written>> {
+        let reopened;
+        let file = match &self.file {
+            Some(file) => file,
+            None => {
+                reopened = self.reopen()?;
+                &reopened
+            }
+        };
+        let found = file.metadata().map_err(|e| failed("read", &self.key, &e))?;
+        Ok(Some(Written {
+            at: (found.mtime(), found.mtime_nsec()),
+            size: found.size(),
+        }))
     }
 }
 

@@ -180,6 +180,13 @@ pub enum Hint {
     Range { start: u64, end: u64 },
 }
 
+/// When a file of this machine was written to the last time (seconds and nanoseconds), and its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    pub at: (i64, i64),
+    pub size: u64,
+}
+
 /// What the SQLite VFS reads from. Reads may wait; an interrupt travels as a panic (a PostgreSQL
 /// error) that the VFS catches.
 pub trait RangeRead {
@@ -197,6 +204,10 @@ pub trait RangeRead {
     fn rest(&self) {}
     /// What reading has cost since this object was opened.
     fn stats(&self) -> ReadStats;
+    /// When the object was written to; none where each read makes sure that it is the same.
+    fn written(&self) -> StoreResult<Option<Written>> {
+        Ok(None)
+    }
 }
 
 /// Cost of reading. A local directory counts each read asked for as one get.
