@@ -119,7 +119,10 @@ fn by_uuid(archive: &Archive, session: &mut Client, report: &mut Report, chunks:
         let plan = rows(session, &format!("EXPLAIN (ANALYZE, TIMING OFF) {sql}"));
         let files = plan.lines().filter(|l| l.contains("Cold File: "));
         let (files, skipped) = files.fold((0, 0), |(files, skipped), line| {
-            (files + 1, skipped + usize::from(line.contains(" skipped (")))
+            (
+                files + 1,
+                skipped + usize::from(line.contains(" skipped (")),
+            )
         });
         opened += files - skipped - (n + 1) % 2;
     }
