@@ -41,6 +41,8 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "bloom_keys"),
     ("pg", "cold", "pushdown"),
     ("pg", "cold", "order"),
+    ("pg", "cold", "aggregate"),
+    ("pg", "cold", "groups"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
     ("pg", "cold", "foreign"),

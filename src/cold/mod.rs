@@ -3,6 +3,7 @@
 //! Invariant: a row moves between heap and file only when every snapshot that can still be used
 //! agrees about it, and the catalog change that says so is the one atomic point.
 
+pub mod aggregate;
 pub mod api;
 pub mod blocks;
 pub mod bloom;
@@ -35,6 +36,7 @@ pub mod foreign_time;
 mod gc;
 mod gc_run;
 mod gc_search;
+pub mod groups;
 mod inspect;
 #[cfg(feature = "s3")]
 pub mod io_thread;

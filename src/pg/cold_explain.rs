@@ -20,7 +20,9 @@ pub(super) unsafe extern "C-unwind" fn explain(
         let instrument = (*node).ss.ps.instrument;
         let ran = (*es).analyze && !instrument.is_null() && (*instrument).nloops > 0.0;
         explain::text(es, c"Cold File", &file(scan, ran));
-        explain::text(es, c"Cold SQL", &scan.query.sql);
+        if scan.skipped != Some(Skip::Aggregated) {
+            explain::text(es, c"Cold SQL", &scan.query.sql);
+        }
         conditions(node, ancestors, es);
         if !(*es).analyze {
             return;

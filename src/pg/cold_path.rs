@@ -24,6 +24,21 @@ static PATH_METHODS: PathMethods = PathMethods(pg_sys::CustomPathMethods {
     ReparameterizeCustomPathByChild: None,
 });
 
+/// True for a path of ours.
+///
+/// # Safety
+/// `path` must be a path of the planner.
+pub(super) unsafe fn is_cold_scan(path: *mut pg_sys::Path) -> bool {
+    // SAFETY: promised by the caller; the tag is checked before the cast
+    unsafe {
+        (*path).type_ == pg_sys::NodeTag::T_CustomPath
+            && std::ptr::eq(
+                (*path.cast::<pg_sys::CustomPath>()).methods,
+                &PATH_METHODS.0,
+            )
+    }
+}
+
 /// Manifest of a relation if it is a cold chunk. Cheap for every other relation.
 pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
     cold_manifest_next(relation, Vec::new)

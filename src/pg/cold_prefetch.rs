@@ -260,8 +260,9 @@ unsafe fn below(plan: *mut pg_sys::Plan) -> Option<usize> {
         loop {
             if (*plan).type_ == pg_sys::NodeTag::T_CustomScan {
                 let scan = plan.cast::<pg_sys::CustomScan>();
-                let ours = std::ptr::eq((*scan).methods, super::cold_scan::scan_methods());
-                return ours.then_some(plan as usize);
+                if std::ptr::eq((*scan).methods, super::cold_scan::scan_methods()) {
+                    return Some(plan as usize);
+                }
             }
             match children(plan).as_slice() {
                 [only] => plan = *only,

@@ -24,7 +24,7 @@ struct Range<'m> {
 impl Scan {
     /// Makes the prepared query one over a range of rows, where that is the best way to read.
     pub(super) fn narrow(&mut self, values: &[Value]) -> Result<()> {
-        let Some((query, binds, hint)) = self.narrowed(values)? else {
+        let Some((query, rows, hint)) = self.narrowed(values)? else {
             // nothing to search by: all rows, from the first to the last
             if self.order.is_empty() && self.plan.filter.is_empty() {
                 self.plan.hint = cold_files::all_rows(&self.manifest)?;
@@ -34,7 +34,10 @@ impl Scan {
         match query {
             Some(query) => {
                 self.plan.query = Some(query);
-                self.plan.binds.extend(binds);
+                self.plan
+                    .binds
+                    .extend([Cell::Int(rows.0), Cell::Int(rows.1)]);
+                self.plan.rows = Some(rows);
                 self.plan.hint = hint;
             }
             None => self.plan.skip = Some(Skip::ZoneMap),
@@ -46,7 +49,7 @@ impl Scan {
     fn narrowed(
         &self,
         values: &[Value],
-    ) -> Result<Option<(Option<pushdown::Query>, Vec<Cell>, Hint)>> {
+    ) -> Result<Option<(Option<pushdown::Query>, (i64, i64), Hint)>> {
         let descending = match self.order.as_slice() {
             [] => None,
             [key] => Some(key.descending),
@@ -64,7 +67,7 @@ impl Scan {
             return Ok(None);
         };
         let Some(rows) = map.between(range.low, range.high) else {
-            return Ok(Some((None, vec![], Hint::Unknown)));
+            return Ok(Some((None, (0, 0), Hint::Unknown)));
         };
         let by_index = self.leads_an_index(range.column.attnum);
         if by_index && (range.is_point || rows.end - rows.start < WORTH_STREAMING) {
@@ -87,8 +90,7 @@ impl Scan {
             },
             Some(_) => Hint::Unknown,
         };
-        let binds = vec![Cell::Int(rows.first), Cell::Int(rows.last)];
-        Ok(Some((Some(query), binds, hint)))
+        Ok(Some((Some(query), (rows.first, rows.last), hint)))
     }
 
     /// What the conditions leave of the column by which the rows lie. None: nothing, or another

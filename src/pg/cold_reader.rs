@@ -165,7 +165,7 @@ impl Drop for Reader {
     }
 }
 
-fn add(sum: &mut ReadStats, before: ReadStats, after: ReadStats) {
+pub(super) fn add(sum: &mut ReadStats, before: ReadStats, after: ReadStats) {
     sum.gets += after.gets.saturating_sub(before.gets);
     sum.bytes += after.bytes.saturating_sub(before.bytes);
     sum.cache_hits += after.cache_hits.saturating_sub(before.cache_hits);

@@ -18,6 +18,8 @@ pub(super) enum Skip {
     ZoneMap,
     Bloom,
     ReadsOff,
+    /// a node above asks the file for states of aggregates
+    Aggregated,
 }
 
 impl Skip {
@@ -26,6 +28,7 @@ impl Skip {
             Skip::ZoneMap => "zone map",
             Skip::Bloom => "bloom",
             Skip::ReadsOff => "strata.cold_reads = off",
+            Skip::Aggregated => "aggregated",
         }
     }
 }

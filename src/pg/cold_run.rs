@@ -1,16 +1,15 @@
 //! A running scan of a cold chunk: which conditions the file decides, its rows, columns it lacks.
 
-use super::cold_ahead::Statement;
 use super::cold_am::cold_tid;
 use super::cold_late::Late;
 pub(super) use super::cold_missing::missing_values;
 use super::cold_plan::Condition;
 use super::cold_prefetch;
 use super::cold_reader::Reader;
-use super::cold_reads;
 pub(super) use super::cold_reads::Skip;
 use super::cold_rule_out::RuledOut;
-use super::cold_value::{self, ValueReader};
+use super::cold_value::ValueReader;
+use crate::cold::aggregate::Output;
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::Cell;
 use crate::cold::order::Key;
@@ -32,7 +31,7 @@ pub(super) enum Phase {
 }
 
 /// The first row of an ordered scan, which the zone map may know.
-enum First {
+pub(super) enum First {
     /// to be read
     Read,
     /// known, not given yet
@@ -81,7 +80,11 @@ pub(super) struct Scan {
     pub(super) skipped: Option<Skip>,
     pub(super) plan: Prepared,
     pub(super) ruled_out: RuledOut,
-    first: First,
+    /// what a node above would like to have instead of rows
+    pub(super) states: Vec<Output>,
+    /// it got that: the rows of the file are its business
+    pub(super) aggregated: bool,
+    pub(super) first: First,
 }
 
 /// What is to be done with these values.
@@ -93,6 +96,8 @@ pub(super) struct Prepared {
     pub(super) filter: String,
     /// bytes of the file that the query streams, where that is known
     pub(super) hint: Hint,
+    /// first and last row to look at, the last two of the values; none: all rows
+    pub(super) rows: Option<(i64, i64)>,
     pub(super) binds: Vec<Cell>,
     /// exact conditions that PostgreSQL has to evaluate all the same
     pub(super) checks: Vec<usize>,
@@ -133,6 +138,8 @@ impl Scan {
             skipped: None,
             plan: Prepared::default(),
             ruled_out: RuledOut::default(),
+            states: vec![],
+            aggregated: false,
             first: First::Read,
         }
     }
@@ -166,6 +173,7 @@ impl Scan {
             needed,
             filter: pushed.filter,
             hint: Hint::Unknown,
+            rows: None,
             binds: pushed.binds,
             checks,
             open: pushed.open,
@@ -173,72 +181,11 @@ impl Scan {
         }
     }
 
-    /// The values as they are now.
-    unsafe fn evaluate(&mut self, node: *mut pg_sys::CustomScanState) -> Vec<Value> {
-        // SAFETY: promised by the caller
-        let context = unsafe { (*node).ss.ps.ps_ExprContext };
-        let values = self.values.iter_mut();
-        values
-            // SAFETY: the expressions were initialised for this node
-            .map(|(expr, reader)| unsafe { cold_value::evaluate(*expr, reader, context) })
-            .collect()
-    }
-
-    /// What can be run ahead of this scan, if it is going to read its file.
-    ///
-    /// # Safety
-    /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn ahead(
-        &mut self,
-        node: *mut pg_sys::CustomScanState,
-    ) -> Result<Option<Statement>> {
-        // SAFETY: promised by the caller
-        let values = unsafe { self.evaluate(node) };
-        self.plan = self.prepare(&values);
-        self.rule_out(&values)?;
-        if self.plan.skip.is_some() || self.known_first().is_some() {
-            return Ok(None);
-        }
-        self.narrow(&values)?;
-        let query = self.plan.query.take().filter(|_| self.plan.skip.is_none());
-        Ok(query.map(|query| Statement {
-            manifest: Rc::clone(&self.manifest),
-            sql: query.sql,
-            binds: std::mem::take(&mut self.plan.binds),
-            hint: self.plan.hint,
-        }))
-    }
-
-    /// Evaluates the values, and finds out whether the file must be read at all.
-    ///
-    /// # Safety
-    /// `node` must be the state that owns this scan.
-    pub(super) unsafe fn start(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
-        // SAFETY: promised by the caller
-        let values = unsafe {
-            cold_prefetch::started(node, &self.manifest.file)?;
-            self.evaluate(node)
-        };
-        self.plan = self.prepare(&values);
-        self.rule_out(&values)?;
-        if self.plan.skip.is_none() && !cold_reads::allowed(&self.manifest)? {
-            self.plan.skip = Some(Skip::ReadsOff);
-        }
-        if self.plan.skip.is_none() {
-            self.narrow(&values)?;
-        }
-        self.skipped = self.plan.skip;
-        self.first = self.known_first().map_or(First::Read, First::Known);
-        self.started = true;
-        if self.plan.skip.is_none() && matches!(self.first, First::Read) {
-            // SAFETY: promised by the caller
-            unsafe { self.open(node)? };
-        }
-        Ok(())
-    }
-
     /// Starts reading the file from its beginning.
-    unsafe fn open(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
+    ///
+    /// # Safety
+    /// `node` must be the state that owns this scan.
+    pub(super) unsafe fn open(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
         // SAFETY: promised by the caller
         let desc = unsafe { (*(*node).ss.ss_currentRelation).rd_att };
         self.file_used = true;

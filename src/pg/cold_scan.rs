@@ -43,6 +43,22 @@ pub fn scan_methods() -> *const pg_sys::CustomScanMethods {
     &SCAN_METHODS.0
 }
 
+/// The scan behind a state of ours.
+///
+/// # Safety
+/// `state` must be a node of the executor.
+pub(super) unsafe fn scan_of(state: *mut pg_sys::PlanState) -> Option<*mut Scan> {
+    // SAFETY: promised by the caller; the tag and the methods are checked before the casts
+    unsafe {
+        let ours = (*state).type_ == pg_sys::NodeTag::T_CustomScanState
+            && std::ptr::eq(
+                (*state.cast::<pg_sys::CustomScanState>()).methods,
+                &EXEC_METHODS.0,
+            );
+        ours.then(|| (*state.cast::<ColdScanState>()).scan)
+    }
+}
+
 /// Makes the node known, so that plans can be copied to parallel workers.
 pub fn register() {
     // SAFETY: registers a static once per process

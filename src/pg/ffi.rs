@@ -44,6 +44,12 @@ mod functions {
     guarded! {
         /// storage/predicate.h
         fn TransferPredicateLocksToHeapRelation(relation: pg_sys::Relation);
+        /// optimizer/prep.h
+        fn get_agg_clause_costs(
+            root: *mut pg_sys::PlannerInfo,
+            split: pg_sys::AggSplit::Type,
+            costs: *mut pg_sys::AggClauseCosts,
+        );
         /// commands/cluster.h
         fn make_new_heap(
             old: pg_sys::Oid,

@@ -144,6 +144,7 @@ unsafe extern "C-unwind" fn upper_paths(
         }
         if stage == pg_sys::UpperRelationKind::UPPERREL_GROUP_AGG {
             super::gapfill_path::group_paths(root, input, output);
+            super::cold_agg_path::group_paths(root, input, output, extra.cast());
         }
     }
 }

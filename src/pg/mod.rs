@@ -8,6 +8,12 @@ pub mod anyvalue;
 pub mod bgworker;
 pub(crate) mod call;
 pub mod catalog;
+mod cold_agg;
+mod cold_agg_file;
+mod cold_agg_groups;
+mod cold_agg_path;
+mod cold_agg_run;
+mod cold_agg_target;
 pub mod cold_ahead;
 pub mod cold_am;
 mod cold_am_ddl;
@@ -52,6 +58,7 @@ mod cold_reads;
 mod cold_rule_out;
 mod cold_run;
 pub mod cold_scan;
+mod cold_start;
 pub mod cold_state;
 pub mod cold_stub;
 pub mod cold_types;
@@ -167,6 +174,7 @@ pub fn init() {
     }
     hooks::init();
     cold_scan::register();
+    cold_agg::register();
     gapfill_node::register();
     lazy_scan::register();
     time_zone::init();

@@ -61,7 +61,7 @@ unsafe fn keeps_order(arg: *mut pg_sys::Node) -> bool {
 }
 
 /// True for the extension's own functions of this name.
-fn is_time_bucket(function: pg_sys::Oid) -> bool {
+pub(super) fn is_time_bucket(function: pg_sys::Oid) -> bool {
     // SAFETY: look-ups that give NULL or a palloc'd NUL terminated string
     unsafe {
         let name = pg_sys::get_func_name(function);
@@ -95,7 +95,7 @@ unsafe fn constant_range(
 }
 
 /// The arguments of a call, if all but the time are constants and mean something.
-unsafe fn bucket_of(args: &[*mut pg_sys::Node]) -> Option<Bucket> {
+pub(super) unsafe fn bucket_of(args: &[*mut pg_sys::Node]) -> Option<Bucket> {
     // SAFETY: nodes of the planner are valid and tagged; types are checked before values are read
     unsafe {
         let width_type = pg_sys::exprType(args[0]);

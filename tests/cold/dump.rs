@@ -145,7 +145,10 @@ fn copy_in_the_same_server_reads_the_same_files() {
     let files = db.local_files();
     copy.run("DROP TABLE child; SELECT strata.drop_chunks('m', older_than => '2025-02-01 00:00+00'::timestamptz)");
     copy.run("CALL strata.untier_chunks('m')");
-    assert_eq!(copy.one("SELECT count(*) FROM m"), (2160 - 744).to_string());
+    assert_eq!(
+        copy.one("SELECT count(id + 0) FROM m"),
+        (2160 - 744).to_string()
+    );
     assert_eq!(copy.one("SELECT count(*) FROM strata.cold_files"), "0");
     for file in files {
         assert_eq!(sqlite3(&file, "PRAGMA integrity_check"), "ok");
@@ -232,7 +235,7 @@ fn restore_without_the_files_is_an_error_and_never_fewer_rows() {
         "{error}"
     );
     let error = other
-        .try_psql("dump_without", "SELECT count(*) FROM m")
+        .try_psql("dump_without", "SELECT count(id + 0) FROM m")
         .expect_err("files are missing");
     assert!(error.contains("m_h1_2025"), "{error}");
 }

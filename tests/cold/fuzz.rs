@@ -122,7 +122,7 @@ fn random_filters_give_the_same_rows() {
         exec(session, &same);
     }
     exec(&mut fetching, "SET strata.cold_pushdown = off");
-    assert_eq!(one(&mut pushing, "SELECT count(*) FROM m"), "444");
+    assert_eq!(one(&mut pushing, "SELECT count(id + 0) FROM m"), "444");
     let (mut differences, mut answers, mut errors) = (Vec::new(), 0, 0);
     for n in 0..queries {
         let mut parameters = (random.below(4) == 0).then(Vec::new);

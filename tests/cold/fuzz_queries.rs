@@ -149,7 +149,8 @@ pub fn query(random: &mut Random, parameters: &mut Parameters) -> String {
     let filter = filter(random, 2, parameters);
     let column = random.column().name;
     let direction = random.one_of(&["ASC", "DESC"]);
-    match random.below(13) {
+    match random.below(16) {
+        13.. => grouped(random, &filter),
         0 => {
             let nulls = random.one_of(&["FIRST", "LAST"]);
             // money and others have no order by text: the value itself tells
@@ -273,4 +274,103 @@ fn qualified(filter: &str) -> String {
         out.push(c);
     }
     out
+}
+
+/// Aggregates, most of them of the kinds that files work out, now and then one that they do not. Floats
+/// are told without the sign of zero, which depends on the order of the rows; keys whose equal values
+/// print differently (numeric, padded or blind texts, intervals) are left out.
+fn grouped(random: &mut Random, filter: &str) -> String {
+    const KEYS: &[&str] = &[
+        "i2",
+        "i4",
+        "i8",
+        "o",
+        "b",
+        "d",
+        "ti0",
+        "s",
+        "z",
+        "tc",
+        "t",
+        "v",
+        "u",
+        "by",
+        "id % 7",
+        "lower(t)",
+        "strata.time_bucket(INTERVAL '1 day', ts)",
+        "strata.time_bucket(INTERVAL '7 hours', ts, origin => '2025-01-01 00:30+00')",
+        "strata.time_bucket(INTERVAL '1 month', ts)",
+        "strata.time_bucket(INTERVAL '36 hours', s)",
+    ];
+    const STATES: &[&str] = &[
+        "count(*)",
+        "count(1)",
+        "count(i8)",
+        "count(n)",
+        "count(js)",
+        "count(tn)",
+        "sum(i2)",
+        "sum(i4)",
+        "avg(i2)",
+        "avg(i4)",
+        "min(i2)",
+        "max(i4)",
+        "min(i8)",
+        "max(i8)",
+        "min(o)",
+        "max(d)",
+        "min(ti0)",
+        "max(s)",
+        "min(z)",
+        "max(z)",
+        "min(tc)",
+        "max(tc)",
+        "min(ts)",
+        "max(ts)",
+        "min(id)",
+        "max(id)",
+        "min(f8) + 0",
+        "max(f4) + 0",
+        "max(t COLLATE \"C\")",
+        "sum(id)",
+        "avg(id)",
+    ];
+    const OTHERS: &[&str] = &[
+        "sum(i8)",
+        "avg(i8)",
+        "max(t)",
+        "min(v)",
+        "count(DISTINCT i4)",
+        "count(*) FILTER (WHERE b)",
+        "sum(i2 + 1)",
+        "bool_or(b)",
+        "string_agg(id::text, ' ' ORDER BY id)",
+        "sum(n)",
+    ];
+    let mut keys: Vec<&str> = (0..random.below(3)).map(|_| random.one_of(KEYS)).collect();
+    keys.dedup();
+    let mut states: Vec<&str> = (0..1 + random.below(4))
+        .map(|_| random.one_of(STATES))
+        .collect();
+    if random.below(5) == 0 {
+        states.push(random.one_of(OTHERS));
+    }
+    let filter = match random.below(4) {
+        0 => "true".to_owned(),
+        1 => "ts >= '2025-01-09 00:00+00' AND i4 IS NOT NULL".to_owned(),
+        _ => filter.to_owned(),
+    };
+    let list = keys.iter().chain(&states);
+    let list: Vec<String> = list
+        .enumerate()
+        .map(|(n, expr)| format!("{expr} AS c{n}"))
+        .collect();
+    let mut sql = format!("SELECT {} FROM {{table}} WHERE {filter}", list.join(", "));
+    if !keys.is_empty() {
+        sql.push_str(&format!(" GROUP BY {}", keys.join(", ")));
+    }
+    if random.below(4) == 0 {
+        sql.push_str(random.one_of(&[" HAVING count(*) > 2", " HAVING max(id) > 200"]));
+    }
+    format!("SELECT string_agg(x::text, ',' ORDER BY x::text COLLATE \"C\") FROM ({sql}) x")
 }

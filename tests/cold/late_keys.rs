@@ -280,7 +280,7 @@ fn a_key_that_comes_back_is_checked_against_late_rows() {
         "23505",
         &[],
     );
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2161");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2161");
 }
 
 fn reject(session: &mut Client, words: &str) {

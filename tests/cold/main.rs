@@ -8,6 +8,8 @@
 mod common;
 mod support;
 
+mod aggregate_values;
+mod aggregates;
 mod ahead;
 mod batches;
 mod blooms;

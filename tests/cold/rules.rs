@@ -82,13 +82,13 @@ fn another_server_may_go_when_nothing_lies_there() {
         "55000",
         &["shelf", "1 chunk"],
     );
-    assert_eq!(db.one("SELECT count(*) FROM m"), "2160");
+    assert_eq!(db.one("SELECT count(id + 0) FROM m"), "2160");
     exec(
         &mut session,
         "SELECT strata.set_cold_storage('m', server => 'strata_local')",
     );
     db.run("CALL strata.untier_chunk('strata_chunks.m_h1_20250301'); DROP SERVER shelf");
-    assert_eq!(db.one("SELECT count(*) FROM m"), "2160");
+    assert_eq!(db.one("SELECT count(id + 0) FROM m"), "2160");
 }
 
 /// Manifest rows and queued files after a statement, `live queued`.
@@ -115,7 +115,7 @@ fn dropped_chunks_leave_the_manifest_and_queue_their_files() {
         let count = if rows.is_empty() {
             "SELECT ''"
         } else {
-            "SELECT count(*) FROM m"
+            "SELECT count(id + 0) FROM m"
         };
         let mut session = db.session();
         exec(&mut session, "SET client_min_messages = error; BEGIN");
@@ -131,7 +131,7 @@ fn dropped_chunks_leave_the_manifest_and_queue_their_files() {
         assert_eq!(one(&mut session, now), files_after, "{sql}");
         exec(&mut session, "ROLLBACK");
         assert_eq!(
-            one(&mut session, "SELECT count(*) FROM m"),
+            one(&mut session, "SELECT count(id + 0) FROM m"),
             "2160",
             "{sql} rolled back"
         );
@@ -139,7 +139,7 @@ fn dropped_chunks_leave_the_manifest_and_queue_their_files() {
     }
     db.run("TRUNCATE strata_chunks.m_h1_20250201");
     assert_eq!(files(&db), "1 1");
-    assert_eq!(db.one("SELECT count(*) FROM m"), "1488");
+    assert_eq!(db.one("SELECT count(id + 0) FROM m"), "1488");
     db.run("INSERT INTO m VALUES (1, '2025-02-20 00:30+00', 1)");
     assert_eq!(chunk_state(&mut db.session(), FEBRUARY), "hot");
     db.run(&format!("DROP TABLE {JANUARY}"));
@@ -152,7 +152,7 @@ fn dropped_chunks_leave_the_manifest_and_queue_their_files() {
     assert!(paths.iter().all(|path| path.exists()));
     db.tier("2025-03-01");
     assert_eq!(db.one("SELECT generation FROM strata.cold_files"), "2");
-    assert_eq!(db.one("SELECT count(*) FROM m"), "745");
+    assert_eq!(db.one("SELECT count(id + 0) FROM m"), "745");
 }
 
 #[test]
@@ -161,15 +161,15 @@ fn detached_chunk_keeps_its_rows() {
     let mut session = db.session();
     let detach = format!("ALTER TABLE m DETACH PARTITION {JANUARY} CONCURRENTLY");
     exec(&mut session, &detach);
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "1416");
-    let alone = format!("SELECT count(*) FROM {JANUARY}");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "1416");
+    let alone = format!("SELECT count(id + 0) FROM {JANUARY}");
     assert_eq!(one(&mut session, &alone), "744");
     let attach = format!(
         "ALTER TABLE m ATTACH PARTITION {JANUARY} \
          FOR VALUES FROM ('2025-01-01 00:00+00') TO ('2025-02-01 00:00+00')"
     );
     exec(&mut session, &attach);
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2160");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2160");
     // without the constraint that CONCURRENTLY leaves, the rows would have to be looked at
     let february = format!("ALTER TABLE m DETACH PARTITION {FEBRUARY}");
     exec(&mut session, &february);
@@ -178,14 +178,14 @@ fn detached_chunk_keeps_its_rows() {
          FOR VALUES FROM ('2025-02-01 00:00+00') TO ('2025-03-01 00:00+00')"
     );
     fails(&mut session, &attach, "55000", &["m_h1_20250201"]);
-    let alone = format!("SELECT count(*) FROM {FEBRUARY}");
+    let alone = format!("SELECT count(id + 0) FROM {FEBRUARY}");
     assert_eq!(one(&mut session, &alone), "672");
     exec(
         &mut session,
         &format!("CALL strata.untier_chunk('{FEBRUARY}')"),
     );
     exec(&mut session, &attach);
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2160");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2160");
 }
 
 #[test]
@@ -242,8 +242,8 @@ fn row_security_and_column_privileges_hold_for_cold_rows() {
     );
     let mut nobody = db.session_as("rules_nobody");
     for sql in [
-        "SELECT count(*) FROM m",
-        "SELECT count(*) FROM strata_chunks.m_h1_20250101",
+        "SELECT count(id + 0) FROM m",
+        "SELECT count(id + 0) FROM strata_chunks.m_h1_20250101",
         "SELECT * FROM strata.cold_file",
         "SELECT * FROM strata.cold_upload",
         "SELECT * FROM strata.cold_delete_queue",

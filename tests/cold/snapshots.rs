@@ -128,7 +128,7 @@ fn plans_from_before_the_swap_are_made_anew() {
     let mut session = db.session();
     exec(
         &mut session,
-        "PREPARE p AS SELECT note FROM m WHERE id = $1; PREPARE h AS SELECT count(*) FROM m",
+        "PREPARE p AS SELECT note FROM m WHERE id = $1; PREPARE h AS SELECT count(id + 0) FROM m",
     );
     for _ in 0..7 {
         assert_eq!(one(&mut session, "EXECUTE p(5)"), "n5");
@@ -283,12 +283,12 @@ fn nothing_is_lost_under_a_stream_of_writes() {
         written.to_string()
     );
     assert_eq!(
-        db.one("SELECT count(*) FROM m"),
+        db.one("SELECT count(id + 0) FROM m"),
         (2160 + written).to_string()
     );
     db.run("CALL strata.untier_chunks('m')");
     assert_eq!(
-        db.one("SELECT count(*) FROM m"),
+        db.one("SELECT count(id + 0) FROM m"),
         (2160 + written).to_string()
     );
 }

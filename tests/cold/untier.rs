@@ -221,7 +221,7 @@ fn untiering_belongs_to_the_transaction() {
         &mut session,
         "INSERT INTO m VALUES (9000, '2025-01-20 00:30+00', 1); COMMIT",
     );
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2161");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2161");
     exec(&mut session, "DELETE FROM m WHERE id = 9000");
     assert_eq!(one(&mut session, HASH), hash);
     check_indexes(&mut session, JANUARY);
@@ -308,14 +308,14 @@ fn rows_of_the_stub_come_along_with_their_visibility() {
     let late = "SELECT count(*) || ' ' || min(id) || ' ' || max(id) || ' ' || min(val) FROM m WHERE id >= 9000";
     let mut session = db.session();
     assert_eq!(one(&mut session, late), "21 9011 9101 -1");
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2181");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2181");
     // the one who began before still sees what was there then
     assert_eq!(one(&mut reader, late), "30 9001 9030 1");
     exec(&mut reader, "COMMIT");
     check_indexes(&mut session, JANUARY);
     exec(&mut session, "DELETE FROM m WHERE id >= 9000");
     db.tier("2025-02-01");
-    assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2160");
+    assert_eq!(one(&mut session, "SELECT count(id + 0) FROM m"), "2160");
 }
 
 /// Index expressions are code of the owner's: a superuser who brings a chunk back must not run it.
@@ -339,7 +339,7 @@ fn code_of_the_owner_runs_as_the_owner() {
     );
     // planning a query would run it as well, so the superuser does nothing but this
     db.run("CALL strata.untier_chunks('m')");
-    assert_eq!(one(&mut owner, "SELECT count(*) FROM m"), "744");
+    assert_eq!(one(&mut owner, "SELECT count(id + 0) FROM m"), "744");
     let cold = "SELECT count(*) FROM strata.cold_files";
     assert_eq!(rows(&mut owner, cold), "0");
 }
