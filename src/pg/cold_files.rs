@@ -5,7 +5,7 @@ use super::sqlite::{ColdDb, SqliteError};
 use crate::cold::facts::FileFacts;
 use crate::cold::manifest::Manifest;
 use crate::cold::runs::RunMap;
-use crate::cold::store::{ObjectStore, RangeRead, ReadStats, StoreError};
+use crate::cold::store::{Hint, ObjectStore, RangeRead, ReadStats, StoreError};
 use crate::error::{Error, Kind, Result};
 use pgrx::{pg_guard, pg_sys};
 use std::cell::{Cell, RefCell};
@@ -210,6 +210,13 @@ pub fn runs(manifest: &Manifest) -> Result<Rc<RunMaps>> {
         files.insert(manifest.file.clone(), Rc::clone(&found));
     });
     Ok(found)
+}
+
+/// Where all rows of a file lie, as far as that is known.
+pub fn all_rows(manifest: &Manifest) -> Result<Hint> {
+    let maps = runs(manifest)?;
+    let range = maps.values().next().map(|map| map.bytes());
+    Ok(range.map_or(Hint::Unknown, |(start, end)| Hint::Range { start, end }))
 }
 
 /// The error for the client; names chunk and object.

@@ -25,6 +25,10 @@ impl Scan {
     /// Makes the prepared query one over a range of rows, where that is the best way to read.
     pub(super) fn narrow(&mut self, values: &[Value]) -> Result<()> {
         let Some((query, rows, hint)) = self.narrowed(values)? else {
+            // nothing to search by: all rows, from the first to the last
+            if self.order.is_empty() && self.plan.filter.is_empty() {
+                self.plan.hint = cold_files::all_rows(&self.manifest)?;
+            }
             return Ok(());
         };
         match query {

@@ -1,8 +1,8 @@
 //! Reading rows of a cold file as PostgreSQL values: opens the file, steps, decodes.
 
 use super::cold_datum::{Codec, DecodeScope};
-pub use super::cold_files::{close_all, runs};
-use super::cold_files::{failed, open, unreadable};
+pub use super::cold_files::close_all;
+use super::cold_files::{all_rows, failed, open, unreadable};
 use super::sqlite::{ColdDb, Cursor};
 use crate::cold::manifest::Manifest;
 use crate::cold::mapping::{Cell, CellRef};
@@ -96,10 +96,7 @@ impl Reader {
 
     /// All rows of the table are going to be read, in the order of their rowids.
     pub fn hint_table(&self) -> Result<()> {
-        if let Some(map) = runs(&self.manifest)?.values().next() {
-            let (start, end) = map.bytes();
-            self.hint(Hint::Range { start, end });
-        }
+        self.hint(all_rows(&self.manifest)?);
         Ok(())
     }
 

@@ -202,11 +202,7 @@ impl Scan {
             self.query = query;
         }
         if let Some(reader) = &mut self.reader {
-            if self.conditions.is_empty() && self.order.is_empty() {
-                reader.hint_table()?;
-            } else {
-                reader.hint(self.plan.hint);
-            }
+            reader.hint(self.plan.hint);
             reader.restart(&self.plan.binds)?;
         }
         Ok(())

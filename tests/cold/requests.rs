@@ -73,6 +73,21 @@ fn property(plan: &str, name: &str) -> u64 {
 const LOOKUP: &str = "SELECT * FROM e WHERE id = md5('30000')::uuid AND ts = \
     '2025-01-01 00:00+00'::timestamptz + 30000 * interval '40 s'";
 
+/// What every row fulfils is no condition: the file is streamed, as without it.
+#[test]
+fn conditions_that_leave_all_rows_cost_nothing() {
+    let proxy = s3().proxy();
+    let db = events("requests_all", &proxy);
+    let mut session = db.session();
+    exec(&mut session, "SET max_parallel_workers_per_gather = 0");
+    let whole = cost(&mut session, &proxy, "SELECT min(note || '') FROM e");
+    assert!(whole.0 <= 5, "{whole:?}");
+    let sql = "SELECT min(note || '') FROM e WHERE ts < '2025-02-01 00:00+00' AND dev >= 0";
+    assert_eq!(cost(&mut session, &proxy, sql), whole);
+    exec(&mut session, "SET strata.cold_pushdown = off");
+    assert_eq!(cost(&mut session, &proxy, sql), whole);
+}
+
 #[test]
 fn requests_stay_within_the_budget() {
     let proxy = s3().proxy();
