@@ -61,7 +61,7 @@ fn container(first: &str, _: &str) -> (u16, String) {
     (200, text)
 }
 
-const READ: &str = "SELECT strata.cold_cache_reset(); SELECT count(note) FROM m";
+const READ: &str = "SELECT strata.cold_cache_reset(); SELECT count(note || '') FROM m";
 
 #[test]
 fn a_token_is_exchanged_for_credentials_until_they_expire() {
@@ -285,7 +285,7 @@ fn keys_of_a_mapping_are_shown_nowhere_but_in_its_dump() {
         proxy.inject("GET", "", fault.clone());
         let error = db.cluster.try_psql(
             db.name,
-            "\\set VERBOSITY verbose\nSELECT count(note) FROM m",
+            "\\set VERBOSITY verbose\nSELECT count(note || '') FROM m",
         );
         proxy.clear();
         let error = error.expect_err("a broken store");

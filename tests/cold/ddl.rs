@@ -2,6 +2,7 @@
 
 use crate::support::{
     BUCKET, ColdDb, Db, FEBRUARY, JANUARY, exec, fails, has_icu, has_xml, one, rows, s3, server,
+    try_one,
 };
 use postgres::Client;
 
@@ -385,12 +386,25 @@ fn checks_of_all_rows_see_those_in_files() {
         );
     }
     exec(&mut session, "RESET strata.cold_reads");
+    // tables with partitions have no identity columns before 17: then that is what the server says
+    let sql = "ALTER TABLE m ADD COLUMN i int GENERATED ALWAYS AS IDENTITY";
+    let code = try_one(&mut session, sql)
+        .expect_err(sql)
+        .code()
+        .map(|c| c.code().to_owned());
+    let is_old = one(
+        &mut session,
+        "SELECT current_setting('server_version_num')::int < 170000",
+    ) == "t";
+    assert_eq!(
+        code.as_deref(),
+        Some(if is_old { "42P16" } else { "55000" })
+    );
     // a rewrite would leave the rows beside the file
     for sql in [
         "ALTER TABLE m ALTER COLUMN dev TYPE bigint",
         "ALTER TABLE m ADD COLUMN r float8 DEFAULT random()",
         "ALTER TABLE m ADD COLUMN s bigserial",
-        "ALTER TABLE m ADD COLUMN i int GENERATED ALWAYS AS IDENTITY",
         "ALTER TABLE m ADD COLUMN g int GENERATED ALWAYS AS (dev + 1) STORED",
         "ALTER TABLE strata_chunks.m_h1_20250101 SET ACCESS METHOD heap",
         "ALTER TABLE strata_chunks.m_h1_20250101 SET UNLOGGED",

@@ -92,7 +92,7 @@ fn it_overwrites_whatever_the_condition_says() {
     assert_eq!(s3rver().request_bytes("PUT", &path, &other).0, 200);
     let error = db
         .cluster
-        .try_psql("negative_case", "SELECT count(note) FROM m");
+        .try_psql("negative_case", "SELECT count(note || '') FROM m");
     let error = error.expect_err("another object");
     assert!(
         error.contains("changed") && error.contains("m_h1_20250101"),

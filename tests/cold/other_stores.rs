@@ -91,7 +91,7 @@ fn an_object_that_was_overwritten_is_an_error_until_its_version_is_back() {
     assert_eq!(moto().request_bytes("PUT", &path(&db, &key), &other).0, 200);
     let short = key.rsplit('/').next().expect("a name");
     for sql in [
-        "SELECT count(note) FROM m",
+        "SELECT count(note || '') FROM m",
         "SELECT * FROM m WHERE id = 5 AND ts = '2025-01-01 05:00+00'",
         "SELECT count(*) FROM strata_chunks.m_h1_20250101 WHERE note <> ''",
     ] {
