@@ -383,10 +383,11 @@ fn a_maker_that_fails_or_crashes_half_way_leaves_nothing() {
             (maker, if victim == "maker" { maker } else { pid }, writer)
         };
         assert!(signal(pid, "KILL"));
-        arm(&cluster, "");
         assert!(writer.join().unwrap().is_err());
+        // awake before the server ends it, it would commit
         wait_until("the maker is gone", || !is_alive(watched));
         cluster.wait_for_recovery();
+        arm(&cluster, "");
         let mut s = db.session();
         let left = "SELECT count(*) FROM strata.chunks WHERE range_start = '2021-02-01'";
         assert_eq!(one(&mut s, left), "0", "{victim}");

@@ -259,20 +259,19 @@ fn referenced_rows_keep_their_chunk_and_the_error_names_the_constraint() {
     let db = with_chunks(&cluster, "referenced", ", PRIMARY KEY (ts, dev)");
     db.run(
         "CREATE TABLE alarm (ts timestamptz, dev int, CONSTRAINT alarm_m FOREIGN KEY (ts, dev) REFERENCES m);
-         INSERT INTO alarm SELECT ts, dev FROM m WHERE ts < now() - interval '17 days' AND ts > now() - interval '18 days' LIMIT 1",
+         INSERT INTO alarm SELECT ts, dev FROM m WHERE ts < date_trunc('day', now(), 'UTC') - interval '17 days' AND ts >= date_trunc('day', now(), 'UTC') - interval '18 days' LIMIT 1",
     );
     let mut session = db.session();
     let error = try_one(
         &mut session,
-        "SELECT strata.drop_chunks('m', older_than => interval '16 days 12 hours')",
+        "SELECT strata.drop_chunks('m', older_than => date_trunc('day', now(), 'UTC') - interval '16 days')",
     )
     .expect_err("rows are referenced");
     let error = error.as_db_error().expect("an error of the server");
     assert_eq!(error.code().code(), "23503", "{error:?}");
     assert!(error.message().contains("alarm_m"), "{error:?}");
     // the others went
-    let left =
-        "SELECT count(*) FROM strata.chunks WHERE range_end <= now() - interval '15 days 12 hours'";
+    let left = "SELECT count(*) FROM strata.chunks WHERE range_end <= date_trunc('day', now(), 'UTC') - interval '15 days'";
     assert_eq!(one(&mut session, left), "2");
     one(
         &mut session,
