@@ -145,6 +145,51 @@ fn whole_files_are_answered_by_the_manifest() {
     );
 }
 
+/// Conditions without columns are asked once, above the scans: a file must not aggregate past them.
+#[test]
+fn conditions_without_columns_hold_for_files_too() {
+    let db = cold("agg_gate");
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "SET plan_cache_mode = force_generic_plan;
+         PREPARE gated (int) AS SELECT count(*), max(dev) FROM m WHERE $1 = 1;
+         PREPARE grouped (int) AS SELECT dev, count(*) FROM m WHERE $1 = 1 AND dev < 3 GROUP BY dev ORDER BY dev;
+         PREPARE own (int) AS SELECT count(*) FROM strata_chunks.m_h1_20250101 WHERE $1 = 1",
+    );
+    for (asked, open, shut) in [
+        (
+            "EXECUTE gated",
+            "SELECT count(*), max(dev) FROM twin",
+            "SELECT 0, NULL",
+        ),
+        (
+            "EXECUTE grouped",
+            "SELECT dev, count(*) FROM twin WHERE dev < 3 GROUP BY dev ORDER BY dev",
+            "SELECT WHERE false",
+        ),
+        (
+            "EXECUTE own",
+            "SELECT count(*) FROM twin WHERE ts < '2025-02-01 00:00+00'",
+            "SELECT 0",
+        ),
+    ] {
+        let wanted = (rows(&mut session, open), rows(&mut session, shut));
+        let found = (
+            rows(&mut session, &format!("{asked} (1)")),
+            rows(&mut session, &format!("{asked} (2)")),
+        );
+        assert_eq!(found, wanted, "{asked}");
+    }
+    for gate in [
+        "(SELECT false)",
+        "current_setting('strata.cold_reads') = 'x'",
+    ] {
+        let sql = format!("SELECT count(*) FROM m WHERE {gate}");
+        assert_eq!(one(&mut session, &sql), "0", "{gate}");
+    }
+}
+
 #[test]
 fn late_rows_count_also_in_plans_made_before_them() {
     let db = cold("agg_late");
