@@ -15,6 +15,8 @@ mod batches;
 mod blooms;
 mod bypasses;
 mod check;
+mod core;
+mod core_answers;
 mod counts;
 mod crash;
 mod credentials;
