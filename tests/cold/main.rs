@@ -16,6 +16,8 @@ mod blooms;
 mod bypasses;
 mod cancels;
 mod check;
+mod core;
+mod core_answers;
 mod counts;
 mod crash;
 mod credentials;
