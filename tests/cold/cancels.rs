@@ -4,9 +4,7 @@
 //! `STRATA_TEST_CANCELS=100` in the environment makes it a thousand of them; a few of each kind otherwise.
 
 use crate::common::{Fault, FaultProxy, force_parallel, wait_until};
-use crate::support::{
-    ColdDb, Db, HASH, JANUARY, chunk_state, exec, one, s3, server, try_one,
-};
+use crate::support::{ColdDb, Db, HASH, JANUARY, chunk_state, exec, one, s3, server, try_one};
 use postgres::{Client, NoTls};
 
 /// A kind of statement, the requests that hang at once before it is cancelled (0: it needs none, and computes for
