@@ -46,6 +46,7 @@ mod other_stores;
 mod owner;
 mod plans;
 mod requests;
+mod restores;
 mod rules;
 mod scan;
 mod serial;
