@@ -12,6 +12,8 @@ REVOKE ALL ON FUNCTION strata._cold_handler(internal) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._sqlite_handler() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._sqlite_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_on_drop() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_changed() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_unreplicated() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_forgotten() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_guard() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_before_alter() FROM PUBLIC;

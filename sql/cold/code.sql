@@ -201,6 +201,51 @@ CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.cold_file
     FOR EACH ROW EXECUTE FUNCTION strata._cold_forgotten();
 ALTER TABLE strata.cold_file ENABLE ALWAYS TRIGGER strata_forgotten;
 
+-- A restore loads the manifest while sessions may have looked at the chunks already. What the extension itself
+-- writes it announces chunk by chunk.
+CREATE FUNCTION strata._cold_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_changed';
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_file
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_file ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_column
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_column ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_key
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_key ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_index
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_index ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_bloom
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_bloom ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_setting
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_setting ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_merge
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_merge ENABLE ALWAYS TRIGGER strata_changed;
+
+-- The catalog of the cold tier is that of one database: a subscription FOR ALL TABLES of another one brings its rows
+-- here as well, where the chunks get theirs by themselves.
+CREATE FUNCTION strata._cold_unreplicated() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_unreplicated';
+DO $$
+DECLARE
+    t record;
+BEGIN
+    FOR t IN SELECT c.relname FROM pg_catalog.pg_class c
+              WHERE c.relnamespace OPERATOR(pg_catalog.=) 'strata'::pg_catalog.regnamespace
+                AND c.relname OPERATOR(pg_catalog.~) '^cold_' AND c.relkind OPERATOR(pg_catalog.=) 'r'
+    LOOP
+        EXECUTE pg_catalog.format('CREATE TRIGGER strata_unreplicated BEFORE INSERT OR UPDATE OR DELETE ON strata.%I '
+            'FOR EACH ROW EXECUTE FUNCTION strata._cold_unreplicated()', t.relname);
+        EXECUTE pg_catalog.format('ALTER TABLE strata.%I ENABLE ALWAYS TRIGGER strata_unreplicated', t.relname);
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';
 CREATE EVENT TRIGGER strata_cold_guard ON ddl_command_start

@@ -70,6 +70,8 @@ COMMENT ON VIEW strata.cold_progress IS 'Exports at work on your chunks: process
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';
 
 COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest';
+COMMENT ON FUNCTION strata._cold_changed() IS 'Internal: sessions forget what they know of chunks after a restore of the manifest';
+COMMENT ON FUNCTION strata._cold_unreplicated() IS 'Internal: keeps rows of other databases, which a subscription brings, out of the catalog';
 COMMENT ON FUNCTION strata._cold_forgotten() IS 'Internal: removes what the catalog knows about a file';
 COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION, DROP SCHEMA strata, DROP SERVER and DROP ACCESS METHOD while chunks are cold';
 COMMENT ON EVENT TRIGGER strata_cold_before_alter IS 'Finds columns of restored files by name';

@@ -208,6 +208,7 @@ CREATE TABLE strata.cold_lease (
     intended_value text,
     adopted_at     timestamptz,
     renewed_at     timestamptz,
+    proven_at      timestamptz, -- the value written then was found unchanged later
     stopped        text, -- why nothing is deleted there until somebody decides
     failures       integer NOT NULL DEFAULT 0,
     retry_at       timestamptz,

@@ -2,8 +2,8 @@
 //!
 //! tests/core holds the tables and the statements, see its README. No expected output is needed: the same server
 //! answers from plain heaps. What a statement leaves open (an order, a window over rows that are not told apart,
-//! the last digits of a sum of floats) two heaps show, whose rows lie the other way round: where they differ, the
-//! cold table may, too. `core_answers` has the rules.
+//! the last digits of a sum of floats) heaps show whose rows lie in different orders: where they differ, the cold
+//! table may, too. `core_answers` has the rules.
 //!
 //! tenk1 is shortened, to save time; STRATA_CORE_ROWS=10000 takes all of it. STRATA_CORE_FILE runs one file of
 //! statements.
@@ -237,7 +237,8 @@ fn freeze(db: &Db, layout: Layout) {
         let late = tables.iter().map(|(name, _, _)| {
             format!("INSERT INTO {name} SELECT * FROM late_{name}; DROP TABLE late_{name};\n")
         });
-        db.run(&late.collect::<String>());
+        // without preload a session that has not used the library yet makes no chunks
+        db.run(&format!("LOAD 'pg_strata';\n{}", late.collect::<String>()));
     }
 }
 

@@ -80,8 +80,9 @@ pub fn of(hypertable: pg_sys::Oid) -> Result<Setting> {
     Ok(found.into_iter().next().unwrap_or_default())
 }
 
-pub fn remove(hypertable: pg_sys::Oid) -> Result<()> {
-    as_extension_owner(|| spi::execute(REMOVE, &[hypertable.into()])).map(|_| ())
+/// Forgets it; how many there were.
+pub fn remove(hypertable: pg_sys::Oid) -> Result<usize> {
+    as_extension_owner(|| spi::execute(REMOVE, &[hypertable.into()]))
 }
 
 pub fn cold_chunks(hypertable: pg_sys::Oid) -> Result<i64> {
