@@ -7,6 +7,7 @@ REVOKE ALL ON TABLE strata.cold_setting, strata.cold_file, strata.cold_column, s
     strata.cold_dump_mark FROM PUBLIC;
 GRANT SELECT ON strata.cold_files, strata.cold_exports, strata.cold_progress, strata.cold_session_files TO PUBLIC;
 
+REVOKE ALL ON FUNCTION strata._cold_restored() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_handler(internal) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._sqlite_handler() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._sqlite_validator(text[], oid) FROM PUBLIC;

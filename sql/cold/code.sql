@@ -163,6 +163,25 @@ CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
     EXECUTE FUNCTION strata._cold_on_drop();
 ALTER EVENT TRIGGER strata_cold_drop ENABLE ALWAYS;
 
+-- A chunk that a restore has made as an ordinary table does not read its file: its rows would be missing without a word.
+-- What the extension itself adds is frozen first.
+CREATE FUNCTION strata._cold_restored() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+                    WHERE c.oid = NEW.chunk::oid AND a.amname = 'strata_cold') THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the file of cold chunk %s cannot be restored: the table has another access method', NEW.chunk),
+            HINT = 'Restore schema and data of one dump, without --no-table-access-method; or take the rows along: '
+                   'PGOPTIONS=''-c strata.dump_cold=rows'' pg_dump ...';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER strata_restored AFTER INSERT ON strata.cold_file
+    FOR EACH ROW WHEN (NEW.state OPERATOR(pg_catalog.=) 'live') EXECUTE FUNCTION strata._cold_restored();
+ALTER TABLE strata.cold_file ENABLE ALWAYS TRIGGER strata_restored;
+
 -- instead of foreign keys: see strata.dimension
 CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -202,18 +202,19 @@ fn freeze(db: &Db, layout: Layout) {
     let mut script =
         String::from("CREATE EXTENSION pg_strata; SET client_min_messages = warning;\n");
     for (name, key, interval) in &tables {
-        if layout == Layout::Late {
-            script.push_str(&format!(
-                "CREATE TABLE late_{name} AS SELECT * FROM (SELECT *, row_number() OVER () AS strata_place FROM {name}) s
-                     WHERE strata_place % 3 = 0;
-                 ALTER TABLE late_{name} DROP COLUMN strata_place;
-                 DELETE FROM {name} WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER () AS n FROM {name}) s
-                     WHERE n % 3 = 0);\n"
-            ));
-        }
         script.push_str(&format!(
             "SELECT FROM strata.create_hypertable('{name}', strata.by_range('{key}', {interval}), migrate_data => true);\n"
         ));
+        if layout == Layout::Late {
+            // after the chunks were made: each late row has one
+            script.push_str(&format!(
+                "CREATE TABLE late_{name} (LIKE {name});
+                 WITH gone AS (DELETE FROM {name} WHERE (tableoid, ctid) IN
+                     (SELECT tableoid, ctid FROM (SELECT tableoid, ctid, row_number() OVER () AS n FROM {name}) s
+                     WHERE n % 3 = 0) RETURNING *)
+                 INSERT INTO late_{name} SELECT * FROM gone;\n"
+            ));
+        }
     }
     db.run(&script);
     // the last chunk of an integer column has no end, and two of the dates are yet to come: these stay hot
@@ -237,8 +238,7 @@ fn freeze(db: &Db, layout: Layout) {
         let late = tables.iter().map(|(name, _, _)| {
             format!("INSERT INTO {name} SELECT * FROM late_{name}; DROP TABLE late_{name};\n")
         });
-        // without preload a session that has not used the library yet makes no chunks
-        db.run(&format!("LOAD 'pg_strata';\n{}", late.collect::<String>()));
+        db.run(&late.collect::<String>());
     }
 }
 
