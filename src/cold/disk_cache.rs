@@ -39,6 +39,7 @@ pub struct DiskCache {
 }
 
 impl DiskCache {
+    /// Makes nothing yet. `limit` in bytes; it is kept about, for other processes write too.
     #[must_use]
     pub fn new(root: PathBuf, limit: u64) -> DiskCache {
         DiskCache { root, limit }
