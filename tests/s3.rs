@@ -9,7 +9,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::primitives::ByteStream;
-use common::{ACCESS_KEY, Counts, Fault, REGION, S3Server, SECRET_KEY, wait_until};
+use common::{ACCESS_KEY, Counts, Fault, FaultProxy, REGION, S3Server, SECRET_KEY, wait_until};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -38,6 +38,15 @@ fn runtime() -> Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
+}
+
+/// A server with a bucket, a proxy before it, and a client of the proxy.
+fn behind_a_proxy() -> (S3Server, FaultProxy, Client) {
+    let server = S3Server::start();
+    server.create_bucket(BUCKET);
+    let proxy = server.proxy();
+    let client = client(&proxy.endpoint(), SECRET_KEY);
+    (server, proxy, client)
 }
 
 /// Stores 100,000 bytes under [`KEY`].
@@ -92,10 +101,7 @@ fn signed_requests_work_and_others_do_not() {
 
 #[test]
 fn proxy_counts_and_delays() {
-    let server = S3Server::start();
-    server.create_bucket(BUCKET);
-    let proxy = server.proxy();
-    let client = client(&proxy.endpoint(), SECRET_KEY);
+    let (_server, proxy, client) = behind_a_proxy();
     runtime().block_on(async {
         put(&client).await.expect("a stored object");
         proxy.reset();
@@ -120,10 +126,7 @@ fn proxy_counts_and_delays() {
 
 #[test]
 fn faults_reach_the_client() {
-    let server = S3Server::start();
-    server.create_bucket(BUCKET);
-    let proxy = server.proxy();
-    let client = client(&proxy.endpoint(), SECRET_KEY);
+    let (_server, proxy, client) = behind_a_proxy();
     runtime().block_on(async {
         put(&client).await.expect("a stored object");
         for (status, code) in [(403, "AccessDenied"), (404, "NoSuchKey"), (503, "SlowDown")] {
@@ -143,10 +146,7 @@ fn faults_reach_the_client() {
 
 #[test]
 fn changed_object_fails_a_conditional_get() {
-    let server = S3Server::start();
-    server.create_bucket(BUCKET);
-    let proxy = server.proxy();
-    let client = client(&proxy.endpoint(), SECRET_KEY);
+    let (_server, proxy, client) = behind_a_proxy();
     runtime().block_on(async {
         put(&client).await.expect("a stored object");
         let head = client.head_object().bucket(BUCKET).key(KEY).send().await;
@@ -161,10 +161,7 @@ fn changed_object_fails_a_conditional_get() {
 
 #[test]
 fn hanging_request_ends_with_the_client_or_the_fault() {
-    let server = S3Server::start();
-    server.create_bucket(BUCKET);
-    let proxy = server.proxy();
-    let client = client(&proxy.endpoint(), SECRET_KEY);
+    let (_server, proxy, client) = behind_a_proxy();
     runtime().block_on(async {
         put(&client).await.expect("a stored object");
         proxy.inject("GET", KEY, Fault::Hang);

@@ -103,13 +103,7 @@ fn check_rows(chunk: pg_sys::Oid, manifest: &Rc<Manifest>, written: ContentHash)
         )));
     }
     // the hash was taken over the columns of then
-    let columns = catalog::spec::columns(chunk)?;
-    let same = columns.len() == manifest.columns.len()
-        && columns.iter().all(|c| {
-            manifest
-                .column(c.attnum)
-                .is_some_and(|m| m.physical.is_some())
-        });
+    let same = catalog::spec::has_columns_of(chunk, manifest)?;
     if same && written.text() != manifest.content_hash {
         return Err(damaged("does not hold the rows that were written to it"));
     }

@@ -105,15 +105,7 @@ pub fn create(request: &Request) -> Result<Outcome> {
         return already(request, &h);
     }
     let key = request.dimension.column.clone();
-    let column = catalog::column(table.oid, &key).ok_or_else(|| {
-        Error::new(
-            Kind::UndefinedColumn,
-            format!(
-                "column \"{key}\" of table \"{}\" does not exist",
-                table.name
-            ),
-        )
-    })?;
+    let column = refuse::key_column(&table, &key)?;
     let partitioning = catalog::partitioning(table.oid)?;
     if let Some(p) = &partitioning {
         refuse::check_partitioning(&table, p, &key)?;

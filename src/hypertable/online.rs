@@ -200,15 +200,7 @@ fn subject(online: &Request) -> Result<Option<Subject>> {
         )));
     }
     let key = online.dimension.column.clone();
-    let column = catalog::column(table.oid, &key).ok_or_else(|| {
-        Error::new(
-            Kind::UndefinedColumn,
-            format!(
-                "column \"{key}\" of table \"{}\" does not exist",
-                table.name
-            ),
-        )
-    })?;
+    let column = refuse::key_column(&table, &key)?;
     let key_type = refuse::check_key(&table, &key, &column)?;
     Ok(Some(Subject {
         target: quote_qualified(&table.schema, &table.name),

@@ -232,23 +232,13 @@ pub fn add_retention(
     }
     // an interval that cannot be read, or a point out of range, is told now and not at night
     retention::too_old(&h, &parsed)?;
-    queue::check_times(when.initial_start.as_ref(), when.timezone.as_deref())?;
-    let id = queue::add_policy(NewPolicy {
-        name: retention::POLICY,
-        title: "Retention Policy",
-        hypertable: h.table.oid,
-        owner: h.table.owner,
-        schedule_interval: when
-            .schedule_interval
-            .unwrap_or_else(|| retention_interval(&h)),
-        scheduled: true,
-        initial_start: when.initial_start,
-        timezone: when.timezone,
-        config: Some(JsonB(config)),
-        timed: true,
-    })?;
-    queue::tell_without_worker();
-    Ok(id)
+    add(
+        &h,
+        (retention::POLICY, "Retention Policy"),
+        &retention_interval(&h),
+        config,
+        when,
+    )
 }
 
 /// Makes a reorder policy; returns its number, -1 when there is one.
@@ -259,13 +249,26 @@ pub fn add_reorder(relation: pg_sys::Oid, index: &str, when: When) -> Result<i32
     if let Some(id) = existing(&h, upkeep::REORDER, "reorder", &config, when.if_not_exists)? {
         return Ok(id);
     }
+    let named = (upkeep::REORDER, "Reorder Policy");
+    add(&h, named, "1 hour", config, when)
+}
+
+/// Makes a policy of a hypertable, by its names for programs and for people, that runs each `interval` unless told
+/// otherwise.
+fn add(
+    h: &Hypertable,
+    (name, title): (&'static str, &'static str),
+    interval: &str,
+    config: Value,
+    when: When,
+) -> Result<i32> {
     queue::check_times(when.initial_start.as_ref(), when.timezone.as_deref())?;
     let id = queue::add_policy(NewPolicy {
-        name: upkeep::REORDER,
-        title: "Reorder Policy",
+        name,
+        title,
         hypertable: h.table.oid,
         owner: h.table.owner,
-        schedule_interval: "1 hour".into(),
+        schedule_interval: when.schedule_interval.unwrap_or_else(|| interval.into()),
         scheduled: true,
         initial_start: when.initial_start,
         timezone: when.timezone,

@@ -185,6 +185,16 @@ pub fn check_partitioning(t: &Table, p: &Partitioning, key: &str) -> Result<()> 
     Ok(())
 }
 
+/// The key column, or 42703.
+pub fn key_column(t: &Table, key: &str) -> Result<Column> {
+    super::catalog::column(t.oid, key).ok_or_else(|| {
+        Error::new(
+            Kind::UndefinedColumn,
+            format!("column \"{key}\" of table \"{}\" does not exist", t.name),
+        )
+    })
+}
+
 /// The type of the key column, or 42804.
 pub fn check_key(t: &Table, key: &str, c: &Column) -> Result<KeyType> {
     super::catalog::key_type(c.type_oid).ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use pgrx::{FromDatum, pg_sys};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 
 /// Our own row of pg_extension.
 #[derive(Debug, Clone)]
@@ -106,33 +106,32 @@ pub fn quote_literal(text: &str) -> String {
 /// Name of a relation, without schema; an error when it is gone.
 pub fn relation_name(relation: pg_sys::Oid) -> Result<String> {
     // SAFETY: get_rel_name returns NULL or a palloc'd NUL terminated string
-    let name = unsafe { pg_sys::get_rel_name(relation) };
-    if name.is_null() {
-        return Err(Error::new(
-            Kind::UndefinedTable,
-            format!("relation with OID {} does not exist", relation.to_u32()),
-        ));
-    }
-    // SAFETY: checked for NULL above
-    Ok(unsafe { CStr::from_ptr(name) }
-        .to_string_lossy()
-        .into_owned())
+    unsafe { found(relation, pg_sys::get_rel_name(relation)) }
 }
 
 /// Name of a relation's schema.
 pub fn schema_name(relation: pg_sys::Oid) -> Result<String> {
     // SAFETY: both look-ups give NULL or a palloc'd NUL terminated string
-    let name = unsafe { pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation)) };
+    unsafe {
+        let name = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
+        found(relation, name)
+    }
+}
+
+/// What the server's look-up of a relation has given.
+///
+/// # Safety
+/// `name` must be NULL or NUL terminated.
+unsafe fn found(relation: pg_sys::Oid, name: *const c_char) -> Result<String> {
     if name.is_null() {
         return Err(Error::new(
             Kind::UndefinedTable,
             format!("relation with OID {} does not exist", relation.to_u32()),
         ));
     }
-    // SAFETY: checked for NULL above
-    Ok(unsafe { CStr::from_ptr(name) }
-        .to_string_lossy()
-        .into_owned())
+    // SAFETY: promised by the caller; checked for NULL above
+    let name = unsafe { CStr::from_ptr(name) };
+    Ok(name.to_string_lossy().into_owned())
 }
 
 /// `schema.name` of a relation, quoted for use in SQL.

@@ -103,12 +103,7 @@ impl Node for Run {
                 return;
             }
             explain::integer(es, c"States of File", self.groups);
-            explain::integer(es, c"GETs", self.stats.gets as i64);
-            explain::integer(es, c"Bytes", self.stats.bytes as i64);
-            explain::integer(es, c"Cache Hits", self.stats.cache_hits as i64);
-            if (*es).timing {
-                explain::millis(es, c"Store Wait", self.stats.wait_us as f64 / 1000.0);
-            }
+            explain::reads(es, &self.stats);
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::cold_am::{COLD_BLOCK, is_cold, moving, refuse, relid, state};
 use super::cold_heap::{self, heap};
 use super::cold_state::{catalog, raise};
-use super::{cold_am_write, cold_dump, cold_duplicate, cold_probe_keys, cold_state};
+use super::{cold_am_write, cold_dump, cold_duplicate, cold_probe_keys, cold_state, cold_stub};
 use crate::cold::manifest::{ChunkState, Manifest};
 use pgrx::{pg_guard, pg_sys};
 use std::rc::Rc;
@@ -77,39 +77,21 @@ fn check_unique_index(
 
 /// Late rows that came while no index forbade it may have the key of a row of the file.
 fn check_late_rows(rel: pg_sys::Relation, index: pg_sys::Relation, manifest: &Rc<Manifest>) {
-    // SAFETY: the server passes open relations; snapshot, scan and slot are given back, after an error by it
+    if cold_stub::blocks(rel) == 0 {
+        return;
+    }
+    // SAFETY: the server passes open relations, locked against changes of the chunk's storage
     unsafe {
-        if stub_blocks(rel) == 0 {
-            return;
-        }
         let mut key =
             cold_probe_keys::key_of(rel, index, manifest).unwrap_or_else(|e| cold_state::raise(e));
-        let _own = cold_state::StubScan::begin();
-        // not GetLatestSnapshot, which refuses while workers help with the build
-        let now = pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid);
-        let snapshot = pg_sys::RegisterSnapshot(now);
-        let slot = pg_sys::table_slot_create(rel, std::ptr::null_mut());
-        let scan = pg_sys::table_beginscan(rel, snapshot, 0, std::ptr::null_mut());
-        let forward = pg_sys::ScanDirection::ForwardScanDirection;
-        while pg_sys::table_scan_getnextslot(scan, forward, slot) {
-            pgrx::check_for_interrupts!();
-            let row = cold_am_write::row(slot);
-            match key.find_one(manifest, row) {
+        cold_stub::each_row(rel, |slot| {
+            match key.find_one(manifest, cold_am_write::row(slot)) {
                 Ok(false) => {}
                 Ok(true) => cold_duplicate::raise_in_build(rel, index, slot),
                 Err(e) => cold_state::raise(e),
             }
-        }
-        pg_sys::table_endscan(scan);
-        pg_sys::ExecDropSingleTupleTableSlot(slot);
-        pg_sys::UnregisterSnapshot(snapshot);
+        });
     }
-}
-
-/// Blocks of the chunk's own heap.
-fn stub_blocks(rel: pg_sys::Relation) -> u32 {
-    // SAFETY: callers pass an open relation
-    unsafe { pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM) }
 }
 
 #[pg_guard]
@@ -164,7 +146,7 @@ pub(super) fn before_new_filenode(rel: pg_sys::Relation) {
         return;
     }
     if let ChunkState::Cold(manifest) = state(rel)
-        && !(manifest.restored && stub_blocks(rel) == 0 && cold_dump::is_restore())
+        && !(manifest.restored && cold_stub::blocks(rel) == 0 && cold_dump::is_restore())
     {
         cold_state::forget(relid(rel), "truncated");
     }
@@ -271,7 +253,7 @@ pub(super) unsafe extern "C-unwind" fn estimate_size(
         // SAFETY: the server passes valid out pointers
         unsafe {
             // of an empty heap the server says that it will grow
-            let (late_pages, late) = match stub_blocks(rel) {
+            let (late_pages, late) = match cold_stub::blocks(rel) {
                 0 => (0, 0.0),
                 _ => (*pages, *tuples),
             };

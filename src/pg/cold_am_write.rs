@@ -10,7 +10,7 @@
 use super::cold_am::{moving, refuse, relid, rowid_of, state};
 use super::cold_duplicate::{self as duplicate, Duplicate};
 use super::cold_heap::heap_raw;
-use super::cold_probe::{self, Found};
+use super::cold_probe::{self, Found, Prober};
 use super::cold_state::{self, raise};
 use super::{cold_dump, compat};
 use crate::cold::manifest::{ChunkState, Manifest};
@@ -145,6 +145,24 @@ fn told(
     }
 }
 
+/// What `ask` finds in the file; nothing where the chunk has no key that a row could break.
+///
+/// # Safety
+/// `rel` must be open and locked.
+unsafe fn probed(
+    rel: pg_sys::Relation,
+    manifest: &Rc<Manifest>,
+    ask: impl FnOnce(&mut Prober) -> Result<Option<Found>>,
+) -> Result<Option<Found>> {
+    // SAFETY: promised by the caller
+    let prober = unsafe { cold_probe::prober(rel, manifest) };
+    let mut prober = prober.borrow_mut();
+    if prober.is_idle() {
+        return Ok(None);
+    }
+    ask(&mut prober)
+}
+
 /// NULL when the rows may go into the stub.
 #[pg_guard]
 unsafe extern "C-unwind" fn check_rows(
@@ -157,14 +175,12 @@ unsafe extern "C-unwind" fn check_rows(
     };
     // SAFETY: the server passes an open relation and `n` slots of its shape
     unsafe {
-        let prober = cold_probe::prober(rel, &manifest);
-        let mut prober = prober.borrow_mut();
-        if prober.is_idle() {
-            return std::ptr::null_mut();
-        }
         let slots = std::slice::from_raw_parts(slots, n.max(0) as usize);
-        let rows: Vec<_> = slots.iter().map(|slot| row(*slot)).collect();
-        told(rel, prober.find(&rows), |n| slots[n])
+        let found = probed(rel, &manifest, |prober| {
+            let rows: Vec<_> = slots.iter().map(|slot| row(*slot)).collect();
+            prober.find(&rows)
+        });
+        told(rel, found, |n| slots[n])
     }
 }
 
@@ -179,13 +195,9 @@ unsafe extern "C-unwind" fn check_update(
     };
     // SAFETY: the server passes an open relation, a slot of its shape, and a tid of its heap
     unsafe {
-        let prober = cold_probe::prober(rel, &manifest);
-        let mut prober = prober.borrow_mut();
-        if prober.is_idle() {
-            return std::ptr::null_mut();
-        }
         let old = || Ok(old_row(rel, tid));
-        told(rel, prober.find_changed(row(slot), old), |_| slot)
+        let found = probed(rel, &manifest, |prober| prober.find_changed(row(slot), old));
+        told(rel, found, |_| slot)
     }
 }
 

@@ -38,12 +38,7 @@ pub(super) unsafe fn explain(
         let stats = scan.reader.as_ref().map(|r| r.stats).unwrap_or_default();
         explain::integer(es, c"Late Rows", scan.late_rows);
         explain::integer(es, c"Rows Read", scan.rows_read);
-        explain::integer(es, c"GETs", stats.gets as i64);
-        explain::integer(es, c"Bytes", stats.bytes as i64);
-        explain::integer(es, c"Cache Hits", stats.cache_hits as i64);
-        if (*es).timing {
-            explain::millis(es, c"Store Wait", stats.wait_us as f64 / 1000.0);
-        }
+        explain::reads(es, &stats);
     }
 }
 

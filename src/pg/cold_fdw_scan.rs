@@ -12,7 +12,6 @@ use super::{cold_fdw, explain, guc};
 use crate::cold::foreign::{ColumnOptions, TableOptions};
 use crate::cold::order::Key;
 use crate::cold::pushdown::{self, Class, Op, Pushed, Query, Test, Tree, Value};
-use crate::cold::store::ReadStats;
 use crate::error::{Kind, Result};
 use pgrx::{pg_guard, pg_sys};
 
@@ -318,14 +317,8 @@ pub(super) unsafe extern "C-unwind" fn explain_scan(
         explain::text(es, c"Cold File", &name);
         explain::text(es, c"Cold SQL", &open.query.sql);
         if (*es).analyze {
-            let stats: ReadStats = file.db.stats();
             explain::integer(es, c"Rows Read", scan.rows_read);
-            explain::integer(es, c"GETs", stats.gets as i64);
-            explain::integer(es, c"Bytes", stats.bytes as i64);
-            explain::integer(es, c"Cache Hits", stats.cache_hits as i64);
-            if (*es).timing {
-                explain::millis(es, c"Store Wait", stats.wait_us as f64 / 1000.0);
-            }
+            explain::reads(es, &file.db.stats());
         }
     }
 }

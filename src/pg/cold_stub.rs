@@ -2,6 +2,7 @@
 
 use super::cold_am;
 use super::cold_state::{self, StubScan};
+use super::relation_rows;
 use crate::cold::manifest::{ChunkState, Manifest};
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -24,38 +25,35 @@ pub fn count_for(chunk: pg_sys::Oid, role: pg_sys::Oid) -> Option<i64> {
 }
 
 fn in_passing(chunk: pg_sys::Oid, may: impl FnOnce(&Rc<Manifest>) -> bool) -> Option<i64> {
-    let mode = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
-    // SAFETY: the lock is taken before the relation is opened, and given back with it, after an error by the
-    // server
-    unsafe {
-        if !pg_sys::ConditionalLockRelationOid(chunk, mode) {
-            return None;
-        }
-        let rel = pg_sys::try_relation_open(chunk, pg_sys::NoLock as pg_sys::LOCKMODE);
-        if rel.is_null() {
-            pg_sys::UnlockRelationOid(chunk, mode);
-            return None;
-        }
-        let found = match cold_am::is_ours(rel).then(|| cold_state::of(chunk)) {
-            Some(ChunkState::Cold(manifest)) if may(&manifest) => Some(rows_of(rel)),
+    relation_rows::in_passing(chunk, |rel| {
+        match cold_am::is_ours(rel).then(|| cold_state::of(chunk)) {
+            Some(ChunkState::Cold(manifest)) if may(&manifest) => {
+                let mut rows = 0;
+                // SAFETY: open and locked while this function runs
+                unsafe { each_row(rel, |_| rows += 1) };
+                Some(rows)
+            }
             _ => None,
-        };
-        pg_sys::relation_close(rel, mode);
-        found
-    }
+        }
+    })
+    .flatten()
 }
 
+/// Shows `see` the rows that lie in the stub now, by a snapshot of this moment.
+///
 /// # Safety
 /// `rel` must be open, and locked against changes of its storage.
-unsafe fn rows_of(rel: pg_sys::Relation) -> i64 {
+pub(super) unsafe fn each_row(
+    rel: pg_sys::Relation,
+    mut see: impl FnMut(*mut pg_sys::TupleTableSlot),
+) {
+    if blocks(rel) == 0 {
+        return;
+    }
     let _own = StubScan::begin();
-    let mut rows = 0;
     // SAFETY: promised by the caller; snapshot, scan and slot are given back, after an error by the server
     unsafe {
-        if pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM) == 0 {
-            return 0;
-        }
-        // not GetLatestSnapshot, which must not be called while workers run
+        // not GetLatestSnapshot, which must not be called while workers run, or help to build an index
         let now = pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid);
         let snapshot = pg_sys::RegisterSnapshot(now);
         let slot = pg_sys::table_slot_create(rel, std::ptr::null_mut());
@@ -63,11 +61,16 @@ unsafe fn rows_of(rel: pg_sys::Relation) -> i64 {
         let forward = pg_sys::ScanDirection::ForwardScanDirection;
         while pg_sys::table_scan_getnextslot(scan, forward, slot) {
             pgrx::check_for_interrupts!();
-            rows += 1;
+            see(slot);
         }
         pg_sys::table_endscan(scan);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
         pg_sys::UnregisterSnapshot(snapshot);
     }
-    rows
+}
+
+/// Blocks of the chunk's own heap.
+pub(super) fn blocks(rel: pg_sys::Relation) -> u32 {
+    // SAFETY: callers pass an open relation
+    unsafe { pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM) }
 }

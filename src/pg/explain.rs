@@ -1,5 +1,6 @@
 //! Lines of our own in EXPLAIN, in every format.
 
+use crate::cold::store::ReadStats;
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
 
@@ -25,6 +26,22 @@ pub unsafe fn integer(es: *mut pg_sys::ExplainState, label: &CStr, value: i64) {
 pub unsafe fn millis(es: *mut pg_sys::ExplainState, label: &CStr, value: f64) {
     // SAFETY: promised by the caller
     unsafe { pg_sys::ExplainPropertyFloat(label.as_ptr(), c"ms".as_ptr(), value, 3, es) }
+}
+
+/// What reading from a store has cost.
+///
+/// # Safety
+/// `es` must be the state of a running EXPLAIN.
+pub unsafe fn reads(es: *mut pg_sys::ExplainState, stats: &ReadStats) {
+    // SAFETY: promised by the caller
+    unsafe {
+        integer(es, c"GETs", stats.gets as i64);
+        integer(es, c"Bytes", stats.bytes as i64);
+        integer(es, c"Cache Hits", stats.cache_hits as i64);
+        if (*es).timing {
+            millis(es, c"Store Wait", stats.wait_us as f64 / 1000.0);
+        }
+    }
 }
 
 /// 1536 as "1.5 kB": for people.

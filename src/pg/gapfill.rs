@@ -66,6 +66,18 @@ impl LocalTime for super::time::Zone<'_> {
 
 // ---- support functions ----
 
+/// The planner's wish that a call be made simpler, if that is what it asks for.
+///
+/// # Safety
+/// A call of a support function.
+pub(super) unsafe fn to_simplify<'a>(call: Call) -> Option<&'a pg_sys::SupportRequestSimplify> {
+    // SAFETY: the planner passes a node, whose tag is checked before the cast
+    unsafe {
+        let node = call.arg(0)?.cast_mut_ptr::<pg_sys::Node>();
+        ((*node).type_ == pg_sys::NodeTag::T_SupportRequestSimplify).then(|| &*node.cast())
+    }
+}
+
 /// Marks the call if its query groups by time_bucket_gapfill.
 ///
 /// # Safety
@@ -73,16 +85,11 @@ impl LocalTime for super::time::Zone<'_> {
 unsafe fn support(call: Call, mark: Mark) -> pg_sys::Datum {
     // a NULL pointer, which is not SQL's NULL: nothing to say
     let nothing = pg_sys::Datum::from(0);
-    let Some(request) = call.arg(0) else {
-        return nothing;
-    };
-    // SAFETY: the planner passes a node, whose tag is checked before the cast
+    // SAFETY: promised by the caller
     unsafe {
-        let node = request.cast_mut_ptr::<pg_sys::Node>();
-        if (*node).type_ != pg_sys::NodeTag::T_SupportRequestSimplify {
+        let Some(request) = to_simplify(call) else {
             return nothing;
-        }
-        let request = &*node.cast::<pg_sys::SupportRequestSimplify>();
+        };
         if (*request.fcall).inputcollid == mark.oid()
             || request.root.is_null()
             || !session::preloaded_here()

@@ -7,7 +7,7 @@
 //! again when the subquery is planned. Conditions on plain group columns move in: they choose whole series.
 
 use super::call::{Call, c_function};
-use super::gapfill::grouped_by;
+use super::gapfill::{grouped_by, to_simplify};
 use super::gapfill_inline::Outer;
 use super::{gapfill_keep, list};
 use pgrx::{pg_guard, pg_sys};
@@ -150,16 +150,11 @@ unsafe fn same(call: Call) -> pg_sys::Datum {
 /// A call of a support function.
 unsafe fn take_off(call: Call) -> pg_sys::Datum {
     let nothing = pg_sys::Datum::from(0);
-    let Some(request) = call.arg(0) else {
-        return nothing;
-    };
-    // SAFETY: the planner passes a node, whose tag is checked before the cast
+    // SAFETY: promised by the caller
     unsafe {
-        let node = request.cast_mut_ptr::<pg_sys::Node>();
-        if (*node).type_ != pg_sys::NodeTag::T_SupportRequestSimplify {
+        let Some(request) = to_simplify(call) else {
             return nothing;
-        }
-        let request = &*node.cast::<pg_sys::SupportRequestSimplify>();
+        };
         let mut args = list::pointers::<pg_sys::Node>((*request.fcall).args);
         args.next().map_or(nothing, pg_sys::Datum::from)
     }

@@ -75,22 +75,7 @@ impl SettingScope {
 
     /// Sets `name` to `value` until the scope ends.
     pub fn set(&self, name: &str, value: &str) {
-        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
-            return;
-        };
-        // SAFETY: both strings are NUL terminated and outlive the call
-        unsafe {
-            pg_sys::set_config_option(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_SUSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
+        set_option(name, value, pg_sys::GucAction::GUC_ACTION_SAVE);
     }
 }
 
@@ -109,6 +94,10 @@ impl Drop for SettingScope {
 
 /// SET LOCAL: until the end of the transaction.
 pub fn set_local(name: &str, value: &str) {
+    set_option(name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
+}
+
+fn set_option(name: &str, value: &str, action: pg_sys::GucAction::Type) {
     let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
         return;
     };
@@ -119,7 +108,7 @@ pub fn set_local(name: &str, value: &str) {
             value.as_ptr(),
             pg_sys::GucContext::PGC_SUSET,
             pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            action,
             true,
             0,
             false,

@@ -1,5 +1,6 @@
 //! Looking at single files: links to them, and checks of what they hold.
 
+use crate::common::sqlstate;
 use crate::support::{BUCKET, ColdDb, Db, exec, fails, one, s3, server, try_one};
 use std::fs;
 use std::io::{Read, Write};
@@ -59,10 +60,7 @@ fn a_link_downloads_one_file_and_is_for_its_owner() {
     ] {
         let sql = format!("SELECT strata.cold_url('{file}', {valid})");
         let error = try_one(&mut session, &sql).expect_err(&sql);
-        let found = error
-            .code()
-            .map(|c| c.code().to_owned())
-            .unwrap_or_default();
+        let found = sqlstate(&error);
         assert!(
             found == code || (code == "22008" && found.starts_with("22")),
             "{sql}: {error:?}"

@@ -114,6 +114,14 @@ fn make(cluster: &Cluster) -> (Db<'_>, String) {
     (db, hash)
 }
 
+/// What [`make`] has made, after a restart.
+fn made(cluster: &Cluster) -> Db<'_> {
+    Db {
+        cluster,
+        name: "crash",
+    }
+}
+
 fn clear_away(cluster: &Cluster) {
     cluster.psql("postgres", "DROP DATABASE crash WITH (FORCE)");
     // objects stay behind when a database is dropped; the next test counts its own
@@ -154,50 +162,28 @@ fn killed_exporter_leaves_whole_chunks() {
 
 #[test]
 fn immediate_shutdown_during_an_export_leaves_whole_chunks() {
-    let mut cluster = armed().take();
-    let hash = make(&cluster).1;
-    for (point, step) in EXPORT {
-        {
-            let db = Db {
-                cluster: &cluster,
-                name: "crash",
-            };
-            arm(&cluster, &format!("{point}:sleep"));
-            queue(&db);
-            wait_at(&mut db.session(), step);
-        }
-        cluster.configure(&[("strata.inject", "")]);
-        cluster.restart(Stop::Immediate);
-        let db = Db {
-            cluster: &cluster,
-            name: "crash",
-        };
-        check_whole(&db, &hash, point);
-        finish(&db, &hash, point);
-    }
-    clear_away(&cluster);
+    stopped_in(&EXPORT, Stop::Immediate);
 }
 
 #[test]
 fn killed_postmaster_during_an_export_leaves_whole_chunks() {
+    stopped_in(&[EXPORT[7], EXPORT[9]], Stop::Kill);
+}
+
+/// The server stops while an export rests at each of the points.
+fn stopped_in(points: &[(&str, &str)], stop: Stop) {
     let mut cluster = armed().take();
     let hash = make(&cluster).1;
-    for (point, step) in [EXPORT[7], EXPORT[9]] {
+    for (point, step) in points {
         {
-            let db = Db {
-                cluster: &cluster,
-                name: "crash",
-            };
+            let db = made(&cluster);
             arm(&cluster, &format!("{point}:sleep"));
             queue(&db);
             wait_at(&mut db.session(), step);
         }
         cluster.configure(&[("strata.inject", "")]);
-        cluster.restart(Stop::Kill);
-        let db = Db {
-            cluster: &cluster,
-            name: "crash",
-        };
+        cluster.restart(stop);
+        let db = made(&cluster);
         check_whole(&db, &hash, point);
         finish(&db, &hash, point);
     }
@@ -212,17 +198,10 @@ fn killed_or_stopped_untiering_leaves_whole_chunks() {
     for point in UNTIER {
         for stop in [false, true] {
             let at = format!("{point}, stop: {stop}");
-            Db {
-                cluster: &cluster,
-                name: "crash",
-            }
-            .tier("2025-02-01");
+            made(&cluster).tier("2025-02-01");
             if stop {
                 std::thread::scope(|scope| {
-                    let db = Db {
-                        cluster: &cluster,
-                        name: "crash",
-                    };
+                    let db = made(&cluster);
                     arm(&cluster, &format!("{point}:sleep"));
                     let mut worker = db.session();
                     let pid = one(&mut worker, "SELECT pg_backend_pid()");
@@ -237,18 +216,12 @@ fn killed_or_stopped_untiering_leaves_whole_chunks() {
             } else {
                 let crashes = count_crashes(&cluster);
                 arm(&cluster, &format!("{point}:kill"));
-                let db = Db {
-                    cluster: &cluster,
-                    name: "crash",
-                };
+                let db = made(&cluster);
                 try_one(&mut db.session(), &untier).expect_err("a crash");
                 wait_for_crash(&cluster, crashes);
                 arm(&cluster, "");
             }
-            let db = Db {
-                cluster: &cluster,
-                name: "crash",
-            };
+            let db = made(&cluster);
             assert_eq!(chunk_state(&mut db.session(), JANUARY), "live", "{at}");
             check_whole(&db, &hash, &at);
             db.run(&untier);

@@ -63,6 +63,15 @@ fn container(first: &str, _: &str) -> (u16, String) {
 
 const READ: &str = "SELECT strata.cold_cache_reset(); SELECT count(note || '') FROM m";
 
+/// Credentials that hold are asked for once in a session.
+fn asked_once(db: &Db, service: &Scripted) {
+    let mut session = db.session();
+    exec(&mut session, READ);
+    let seen = service.requests().len();
+    exec(&mut session, READ);
+    assert_eq!(service.requests().len(), seen);
+}
+
 #[test]
 fn a_token_is_exchanged_for_credentials_until_they_expire() {
     let _turn = TURN.lock();
@@ -89,12 +98,7 @@ fn a_token_is_exchanged_for_credentials_until_they_expire() {
             .iter()
             .all(|b| b.contains("WebIdentityToken=first-identity"))
     );
-    // asked once in a session, as long as they hold
-    let mut session = db.session();
-    exec(&mut session, READ);
-    let seen = service.requests().len();
-    exec(&mut session, READ);
-    assert_eq!(service.requests().len(), seen);
+    asked_once(&db, &service);
     // credentials that are about to expire are asked for again, with the token of that moment
     expires(PAST);
     let mut session = db.session();
@@ -159,11 +163,7 @@ fn a_container_has_its_own_endpoint() {
         ", allow_http 'true'",
     );
     works(&db);
-    let mut session = db.session();
-    exec(&mut session, READ);
-    let seen = service.requests().len();
-    exec(&mut session, READ);
-    assert_eq!(service.requests().len(), seen);
+    asked_once(&db, &service);
     expires(PAST);
     let mut session = db.session();
     exec(&mut session, READ);

@@ -1,5 +1,6 @@
 //! Foreign tables over SQLite files: of ours, of others, and of nobody's good will.
 
+use crate::common::sqlstate;
 use crate::support::{ColdDb, Db, exec, fails, one, rows, s3, server};
 use postgres::Client;
 use std::os::unix::fs::PermissionsExt;
@@ -363,10 +364,7 @@ fn nothing_is_written() {
         "TRUNCATE people",
     ] {
         let error = session.batch_execute(sql).expect_err(sql);
-        let code = error
-            .code()
-            .map(|c| c.code().to_owned())
-            .unwrap_or_default();
+        let code = sqlstate(&error);
         assert!(
             ["0A000", "42809", "55000"].contains(&code.as_str()),
             "{sql}: {error:?}"

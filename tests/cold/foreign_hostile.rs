@@ -1,6 +1,6 @@
 //! Files that want to harm, stores that fail, and statements that are cancelled.
 
-use crate::common::Fault;
+use crate::common::{Fault, sqlstate};
 use crate::foreign::{Shelf, table, write};
 use crate::support::{BUCKET, ColdDb, Db, exec, fails, one, rows, s3, server};
 use std::time::{Duration, Instant};
@@ -65,10 +65,7 @@ fn damaged_files_give_errors_and_no_crash() {
                 continue;
             };
             refused += 1;
-            let code = error
-                .code()
-                .map(|c| c.code().to_owned())
-                .unwrap_or_default();
+            let code = sqlstate(&error);
             let known = [
                 "XX001", "HV004", "42703", "0A000", "55000", "54000", "22003",
             ];
@@ -115,10 +112,7 @@ fn a_row_that_claims_a_gigabyte_is_an_error() {
     let error = session
         .batch_execute("SELECT length(b) FROM big")
         .expect_err("no such row");
-    let code = error
-        .code()
-        .map(|c| c.code().to_owned())
-        .unwrap_or_default();
+    let code = sqlstate(&error);
     assert!(["XX001", "54000"].contains(&code.as_str()), "{error:?}");
     assert_eq!(one(&mut session, "SELECT 1"), "1");
 }

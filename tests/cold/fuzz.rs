@@ -3,11 +3,11 @@
 //!
 //! STRATA_FUZZ_SEED repeats a run, STRATA_FUZZ_QUERIES makes it longer.
 
+use crate::common::{Random, number};
 use crate::fuzz_columns::{COLUMNS, literal};
-use crate::fuzz_queries::{Random, query};
+use crate::fuzz_queries::query;
 use crate::support::{ColdDb, Db, exec, has_icu, one, rows, server, try_one};
 use postgres::Client;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 fn make(db: &Db, random: &mut Random) {
     let definitions: Vec<String> = COLUMNS
@@ -100,19 +100,10 @@ fn ask(session: &mut Client, sql: &str) -> String {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[test]
 fn random_filters_give_the_same_rows() {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a time");
-    let seed = number("STRATA_FUZZ_SEED").unwrap_or(now.as_nanos() as u64 | 1);
+    let (mut random, seed) = Random::seeded();
     let queries = number("STRATA_FUZZ_QUERIES").unwrap_or(1500);
-    eprintln!("STRATA_FUZZ_SEED={seed}");
-    let mut random = Random(seed);
     let db = Db::new(server(), "fuzz");
     make(&db, &mut random);
     let (mut pushing, mut fetching) = (db.session(), db.session());

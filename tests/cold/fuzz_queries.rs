@@ -1,23 +1,10 @@
 //! Random questions about the table of the differential test: the whole grammar of what a cold file
 //! can decide, and much that it cannot.
 
+use crate::common::Random;
 use crate::fuzz_columns::{COLUMNS, Column, literal, plain_type};
 
-/// xorshift64*: enough for choosing, and the same everywhere.
-pub struct Random(pub u64);
-
 impl Random {
-    pub fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n as u64) as usize
-    }
-
-    pub fn one_of<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
-        list[self.below(list.len())]
-    }
-
     pub fn column(&mut self) -> &'static Column {
         &COLUMNS[self.below(COLUMNS.len())]
     }

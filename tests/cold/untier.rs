@@ -6,6 +6,7 @@ use crate::support::{
 };
 use postgres::Client;
 use std::sync::OnceLock;
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 fn armed() -> &'static Armed {
@@ -108,6 +109,21 @@ fn everything_of_a_table_comes_back() {
     assert_eq!(one(&mut session, ask), hash);
 }
 
+/// Begins to untier January in a session of its own, which rests at the point that is armed. Gives its process.
+fn resting<'s>(scope: &'s Scope<'s, '_>, db: &Db<'_>) -> (String, ScopedJoinHandle<'s, ()>) {
+    let mut worker = db.session();
+    let pid = one(&mut worker, "SELECT pg_backend_pid()");
+    let untier = scope.spawn(move || {
+        exec(
+            &mut worker,
+            &format!("CALL strata.untier_chunk('{JANUARY}')"),
+        );
+    });
+    let sql = format!("SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}");
+    wait_until("untiering rests", || db.one(&sql) == "Extension");
+    (pid, untier)
+}
+
 /// While rows are copied and indexed the chunk is read; others wait only for the exchange.
 #[test]
 fn readers_go_on_while_a_chunk_comes_back() {
@@ -119,16 +135,7 @@ fn readers_go_on_while_a_chunk_comes_back() {
     for point in ["cold.untier.copied", "cold.untier.indexed"] {
         arm(&cluster, &format!("{point}:sleep"));
         std::thread::scope(|scope| {
-            let mut worker = db.session();
-            let pid = one(&mut worker, "SELECT pg_backend_pid()");
-            let untier = scope.spawn(move || {
-                exec(
-                    &mut worker,
-                    &format!("CALL strata.untier_chunk('{JANUARY}')"),
-                );
-            });
-            let sql = format!("SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}");
-            wait_until("untiering rests", || db.one(&sql) == "Extension");
+            let (pid, untier) = resting(scope, &db);
             let mut reader = db.session();
             exec(&mut reader, "SET lock_timeout = '1s'");
             assert_eq!(one(&mut reader, HASH), hash, "{point}");
@@ -398,16 +405,7 @@ fn writers_go_on_while_a_chunk_comes_back() {
     db.tier("2025-02-01");
     arm(&cluster, "cold.untier.indexed:sleep");
     std::thread::scope(|scope| {
-        let mut worker = db.session();
-        let pid = one(&mut worker, "SELECT pg_backend_pid()");
-        let untier = scope.spawn(move || {
-            exec(
-                &mut worker,
-                &format!("CALL strata.untier_chunk('{JANUARY}')"),
-            );
-        });
-        let sql = format!("SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}");
-        wait_until("untiering rests", || db.one(&sql) == "Extension");
+        let (_, untier) = resting(scope, &db);
         let mut reader = db.session();
         exec(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ");
         one(&mut reader, "SELECT count(*) FROM pg_class");

@@ -134,6 +134,14 @@ pub fn exec(session: &mut Client, sql: &str) {
         .unwrap_or_else(|error| panic!("{error:?}\nin: {sql}"));
 }
 
+/// Empty for an error of the connection.
+pub fn sqlstate(error: &postgres::Error) -> String {
+    error
+        .code()
+        .map(|c| c.code().to_owned())
+        .unwrap_or_default()
+}
+
 /// The statement must fail with this SQLSTATE, and its message must hold all of these words.
 #[track_caller]
 pub fn fails(session: &mut Client, sql: &str, code: &str, words: &[&str]) -> DbError {

@@ -9,8 +9,10 @@ mod cluster;
 mod db;
 mod http;
 mod install;
+mod local;
 mod proxy;
 mod psql;
+mod random;
 mod s3;
 mod sandbox;
 mod scripted;
@@ -20,10 +22,13 @@ mod tls;
 mod wait;
 
 pub use cluster::{Builder, Cluster, Stop, succeeds};
-pub use db::{Armed, Db, arm, exec, fails, force_parallel, has_icu, has_xml, one, rows, try_one};
+pub use db::{
+    Armed, Db, arm, exec, fails, force_parallel, has_icu, has_xml, one, rows, sqlstate, try_one,
+};
 pub use http::Message;
 pub use install::{PgConfig, require_fresh_install};
 pub use proxy::{Counts, Fault, FaultProxy};
+pub use random::{Random, number};
 pub use s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
 pub use sandbox::{Sandbox, ServerUser, is_alive, is_root, signal};
 pub use scripted::Scripted;

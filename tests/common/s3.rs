@@ -1,5 +1,6 @@
 //! A real S3-protocol server in this process: signatures are checked, objects lie in plain files.
 
+use super::local::LocalPort;
 use super::proxy::FaultProxy;
 use super::sandbox::Sandbox;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -10,7 +11,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 
 pub const ACCESS_KEY: &str = "STRATATESTKEY";
 pub const SECRET_KEY: &str = "strata/test/secret";
@@ -19,8 +19,7 @@ pub const REGION: &str = "us-east-1";
 /// Serves buckets from a sandbox on 127.0.0.1 until dropped. Knows nothing of versions, and ignores
 /// `If-Match` on GET: go through [`S3Server::proxy`], which obeys it as S3 does.
 pub struct S3Server {
-    address: SocketAddr,
-    runtime: Option<Runtime>,
+    port: LocalPort,
     sandbox: Sandbox,
 }
 
@@ -33,30 +32,19 @@ impl S3Server {
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = builder.build();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let listener = runtime
-            .block_on(TcpListener::bind("127.0.0.1:0"))
-            .expect("a port");
-        let address = listener.local_addr().expect("an address");
-        runtime.spawn(serve(listener, service));
         S3Server {
-            address,
-            runtime: Some(runtime),
+            port: LocalPort::start(|listener| serve(listener, service)),
             sandbox,
         }
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// The URL for clients that go straight to the server.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     pub fn create_bucket(&self, name: &str) {
@@ -90,19 +78,11 @@ impl S3Server {
 
     /// A proxy before this server that counts requests and can break them.
     pub fn proxy(&self) -> FaultProxy {
-        FaultProxy::start(self.address, self.root())
+        FaultProxy::start(self.address(), self.root())
     }
 
     fn root(&self) -> PathBuf {
         self.sandbox.path().join("buckets")
-    }
-}
-
-impl Drop for S3Server {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! TLS before a plain server, with a certificate of an authority that nobody knows.
 
+use super::local::LocalPort;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -17,8 +17,7 @@ pub const OTHER_CA: &str = include_str!("../data/tls/other_ca.pem");
 
 /// Ends when dropped.
 pub struct TlsFront {
-    address: SocketAddr,
-    runtime: Option<Runtime>,
+    port: LocalPort,
 }
 
 impl TlsFront {
@@ -34,16 +33,7 @@ impl TlsFront {
             .with_single_cert(vec![chain], key)
             .expect("a usable certificate");
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let listener = runtime
-            .block_on(TcpListener::bind("127.0.0.1:0"))
-            .expect("a port");
-        let address = listener.local_addr().expect("an address");
-        runtime.spawn(async move {
+        let port = LocalPort::start(|listener| async move {
             while let Ok((client, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
@@ -56,22 +46,11 @@ impl TlsFront {
                 });
             }
         });
-        TlsFront {
-            address,
-            runtime: Some(runtime),
-        }
+        TlsFront { port }
     }
 
     /// The URL for clients, by the name in the certificate.
     pub fn endpoint(&self) -> String {
-        format!("https://localhost:{}", self.address.port())
-    }
-}
-
-impl Drop for TlsFront {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        format!("https://localhost:{}", self.port.address().port())
     }
 }

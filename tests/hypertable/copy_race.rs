@@ -2,7 +2,7 @@
 
 use super::copy_cases::{SERVER, copy_in};
 use super::on_demand::no_leaks;
-use crate::common::{Db, exec, one, rows};
+use crate::common::{Db, exec, one, rows, sqlstate};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -55,10 +55,7 @@ fn drop_again_and_again(db: &Db, over: &AtomicBool, options: &str) -> u32 {
         match session.simple_query(&sql) {
             Ok(_) => dropped += 1,
             Err(error) => {
-                let code = error
-                    .code()
-                    .map(|c| c.code().to_owned())
-                    .unwrap_or_default();
+                let code = sqlstate(&error);
                 assert!(RETRY.contains(&&*code), "{error:?}");
             }
         }
@@ -91,10 +88,7 @@ fn reshape_again_and_again(db: &Db, over: &AtomicBool) -> u32 {
         match session.batch_execute(&call) {
             Ok(()) => done += 1,
             Err(error) => {
-                let code = error
-                    .code()
-                    .map(|c| c.code().to_owned())
-                    .unwrap_or_default();
+                let code = sqlstate(&error);
                 assert!(RETRY.contains(&&*code), "{call}: {error:?}");
             }
         }

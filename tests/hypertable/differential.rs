@@ -4,8 +4,8 @@
 //! STRATA_FUZZ_SEED repeats a run, STRATA_FUZZ_TABLES makes it longer.
 
 use super::copy_cases::{SERVER, copy_in};
-use super::differential_shape::{Random, Shape, number};
-use crate::common::{PgConfig, exec, rows};
+use super::differential_shape::Shape;
+use crate::common::{PgConfig, Random, exec, number, rows};
 use postgres::{Client, SimpleQueryMessage};
 
 /// One statement of a client.

@@ -1,25 +1,7 @@
 //! Chunks that leave while others do something about it (hypertables.md, section 18, 17 to 19, 24).
 
 use crate::common::{Cluster, Db, arm, fails, one, rows, try_one, wait_until};
-
-fn server() -> Cluster {
-    Cluster::builder()
-        .preload(true)
-        .set("max_worker_processes", "16")
-        .set("strata.worker_interval", "1s")
-        .set("log_line_prefix", "[%b] ")
-        .set("log_lock_waits", "on")
-        .set("deadlock_timeout", "250ms")
-        .start()
-}
-
-fn long_waits(cluster: &Cluster) -> Vec<String> {
-    let log = cluster.log();
-    let lines = log
-        .lines()
-        .filter(|l| l.starts_with("[client backend]") && l.contains("still waiting for"));
-    lines.map(str::to_string).collect()
-}
+use crate::retention::{long_waits, server};
 
 fn wait_for(db: &Db<'_>, what: &str, sql: &str) {
     let mut session = db.session();
@@ -47,7 +29,7 @@ fn oldest(db: &Db<'_>) -> String {
 
 #[test]
 fn tables_with_ids_lose_chunks_by_the_times_in_their_rows() {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = Db::new(&cluster, "ids");
     for key in ["bigint", "uuid"] {
         let id = match key {
@@ -158,7 +140,7 @@ fn tables_with_ids_lose_chunks_by_the_times_in_their_rows() {
 
 #[test]
 fn a_row_that_comes_late_brings_its_chunk_back() {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = Db::new(&cluster, "late");
     db.run(
         "CREATE TABLE t (id bigint PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id);
@@ -195,7 +177,7 @@ fn a_row_that_comes_late_brings_its_chunk_back() {
 
 #[test]
 fn an_empty_chunk_with_a_writer_stays_and_rows_never_vanish() {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = with_chunks(&cluster, "empty", "");
     db.run("TRUNCATE m; SELECT strata.alter_hypertable('m', drop_empty_after => interval '1 microsecond')");
     let chunk = oldest(&db);
@@ -238,7 +220,7 @@ fn rows_that_forced_policies_hide_from_the_owner_move_too() {
 }
 
 fn rows_move_to_the_new_chunk(name: &str, prepare: &str) {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = with_chunks(
         &cluster,
         name,
@@ -286,7 +268,7 @@ fn rows_move_to_the_new_chunk(name: &str, prepare: &str) {
 
 #[test]
 fn what_depends_on_a_chunk_keeps_it_in_the_hypertable() {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = with_chunks(&cluster, "needed", ", UNIQUE (ts, dev)");
     let chunk = oldest(&db);
     let mut session = db.session();
@@ -349,7 +331,7 @@ fn what_depends_on_a_chunk_keeps_it_in_the_hypertable() {
 
 #[test]
 fn a_detached_chunk_that_somebody_takes_up_is_theirs() {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = with_chunks(&cluster, "theirs", "");
     let mut session = db.session();
     for (n, take) in [
@@ -420,7 +402,7 @@ fn a_detached_chunk_that_somebody_takes_up_is_theirs() {
 
 #[test]
 fn many_ways_out_at_once_end_in_one() {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = with_chunks(&cluster, "many", "");
     let mut session = db.session();
     one(
@@ -466,7 +448,7 @@ fn locks(session: &mut postgres::Client) -> String {
 
 #[test]
 fn each_step_takes_the_locks_that_it_says_and_holds_none_between() {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = with_chunks(&cluster, "locks", "REFERENCES ref, UNIQUE (ts, dev)");
     db.run("CREATE TABLE alarm (ts timestamptz, dev int, FOREIGN KEY (ts, dev) REFERENCES m (ts, dev))");
     let chunk = oldest(&db);
@@ -588,7 +570,7 @@ fn only_the_owner_drops_chunks_and_savepoints_bring_them_back() {
 
 #[test]
 fn a_crash_in_the_wait_and_before_finalize_is_finished() {
-    let cluster = server();
+    let cluster = server("250ms");
     for point in ["pending", "finalize"] {
         let db = with_chunks(&cluster, point, "REFERENCES ref");
         let mut reader = db.session();
@@ -627,7 +609,7 @@ fn a_crash_in_the_wait_and_before_finalize_is_finished() {
 
 #[test]
 fn inserts_that_race_with_drops_leave_no_broken_chunk() {
-    let cluster = server();
+    let cluster = server("250ms");
     let db = with_chunks(&cluster, "race", ", UNIQUE (ts, dev)");
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {

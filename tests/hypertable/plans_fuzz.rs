@@ -3,42 +3,9 @@
 //!
 //! STRATA_FUZZ_SEED repeats a run, STRATA_FUZZ_QUERIES makes it longer.
 
-use crate::common::{Cluster, Db, exec, one, rows, try_one};
+use crate::common::{Cluster, Db, Random, exec, number, one, rows, try_one};
 use postgres::Client;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// xorshift64*: enough for choosing, and the same everywhere.
-pub struct Random(u64);
-
-impl Random {
-    /// From the environment, or by the clock; printed, so that a failure can be repeated.
-    pub fn seeded() -> (Random, u64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let seed = number("STRATA_FUZZ_SEED").unwrap_or(now.as_nanos() as u64 | 1);
-        eprintln!("STRATA_FUZZ_SEED={seed}");
-        (Random(seed), seed)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n as u64) as usize
-    }
-
-    pub fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        list[self.below(list.len())]
-    }
-
-    pub fn chance(&mut self, one_in: usize) -> bool {
-        self.below(one_in) == 0
-    }
-}
-
-pub fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 const SETUP: &str = "
 CREATE TABLE t (id int NOT NULL, ts timestamptz NOT NULL, device int NOT NULL, v float8, note text)
@@ -81,7 +48,7 @@ fn time(random: &mut Random) -> String {
 
 /// A condition; `given` is what stands for a value from outside (a parameter, a column of an outer row).
 fn condition(random: &mut Random, device: &str) -> String {
-    let op = random.of(&["<", "<=", ">", ">="]);
+    let op = random.one_of(&["<", "<=", ">", ">="]);
     match random.below(9) {
         0 | 1 => format!("{device} = {}", random.below(9)),
         2 => format!("ts {op} {}", time(random)),
@@ -105,8 +72,8 @@ fn conditions(random: &mut Random, device: &str) -> String {
 }
 
 fn order(random: &mut Random) -> String {
-    let first = random.of(&["ts", "ts DESC", "ts ASC NULLS FIRST", "ts DESC NULLS LAST"]);
-    let rest = random.of(&[
+    let first = random.one_of(&["ts", "ts DESC", "ts ASC NULLS FIRST", "ts DESC NULLS LAST"]);
+    let rest = random.one_of(&[
         "id",
         "id DESC",
         "note, id",
@@ -129,7 +96,7 @@ fn limit(random: &mut Random) -> String {
 
 /// Statements to run one after another; the last gives the rows.
 fn query(random: &mut Random) -> Vec<String> {
-    let columns = random.of(&[
+    let columns = random.one_of(&[
         "*",
         "id, ts",
         "ts, v",
@@ -175,7 +142,7 @@ fn query(random: &mut Random) -> Vec<String> {
             )]
         }
         5 | 6 => {
-            let mode = random.of(&["force_generic_plan", "force_custom_plan"]);
+            let mode = random.one_of(&["force_generic_plan", "force_custom_plan"]);
             let q = plain(random, "id, ts, v", "device <> $1 AND ts >= $2 AND ");
             let (d, at) = (random.below(8), time(random));
             vec![
@@ -187,13 +154,13 @@ fn query(random: &mut Random) -> Vec<String> {
             ]
         }
         7 => {
-            let extra = random.of(&["", "spy(device) AND "]);
+            let extra = random.one_of(&["", "spy(device) AND "]);
             let q = plain(random, "id, ts, device", extra);
             vec!["SET ROLE reader".to_owned(), q]
         }
         8 => {
             let q = plain(random, columns, "");
-            let scroll = random.of(&["", "SCROLL "]);
+            let scroll = random.one_of(&["", "SCROLL "]);
             let last = if scroll.is_empty() {
                 "FETCH 7 FROM c"
             } else {
@@ -206,7 +173,7 @@ fn query(random: &mut Random) -> Vec<String> {
             ]
         }
         9 => {
-            let end = random.of(&["max(ts)", "min(ts)", "max(ts) - min(ts)"]);
+            let end = random.one_of(&["max(ts)", "min(ts)", "max(ts) - min(ts)"]);
             vec![format!(
                 "SELECT {end} FROM t WHERE {}",
                 conditions(random, "device")
@@ -344,7 +311,7 @@ fn bucket(random: &mut Random, key: usize) -> (String, String) {
             cast(value),
         )
     } else {
-        let width = random.of(&[
+        let width = random.one_of(&[
             "1 day",
             "1 hour",
             "7 days",
@@ -356,7 +323,7 @@ fn bucket(random: &mut Random, key: usize) -> (String, String) {
             "2 days 5 hours",
             "90 days",
         ]);
-        let offset = random.of(&[
+        let offset = random.one_of(&[
             "3 hours",
             "-2 days",
             "1 day 1 hour",
@@ -364,13 +331,13 @@ fn bucket(random: &mut Random, key: usize) -> (String, String) {
             "1 month",
             "-40 minutes",
         ]);
-        let origin = random.of(&[
+        let origin = random.one_of(&[
             "2000-01-05 07:00",
             "1999-02-28",
             "2024-03-31 23:59:59",
             "2001-01-31",
         ]);
-        let zone = random.of(&[
+        let zone = random.one_of(&[
             "Europe/Berlin",
             "America/New_York",
             "Asia/Kolkata",
@@ -418,7 +385,7 @@ fn conditions_on_buckets_give_the_same_rows_with_and_without_key_ranges() {
     for n in 0..queries {
         let key = random.below(KEYS.len());
         let (call, value) = bucket(&mut random, key);
-        let (op, table) = (random.of(&["<", "<=", "=", ">=", ">"]), KEYS[key].0);
+        let (op, table) = (random.one_of(&["<", "<=", "=", ">=", ">"]), KEYS[key].0);
         let clause = if random.chance(3) {
             format!("{value} {op} {call}")
         } else {

@@ -4,9 +4,8 @@
 //!
 //! STRATA_FUZZ_SEED repeats a run, STRATA_FUZZ_QUERIES makes it longer.
 
-use crate::common::{Cluster, Db, exec, rows, try_one};
+use crate::common::{Cluster, Db, Random, exec, number, rows, try_one};
 use crate::plans_bounds::removed;
-use crate::plans_fuzz::{Random, number};
 use postgres::Client;
 
 /// Tables, the type of their times, and whether they have an end column or a time beside an id.
@@ -73,7 +72,7 @@ fn time(random: &mut Random) -> String {
     };
     let mut text_owned;
     for _ in 0..random.below(5) {
-        let interval = random.of(&[
+        let interval = random.one_of(&[
             "1 hour",
             "3 days",
             "1 month",
@@ -85,11 +84,11 @@ fn time(random: &mut Random) -> String {
             "0",
             "-15 days",
         ]);
-        let zone = random.of(&ZONES);
-        let unit = random.of(&["day", "week", "month", "hour", "quarter", "year"]);
+        let zone = random.one_of(&ZONES);
+        let unit = random.one_of(&["day", "week", "month", "hour", "quarter", "year"]);
         (text_owned, kind) = match random.below(9) {
             0 | 1 => {
-                let sign = random.of(&["-", "-", "+"]);
+                let sign = random.one_of(&["-", "-", "+"]);
                 let next = if kind == 'd' { 'l' } else { kind };
                 (format!("({text} {sign} interval '{interval}')"), next)
             }
@@ -115,7 +114,7 @@ fn value(random: &mut Random, params: bool) -> String {
     match random.below(if params { 8 } else { 5 }) {
         0 => format!("(date '2000-01-01' + (now()::date - date '2000-01-01' + ({days})))"),
         1 => random
-            .of(&["'infinity'", "'-infinity'", "NULL", "'4000-01-01 BC'"])
+            .one_of(&["'infinity'", "'-infinity'", "NULL", "'4000-01-01 BC'"])
             .to_owned(),
         5 => "$1".to_owned(),
         6 => "now() - $2".to_owned(),
@@ -125,7 +124,7 @@ fn value(random: &mut Random, params: bool) -> String {
 }
 
 fn atom(random: &mut Random, (alias, table): (&str, usize), params: bool) -> String {
-    let op = random.of(&[">", ">=", ">", ">=", "<", "<=", "="]);
+    let op = random.one_of(&[">", ">=", ">", ">=", "<", "<=", "="]);
     let kind = TABLES[table].1;
     let typed = |value: String| {
         if value.starts_with('\'') || value == "NULL" {
@@ -142,8 +141,8 @@ fn atom(random: &mut Random, (alias, table): (&str, usize), params: bool) -> Str
             typed(value(random, params))
         ),
         2 if table != 5 => {
-            let width = random.of(&["1 day", "1 week", "1 month", "7 hours"]);
-            let rest = random.of(&[
+            let width = random.one_of(&["1 day", "1 week", "1 month", "7 hours"]);
+            let rest = random.one_of(&[
                 "",
                 "",
                 ", INTERVAL '1 month 1 day 12 hours'",
@@ -152,8 +151,11 @@ fn atom(random: &mut Random, (alias, table): (&str, usize), params: bool) -> Str
             format!("strata.time_bucket('{width}', {alias}.ts{rest}) {op} {one}")
         }
         3 => format!("{alias}.x {op} {}", random.below(8)),
-        4 => format!("{alias}.ts IS {}NULL", random.of(&["", "NOT "])),
-        5 if table == 3 => format!("{alias}.end_ts {} {one}", random.of(&["<", "<=", "=", ">"])),
+        4 => format!("{alias}.ts IS {}NULL", random.one_of(&["", "NOT "])),
+        5 if table == 3 => format!(
+            "{alias}.end_ts {} {one}",
+            random.one_of(&["<", "<=", "=", ">"])
+        ),
         6 => format!("{alias}.id {op} {}", random.below(420) as i64 - 90),
         _ => format!("{alias}.ts {op} {one}"),
     }
@@ -190,7 +192,7 @@ fn query(random: &mut Random, params: bool) -> String {
     let filter = condition(random, &on_a, params, depth);
     let sums = "count(*) || ' ' || coalesce(sum(a.id), 0)";
     let sums2 = format!("{sums} || ' ' || count(b.id) || ' ' || coalesce(sum(b.id), 0)");
-    let equal = random.of(&[
+    let equal = random.one_of(&[
         "a.ts = b.ts",
         "b.ts = a.ts",
         "a.ts = b.ts AND a.x = b.x",
@@ -200,7 +202,8 @@ fn query(random: &mut Random, params: bool) -> String {
     match random.below(12) {
         0..=3 => format!("SELECT {sums} FROM {ta} a WHERE {filter}"),
         4..=6 => {
-            let join = random.of(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "LEFT JOIN"]);
+            let join =
+                random.one_of(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "LEFT JOIN"]);
             let on = if random.chance(2) {
                 format!("{equal} AND {}", condition(random, &both, params, depth))
             } else {
@@ -215,7 +218,7 @@ fn query(random: &mut Random, params: bool) -> String {
             format!("SELECT {sums2} FROM {ta} a {join} {tb} b ON {on} WHERE {filter}")
         }
         7 => {
-            let not = random.of(&["", "NOT "]);
+            let not = random.one_of(&["", "NOT "]);
             let inner = condition(random, &both, params, depth);
             format!(
                 "SELECT {sums} FROM {ta} a WHERE {filter} AND {not}EXISTS (SELECT FROM {tb} b WHERE {equal} AND {inner})"
@@ -237,7 +240,7 @@ fn query(random: &mut Random, params: bool) -> String {
         10 => {
             let tc = TABLES[random.below(6)].0;
             let more = condition(random, &both, params, depth);
-            let join = random.of(&["LEFT JOIN", "JOIN"]);
+            let join = random.one_of(&["LEFT JOIN", "JOIN"]);
             format!(
                 "SELECT {sums2} FROM {tc} c {join} ({ta} a LEFT JOIN {tb} b ON {equal}) ON c.ts = a.ts AND {more} WHERE c.id > -20"
             )
@@ -297,13 +300,13 @@ fn random_conditions_give_the_same_rows_with_and_without_bounds() {
     for n in 0..queries {
         let cached = random.chance(2);
         let sql = query(&mut random, cached);
-        let zones = [random.of(&ZONES), random.of(&ZONES)];
-        let mode = random.of(&[
+        let zones = [random.one_of(&ZONES), random.one_of(&ZONES)];
+        let mode = random.one_of(&[
             "force_generic_plan",
             "force_generic_plan",
             "force_custom_plan",
         ]);
-        let at = random.of(&[
+        let at = random.one_of(&[
             "now() - interval '9 days'",
             "now()",
             "NULL",
@@ -311,7 +314,7 @@ fn random_conditions_give_the_same_rows_with_and_without_bounds() {
             "'-infinity'",
             "'2000-01-01'",
         ]);
-        let by = random.of(&[
+        let by = random.one_of(&[
             "interval '5 days'",
             "interval '-5 days'",
             "interval '1 month'",

@@ -4,7 +4,7 @@ use crate::common::{Cluster, Db, arm, one, rows, try_one, wait_until};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Waits for locks longer than `longest` are in the server's log.
-fn server(longest: &str) -> Cluster {
+pub fn server(longest: &str) -> Cluster {
     Cluster::builder()
         .preload(true)
         .set("max_worker_processes", "16")
@@ -16,7 +16,7 @@ fn server(longest: &str) -> Cluster {
 }
 
 /// Lines about clients that waited for a lock for too long.
-fn long_waits(cluster: &Cluster) -> Vec<String> {
+pub fn long_waits(cluster: &Cluster) -> Vec<String> {
     let log = cluster.log();
     let lines = log
         .lines()

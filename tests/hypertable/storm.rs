@@ -1,7 +1,7 @@
 //! Everything at once: writers in many ways, chunks made and dropped, the table altered, makers ended.
 //! What was committed is there once, what was not is not.
 
-use crate::common::{Cluster, Db, one, rows};
+use crate::common::{Cluster, Db, one, rows, sqlstate};
 use postgres::Client;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -116,10 +116,7 @@ fn writer(db: &Db, number: i64, seed: u64) -> BTreeSet<i64> {
                 Ok((ids, true)) => committed.extend(ids),
                 Ok((_, false)) => {}
                 Err(error) => {
-                    let code = error
-                        .code()
-                        .map(|c| c.code().to_owned())
-                        .unwrap_or_default();
+                    let code = sqlstate(&error);
                     assert!(RETRY.contains(&&*code), "{error:?}");
                     tries += 1;
                     assert!(tries < 100, "no way through: {error:?}");
@@ -147,10 +144,7 @@ fn disturb(db: &Db, over: &AtomicBool, statements: &[&str]) -> usize {
         match session.batch_execute(statement) {
             Ok(()) => done += 1,
             Err(error) => {
-                let code = error
-                    .code()
-                    .map(|c| c.code().to_owned())
-                    .unwrap_or_default();
+                let code = sqlstate(&error);
                 assert!(RETRY.contains(&&*code), "{statement}: {error:?}");
             }
         }

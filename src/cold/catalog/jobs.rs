@@ -103,7 +103,7 @@ pub fn queue(chunk: pg_sys::Oid, role: pg_sys::Oid) -> Result<i64> {
         .ok_or_else(|| Error::internal("no export job was queued"))
 }
 
-/// Notes what a job is at: a step of `strata.cold_progress`, and which attempt.
+/// Notes what a job is at: a step of `strata.cold_progress`, and the number of its attempt, from 1.
 pub fn set_step(job: i64, step: &str, attempt: i32) -> Result<()> {
     as_extension_owner(|| spi::execute(STEP, &[job.into(), step.into(), attempt.into()]))
         .map(|_| ())
@@ -115,7 +115,7 @@ pub fn set_progress(job: i64, total: i64, done: i64) -> Result<()> {
         .map(|_| ())
 }
 
-/// Notes for whom a job waits, until its next step.
+/// Notes for whom a job waits; an empty text: for nobody.
 pub fn set_blocked(job: i64, by: &str) -> Result<()> {
     as_extension_owner(|| spi::execute(BLOCKED, &[job.into(), by.into()])).map(|_| ())
 }

@@ -80,8 +80,7 @@ pub fn of(hypertable: pg_sys::Oid) -> Result<Setting> {
     Ok(found.into_iter().next().unwrap_or_default())
 }
 
-/// Forgets it; how many there were.
-/// Forgets where chunks of a hypertable go.
+/// Forgets where chunks of a hypertable go; how many settings there were.
 pub fn remove(hypertable: pg_sys::Oid) -> Result<usize> {
     as_extension_owner(|| spi::execute(REMOVE, &[hypertable.into()]))
 }

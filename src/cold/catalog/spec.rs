@@ -1,6 +1,7 @@
 //! What an export must know about a chunk: columns, indexes, server.
 
 use crate::cold::file::{ColumnSpec, IndexSpec};
+use crate::cold::manifest::Manifest;
 use crate::cold::mapping;
 use crate::error::{Error, Kind, Result};
 use crate::pg::owner::as_extension_owner;
@@ -139,6 +140,16 @@ pub fn columns(chunk: pg_sys::Oid) -> Result<Vec<ColumnSpec>> {
             })
             .collect()
     })
+}
+
+/// True when the live columns of a chunk are those of its file: none was added or dropped since.
+pub fn has_columns_of(chunk: pg_sys::Oid, manifest: &Manifest) -> Result<bool> {
+    let columns = columns(chunk)?;
+    let in_file = |attnum| {
+        let column = manifest.column(attnum);
+        column.is_some_and(|c| c.physical.is_some())
+    };
+    Ok(columns.len() == manifest.columns.len() && columns.iter().all(|c| in_file(c.attnum)))
 }
 
 /// What the text forms of the chunk's values hang on, beside its columns.
