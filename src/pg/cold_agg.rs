@@ -91,7 +91,7 @@ unsafe extern "C-unwind" fn begin(
             let state = pg_sys::ExecInitNode(below, estate, flags);
             (*node).custom_ps = pg_sys::lappend((*node).custom_ps, state.cast());
         }
-        let numbers = list::pointers::<pg_sys::List>((*plan).custom_private).next();
+        let numbers = list::pointers::<pg_sys::List>((*plan).custom_private).nth(1);
         let mut numbers = numbers
             .map(|l| list::integers(l))
             .unwrap_or_default()

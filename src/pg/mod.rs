@@ -42,6 +42,7 @@ mod cold_foreign_open;
 mod cold_foreign_value;
 pub mod cold_guard;
 mod cold_heap;
+mod cold_jit;
 mod cold_late;
 mod cold_late_index;
 mod cold_missing;
@@ -180,7 +181,10 @@ pub fn init() {
     gapfill_node::register();
     lazy_scan::register();
     time_zone::init();
-    sqlite::set_interrupt_check(catalog::check_for_interrupts);
+    sqlite::set_interrupt_check(|| {
+        catalog::check_for_interrupts();
+        cold_ahead::glance();
+    });
     if preloading() {
         shmem::init();
     }
