@@ -217,7 +217,10 @@ impl Ways<'_> {
                 startup,
                 total: startup + price + handling,
             };
-            let price = pg_sys::lappend(std::ptr::null_mut(), cold_jit::write(price).cast());
+            let price = pg_sys::lappend(
+                std::ptr::null_mut(),
+                cold_jit::write(price, self.manifest).cast(),
+            );
             let private = pg_sys::lappend(price, cold_plan::write_order(keys).cast());
             let path =
                 compat_plan::foreign_path(self.root, self.rel, &cost, pathkeys, outer, private);
@@ -274,7 +277,10 @@ impl Ways<'_> {
             }
             let more = cold_clause::read(self.root, self.rel, self.manifest, (*info).ppi_clauses);
             let all = || self.clauses.iter().chain(&more.list);
-            let costs = (self.pricing.inner(all()), self.handling(self.fetched(all())));
+            let costs = (
+                self.pricing.inner(all()),
+                self.handling(self.fetched(all())),
+            );
             let none = std::ptr::null_mut();
             self.add((*info).ppi_rows, costs, outer, none, &[]);
         }
