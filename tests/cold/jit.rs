@@ -45,7 +45,7 @@ fn files_far_away_do_not_make_jit_worth_it() {
     exec(
         &mut session,
         &format!(
-            "CREATE FOREIGN TABLE f (id bigint, dev int, note text) SERVER archive OPTIONS (key '{file}', table 'y')"
+            "CREATE FOREIGN TABLE f (id bigint, dev int, note text) SERVER archive OPTIONS (key '{file}', table 'y_raw')"
         ),
     );
     exec(
