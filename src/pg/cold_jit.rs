@@ -196,11 +196,8 @@ unsafe fn price(plan: *mut pg_sys::Plan) -> Option<Price> {
     unsafe {
         let private = match (*plan).type_ {
             pg_sys::NodeTag::T_CustomScan => {
-                let scan = plan.cast::<pg_sys::CustomScan>();
-                let methods = (*scan).methods;
-                let ours = std::ptr::eq(methods, cold_scan::scan_methods())
-                    || std::ptr::eq(methods, cold_agg::scan_methods());
-                ours.then(|| (*scan).custom_private)
+                let ours = cold_scan::METHODS.is_plan(plan) || cold_agg::METHODS.is_plan(plan);
+                ours.then(|| (*plan.cast::<pg_sys::CustomScan>()).custom_private)
             }
             pg_sys::NodeTag::T_ForeignScan => {
                 let scan = plan.cast::<pg_sys::ForeignScan>();

@@ -5,7 +5,7 @@
 //! worker waits for one file after the other. The planner, which shares out the waiting among the workers
 //! and knows of no reading ahead, would always choose that.
 
-use super::{cold_jit, cold_path, guc, list};
+use super::{cold_jit, cold_scan, guc, list};
 use pgrx::pg_sys;
 
 /// So many of these files are waited for at a time where they are asked ahead.
@@ -67,7 +67,7 @@ unsafe fn far_away(path: *mut pg_sys::Path) -> Option<f64> {
         if (*path).type_ == pg_sys::NodeTag::T_ProjectionPath {
             return far_away((*path.cast::<pg_sys::ProjectionPath>()).subpath);
         }
-        if !cold_path::is_cold_scan(path) {
+        if !cold_scan::METHODS.is_path(path) {
             return None;
         }
         cold_jit::first((*path.cast::<pg_sys::CustomPath>()).custom_private).far_away()
