@@ -85,6 +85,10 @@ CREATE FUNCTION strata.cold_owner_token() RETURNS text
 CREATE FUNCTION strata._cold_late_rows(chunk regclass) RETURNS bigint
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', '_cold_late_rows_wrapper';
 
+-- Condition of a dump on the manifest: true, or an error when the rows are in the heap by now, which the dump reads.
+CREATE FUNCTION strata._cold_dumped(file uuid, chunk regclass) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', '_cold_dumped_wrapper';
+
 -- The views run with their owner's rights on the catalog and filter by the caller's.
 CREATE VIEW strata.cold_files WITH (security_barrier) AS
 SELECT f.id AS file, f.hypertable, f.chunk, f.range_start, f.range_end, f.rows,

@@ -63,6 +63,7 @@ COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold c
 COMMENT ON VIEW strata.cold_session_files IS
     'What reading each cold file has cost this session, for files of hypertables that you may SELECT';
 COMMENT ON FUNCTION strata._cold_late_rows(regclass) IS 'Internal: rows in the range of a cold chunk that are not in its file; NULL while somebody keeps others from reading it';
+COMMENT ON FUNCTION strata._cold_dumped(uuid, regclass) IS 'Internal: true for a file that is still the one of its chunk; otherwise an error for pg_dump';
 COMMENT ON FUNCTION strata._cold_rows_read(regclass) IS 'Internal: rows that the running export of a chunk has read so far';
 COMMENT ON VIEW strata.cold_progress IS 'Exports at work on your chunks: process, step, rows read so far';
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';

@@ -264,6 +264,13 @@ fn _cold_late_rows(chunk: pg_sys::Oid) -> Option<i64> {
     cold_stub::count_for(chunk, catalog::current_user())
 }
 
+/// A dump that began before a chunk was brought back has its rows from the heap, where every snapshot sees them:
+/// with the manifest they would come twice after a restore.
+#[pg_extern(sql = false)]
+fn _cold_dumped(file: pgrx::Uuid, chunk: pg_sys::Oid) -> Report<bool> {
+    Ok(inspect::check_dumped(&file.to_string(), chunk)?)
+}
+
 #[pg_extern(sql = false)]
 fn cold_owner_token() -> Report<String> {
     Ok(spec::identity()?.token())

@@ -52,6 +52,8 @@ const KEYS: &str = "SELECT f.chunk::oid, n.attnums FROM strata.cold_key k JOIN s
 const FILE_INDEXES: &str = "SELECT f.chunk::oid, i.columns, i.descending, i.is_unique \
     FROM strata.cold_index i JOIN strata.cold_file f ON f.id = i.file WHERE f.chunk = ANY($1) ORDER BY f.chunk, i.index_name";
 
+const IS_LIVE: &str =
+    "SELECT EXISTS (SELECT FROM strata.cold_file WHERE id = $1::uuid AND state = 'live')";
 const IN_SNAPSHOT: &str =
     "SELECT id::text FROM strata.cold_file WHERE chunk = $1 AND state = 'live'";
 
@@ -214,6 +216,14 @@ fn column(row: spi::LatestRow) -> Result<FileColumn> {
 /// Id of the chunk's live file as the running query's snapshot has it, not the latest one.
 pub fn file_in_snapshot(chunk: pg_sys::Oid) -> Result<Option<String>> {
     as_extension_owner(|| spi::read_one(IN_SNAPSHOT, &[chunk.into()], |row| row.need(1)))
+}
+
+/// True while a file is the one of its chunk, whatever the running query's snapshot says.
+pub fn is_live(file: &str) -> Result<bool> {
+    let found = as_extension_owner(|| {
+        spi::read_latest(IS_LIVE, &[file.into()], |row| row.need::<bool>(1))
+    })?;
+    Ok(found.first() == Some(&true))
 }
 
 /// Takes the manifest row of a chunk away and queues its file for deletion.
