@@ -285,10 +285,7 @@ impl Chunks {
             (*path).custom_paths = pg_sys::lappend(std::ptr::null_mut(), child.cast());
             let mut numbers = vec![];
             wanted.iter().for_each(|(o, _)| o.write(&mut numbers));
-            let private = pg_sys::lappend(
-                std::ptr::null_mut(),
-                cold_jit::write(cost, &manifest).cast(),
-            );
+            let private = pg_sys::lappend(std::ptr::null_mut(), cold_jit::write(cost).cast());
             (*path).custom_private = pg_sys::lappend(private, list::ints(&numbers).cast());
             Some(path.cast())
         }

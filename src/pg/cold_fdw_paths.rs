@@ -217,10 +217,7 @@ impl Ways<'_> {
                 startup,
                 total: startup + price + handling,
             };
-            let price = pg_sys::lappend(
-                std::ptr::null_mut(),
-                cold_jit::write(price, self.manifest).cast(),
-            );
+            let price = pg_sys::lappend(std::ptr::null_mut(), cold_jit::write(price).cast());
             let private = pg_sys::lappend(price, cold_plan::write_order(keys).cast());
             let path =
                 compat_plan::foreign_path(self.root, self.rel, &cost, pathkeys, outer, private);

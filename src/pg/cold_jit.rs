@@ -2,56 +2,21 @@
 //! requests to a store, bytes and the work of SQLite weigh most where files are read: here a plan is
 //! judged once more, without them. What it says is only ever taken back, by the settings of the user.
 
-use super::{cold_agg, cold_fdw, cold_parallel, cold_prefetch, cold_scan, list};
-use crate::cold::manifest::Manifest;
+use super::{cold_agg, cold_fdw, cold_prefetch, cold_scan, list};
 use pgrx::pg_sys;
 use std::cell::Cell;
 
-/// What a file costs that a node reads.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Price {
-    units: f64,
-    is_local: bool,
+/// The price of a file, as the first list of a node's private ones.
+pub(super) fn write(price: f64) -> *mut pg_sys::List {
+    let bits = price.to_bits();
+    list::ints(&[(bits >> 32) as i32, bits as i32])
 }
 
-impl Price {
-    /// If it is the price of a way over the network.
-    pub(super) fn far_away(self) -> Option<f64> {
-        (self.units > 0.0 && !self.is_local).then_some(self.units)
-    }
-}
-
-/// A price as the first list of a node's private ones.
-pub(super) fn write(units: f64, manifest: &Manifest) -> *mut pg_sys::List {
-    let bits = units.to_bits();
-    list::ints(&[
-        (bits >> 32) as i32,
-        bits as i32,
-        i32::from(manifest.is_local),
-    ])
-}
-
-fn read(numbers: &[i32]) -> Price {
+fn read(numbers: &[i32]) -> f64 {
     match numbers {
-        [high, low, is_local] => Price {
-            units: f64::from_bits(u64::from(*high as u32) << 32 | u64::from(*low as u32)),
-            is_local: *is_local != 0,
-        },
-        _ => Price::default(),
+        [high, low] => f64::from_bits(u64::from(*high as u32) << 32 | u64::from(*low as u32)),
+        _ => 0.0,
     }
-}
-
-/// The price out of private lists of ours.
-///
-/// # Safety
-/// `private` must be what one of our paths or plan nodes holds.
-pub(super) unsafe fn first(private: *mut pg_sys::List) -> Price {
-    // SAFETY: promised by the caller
-    let numbers = unsafe {
-        let first = list::pointers::<pg_sys::List>(private).next();
-        first.map(|l| list::integers(l)).unwrap_or_default()
-    };
-    read(&numbers)
 }
 
 thread_local! {
@@ -131,16 +96,14 @@ unsafe fn of_files(plan: *mut pg_sys::Plan, planned: *mut pg_sys::PlannedStmt) -
     unsafe {
         let total = (*plan).total_cost;
         if let Some(price) = price(plan) {
-            return price.units.clamp(0.0, total);
+            return price.clamp(0.0, total);
         }
         let (mut files, mut all) = (0.0, 0.0);
         let inner = match (*plan).type_ {
             pg_sys::NodeTag::T_NestLoop => (*plan).righttree,
             _ => std::ptr::null_mut(),
         };
-        let children = cold_prefetch::children(plan);
-        let overlap = lost_overlap(plan, &children);
-        for child in children {
+        for child in cold_prefetch::children(plan) {
             let again = std::ptr::eq(child, inner) && !(*plan).lefttree.is_null();
             let times = if again {
                 (*(*plan).lefttree).plan_rows.max(1.0)
@@ -149,11 +112,6 @@ unsafe fn of_files(plan: *mut pg_sys::Plan, planned: *mut pg_sys::PlannedStmt) -
             };
             files += of_files(child, planned) * times;
             all += (*child).total_cost * times;
-            // as cold_parallel charges for it
-            if overlap > 0.0 && is_far_away(child) {
-                let more = of_files(child, planned) * overlap;
-                (files, all) = (files + more, all + more);
-            }
         }
         for first in list::pointers::<pg_sys::SubPlan>((*plan).initPlan) {
             let at = usize::try_from((*first).plan_id - 1).unwrap_or(usize::MAX);
@@ -169,29 +127,8 @@ unsafe fn of_files(plan: *mut pg_sys::Plan, planned: *mut pg_sys::PlannedStmt) -
     }
 }
 
-/// How much more the files below a Parallel Append count than they cost by themselves.
-unsafe fn lost_overlap(plan: *mut pg_sys::Plan, children: &[*mut pg_sys::Plan]) -> f64 {
-    // SAFETY: as above
-    unsafe {
-        if (*plan).type_ != pg_sys::NodeTag::T_Append || !(*plan).parallel_aware {
-            return 0.0;
-        }
-        let far_away = children.iter().filter(|child| is_far_away(**child));
-        cold_parallel::together(far_away.count() as f64) - 1.0
-    }
-}
-
-/// A child of an Append that reads a file behind a network.
-unsafe fn is_far_away(child: *mut pg_sys::Plan) -> bool {
-    // SAFETY: as above
-    unsafe {
-        let scan = cold_prefetch::below(child).and_then(|scan| price(scan as *mut pg_sys::Plan));
-        scan.is_some_and(|price| price.far_away().is_some())
-    }
-}
-
 /// The price of a node that reads a file.
-unsafe fn price(plan: *mut pg_sys::Plan) -> Option<Price> {
+unsafe fn price(plan: *mut pg_sys::Plan) -> Option<f64> {
     // SAFETY: a node of a finished plan, cast by its tag; what is private is read only where it is ours
     unsafe {
         let private = match (*plan).type_ {
@@ -205,6 +142,7 @@ unsafe fn price(plan: *mut pg_sys::Plan) -> Option<Price> {
             }
             _ => None,
         };
-        Some(first(private?))
+        let first = list::pointers::<pg_sys::List>(private?).next()?;
+        Some(read(&list::integers(first)))
     }
 }

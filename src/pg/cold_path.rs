@@ -5,7 +5,7 @@ use super::cold_clause::{self, Clause, plain_var};
 use super::cold_compare::{btree_family, bytewise};
 use super::cold_cost::Pricing;
 use super::cold_state::{self, raise};
-use super::{cold_jit, cold_parallel, cold_plan, list};
+use super::{cold_jit, cold_plan, list};
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::cold::order::{self, Key, Served};
 use crate::cold::pushdown::{Class, Op, Test, Tree};
@@ -115,11 +115,8 @@ pub unsafe fn rel_pathlist(
 ) {
     // SAFETY: the planner's own, valid structs
     unsafe {
-        if (*rte).inh {
-            cold_parallel::charge(rel);
-            return;
-        }
         if (*rte).rtekind != pg_sys::RTEKind::RTE_RELATION
+            || (*rte).inh
             || (*rte).relkind as u8 != pg_sys::RELKIND_RELATION
         {
             return;
@@ -251,7 +248,7 @@ impl<'m> Scans<'m> {
         // SAFETY: a fresh path of ours
         unsafe {
             (*path).path.total_cost += price;
-            let price = cold_jit::write(price, self.manifest);
+            let price = cold_jit::write(price);
             let private = pg_sys::lappend(std::ptr::null_mut(), price.cast());
             (*path).custom_private = pg_sys::lappend(private, cold_plan::write_order(order).cast());
         }

@@ -259,7 +259,7 @@ pub(super) unsafe fn children(plan: *mut pg_sys::Plan) -> Vec<*mut pg_sys::Plan>
 }
 
 /// The cold scan below a child of an Append, if nothing but plain nodes with one input is between.
-pub(super) unsafe fn below(plan: *mut pg_sys::Plan) -> Option<usize> {
+unsafe fn below(plan: *mut pg_sys::Plan) -> Option<usize> {
     let mut plan = plan;
     // SAFETY: promised by the caller: nodes of a finished plan
     unsafe {

@@ -47,7 +47,6 @@ mod cold_late;
 mod cold_late_index;
 mod cold_missing;
 pub mod cold_move;
-mod cold_parallel;
 mod cold_param;
 mod cold_path;
 mod cold_plan;

@@ -295,31 +295,3 @@ fn a_file_that_is_here_does_not_hold_up_the_next() {
     assert_eq!(one(&mut session, asked), "4");
     exec(&mut session, "ROLLBACK");
 }
-
-/// Below a Parallel Append nothing is asked ahead: it is chosen where work is shared out, not waiting alone.
-#[test]
-fn workers_are_for_work_and_not_for_waiting() {
-    let proxy = s3().proxy();
-    let db = months("ahead_workers", &proxy);
-    let mut session = db.session();
-    exec(&mut session, "SET parallel_setup_cost = 0");
-    let scan =
-        "SELECT sum(length(note)) FROM y WHERE length(note) > 5 AND ts < '2025-09-01 00:00+00'";
-    for (setting, wanted) in [
-        ("SET strata.cold_prefetch = 4", false),
-        ("SET strata.cold_prefetch = 0", true),
-        (
-            "SET strata.cold_prefetch = 4; SET cpu_tuple_cost = 10",
-            true,
-        ),
-        (
-            "RESET cpu_tuple_cost; SET max_parallel_workers_per_gather = 8; SET strata.cold_prefetch = 2",
-            true,
-        ),
-    ] {
-        exec(&mut session, setting);
-        let plan = rows(&mut session, &format!("EXPLAIN {scan}"));
-        let shared = plan.contains("Parallel Append");
-        assert_eq!(shared, wanted, "{setting}: {plan}");
-    }
-}
