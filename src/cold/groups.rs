@@ -23,9 +23,10 @@ pub struct Groups {
     cells: Vec<Cell>,
     width: usize,
     bytes: usize,
-    /// bytes of the keys of the row at hand, and of the one before, with its group
+    /// bytes of the keys of the row at hand
     key: Vec<u8>,
-    last: Option<(Vec<u8>, usize)>,
+    /// the group of the row before
+    last: Option<usize>,
 }
 
 /// Something in a file that its manifest says is not there.
@@ -54,14 +55,9 @@ impl Groups {
     /// # Errors
     /// When it holds what cannot be aggregated.
     pub fn add<'c>(&mut self, value: impl Fn(usize) -> CellRef<'c>) -> Result<(), Unexpected> {
-        self.key.clear();
-        for (output, source) in self.outputs.iter().zip(&self.sources) {
-            if output.is_key() {
-                write_key(&mut self.key, key_of(*output, value(*source))?);
-            }
-        }
-        let start = match &self.last {
-            Some((key, number)) if *key == self.key => *number,
+        let start = match self.last {
+            // rows that follow one another often belong together, above all by time
+            Some(number) if self.is_of(number, &value) => number,
             _ => self.find(&value)?,
         } * self.width;
         let mut cells = self.cells[start..start + self.width].iter_mut();
@@ -90,8 +86,31 @@ impl Groups {
         Ok(())
     }
 
-    /// The number of the group of `self.key`, which may be new.
+    /// True when a row has the keys of this group.
+    fn is_of<'c>(&self, number: usize, value: &impl Fn(usize) -> CellRef<'c>) -> bool {
+        let mut at = number * self.width;
+        for (output, source) in self.outputs.iter().zip(&self.sources) {
+            let same = match (output, &self.cells[at]) {
+                (Output::Key(_), key) => is_same(key, value(*source)),
+                (Output::Bucket { width_us, .. }, key) => is_within(key, *width_us, value(*source)),
+                _ => true,
+            };
+            if !same {
+                return false;
+            }
+            at += output.width();
+        }
+        true
+    }
+
+    /// The number of the group of a row, which may be new.
     fn find<'c>(&mut self, value: &impl Fn(usize) -> CellRef<'c>) -> Result<usize, Unexpected> {
+        self.key.clear();
+        for (output, source) in self.outputs.iter().zip(&self.sources) {
+            if output.is_key() {
+                write_key(&mut self.key, key_of(*output, value(*source))?);
+            }
+        }
         let number = match self.numbers.get(self.key.as_slice()) {
             Some(number) => *number,
             None => {
@@ -115,9 +134,7 @@ impl Groups {
                 number
             }
         };
-        let (key, last) = self.last.get_or_insert_default();
-        key.clone_from(&self.key);
-        *last = number;
+        self.last = Some(number);
         Ok(number)
     }
 
@@ -161,6 +178,27 @@ fn key_of(output: Output, value: CellRef<'_>) -> Result<CellRef<'_>, Unexpected>
             Ok(CellRef::Int(time.wrapping_sub(within.rem_euclid(width_us))))
         }
         _ => Err(Unexpected(format!("unexpected {value:?} as a time"))),
+    }
+}
+
+/// Equal as [`write_key`] means it.
+fn is_same(key: &Cell, value: CellRef<'_>) -> bool {
+    match (key.as_ref(), value) {
+        (CellRef::Real(a), CellRef::Real(b)) => a.to_bits() == b.to_bits(),
+        // bytes that are no text in UTF-8 are kept as a blob, and found by their key
+        (a, b) => a == b,
+    }
+}
+
+/// True for a time in the bucket that begins at `start`.
+fn is_within(start: &Cell, width_us: i64, value: CellRef<'_>) -> bool {
+    match (start, value) {
+        (Cell::Int(start), CellRef::Int(time)) => {
+            let behind = time.checked_sub(*start);
+            behind.is_some_and(|behind| (0..width_us).contains(&behind))
+        }
+        (Cell::Null, CellRef::Null) => true,
+        _ => false,
     }
 }
 

@@ -99,6 +99,22 @@ impl Source {
         None
     }
 
+    pub(super) fn size(&self) -> u64 {
+        self.reader.size()
+    }
+
+    /// Bytes for somebody else than SQLite, which is left alone meanwhile as if it waited itself.
+    pub(super) fn read_past(&self, offset: u64, out: &mut [u8]) -> Result<(), StoreError> {
+        struct Busy<'s>(&'s Cell<bool>, bool);
+        impl Drop for Busy<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let _busy = Busy(&self.busy, self.busy.replace(true));
+        self.reader.read_at(offset, out)
+    }
+
     /// Fills `out`, which is all zeros, as far as the file goes.
     fn read(&self, offset: u64, out: &mut [u8]) -> c_int {
         let done = self.guard(|| {
