@@ -17,6 +17,9 @@ pub struct Groups {
     outputs: Vec<Output>,
     /// where each output finds its value in a row of the statement
     sources: Vec<usize>,
+    /// the outputs that are keys, and those that are not
+    keys: Vec<Step>,
+    states: Vec<Step>,
     /// from the bytes of the keys to the number of the group
     numbers: HashMap<Box<[u8]>, usize, Seed>,
     /// all columns of all outputs, group after group
@@ -29,6 +32,16 @@ pub struct Groups {
     last: Option<usize>,
 }
 
+/// What is done with a row for one output.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    output: Output,
+    /// where its value is in a row of the statement
+    source: usize,
+    /// where its columns begin among those of a group
+    at: usize,
+}
+
 /// Something in a file that its manifest says is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unexpected(pub String);
@@ -38,12 +51,25 @@ impl Groups {
     pub fn new(outputs: &[Output]) -> Self {
         let columns = columns(outputs);
         let place = |o: &Output| columns.iter().position(|c| Some(*c) == o.attnum());
+        let mut width = 0;
+        let steps = outputs.iter().map(|output| {
+            let at = width;
+            width += output.width();
+            Step {
+                output: *output,
+                source: place(output).unwrap_or(0),
+                at,
+            }
+        });
+        let (keys, states) = steps.partition(|step| step.output.is_key());
         Groups {
+            keys,
+            states,
             outputs: outputs.to_vec(),
             sources: outputs.iter().map(|o| place(o).unwrap_or(0)).collect(),
             numbers: HashMap::with_hasher(Seed::new()),
             cells: Vec::new(),
-            width: outputs.iter().map(|o| o.width()).sum(),
+            width,
             bytes: 0,
             key: Vec::new(),
             last: None,
@@ -60,25 +86,30 @@ impl Groups {
             Some(number) if self.is_of(number, &value) => number,
             _ => self.find(&value)?,
         } * self.width;
-        let mut cells = self.cells[start..start + self.width].iter_mut();
-        for (output, source) in self.outputs.iter().zip(&self.sources) {
-            let Some(state) = cells.next() else { break };
+        let cells = &mut self.cells[start..start + self.width];
+        for Step { output, source, at } in &self.states {
             match output {
                 Output::Key(_) | Output::Bucket { .. } => {}
-                Output::Rows => count(state),
-                Output::Count(_) if value(*source) == CellRef::Null => {}
-                Output::Count(_) => count(state),
-                Output::Sum(_) => {
-                    sum(state, value(*source))?;
-                }
-                Output::Average(_) => {
-                    let Some(total) = cells.next() else { break };
-                    if sum(total, value(*source))? {
-                        count(state);
+                Output::Rows => count(&mut cells[*at]),
+                Output::Count(_) => {
+                    if !matches!(value(*source), CellRef::Null) {
+                        count(&mut cells[*at]);
                     }
                 }
-                Output::Min(_) => extreme(state, value(*source), Ordering::Less, &mut self.bytes),
+                Output::Sum(_) => {
+                    sum(&mut cells[*at], value(*source))?;
+                }
+                Output::Average(_) => {
+                    if sum(&mut cells[*at + 1], value(*source))? {
+                        count(&mut cells[*at]);
+                    }
+                }
+                Output::Min(_) => {
+                    let state = &mut cells[*at];
+                    extreme(state, value(*source), Ordering::Less, &mut self.bytes);
+                }
                 Output::Max(_) => {
+                    let state = &mut cells[*at];
                     extreme(state, value(*source), Ordering::Greater, &mut self.bytes);
                 }
             }
@@ -88,19 +119,13 @@ impl Groups {
 
     /// True when a row has the keys of this group.
     fn is_of<'c>(&self, number: usize, value: &impl Fn(usize) -> CellRef<'c>) -> bool {
-        let mut at = number * self.width;
-        for (output, source) in self.outputs.iter().zip(&self.sources) {
-            let same = match (output, &self.cells[at]) {
-                (Output::Key(_), key) => is_same(key, value(*source)),
-                (Output::Bucket { width_us, .. }, key) => is_within(key, *width_us, value(*source)),
-                _ => true,
-            };
-            if !same {
-                return false;
+        let cells = &self.cells[number * self.width..];
+        self.keys.iter().all(|key| match key.output {
+            Output::Bucket { width_us, .. } => {
+                is_within(&cells[key.at], width_us, value(key.source))
             }
-            at += output.width();
-        }
-        true
+            _ => is_same(&cells[key.at], value(key.source)),
+        })
     }
 
     /// The number of the group of a row, which may be new.
@@ -247,6 +272,12 @@ fn sum(state: &mut Cell, value: CellRef<'_>) -> Result<bool, Unexpected> {
 
 /// Keeps the value that is `wanted` compared with the one so far.
 fn extreme(state: &mut Cell, value: CellRef<'_>, wanted: Ordering, bytes: &mut usize) {
+    if let (CellRef::Int(new), Cell::Int(so_far)) = (value, &mut *state) {
+        if new.cmp(so_far) == wanted {
+            *so_far = new;
+        }
+        return;
+    }
     if value == CellRef::Null {
         return;
     }

@@ -53,9 +53,8 @@ pub struct Walk {
     left: u32,
     entries: i64,
     rowid: i64,
-    /// fields of a record up to the last one wanted
+    /// fields of the record up to the last one wanted
     fields: Vec<Field>,
-    wanted: usize,
     /// where the record begins in the last page of the path
     start: usize,
     /// a record that goes on in other pages
@@ -81,8 +80,7 @@ impl Walk {
             left: tree.pages,
             entries: 0,
             rowid: 0,
-            fields: Vec::with_capacity(wanted),
-            wanted,
+            fields: vec![(0, 0); wanted],
             start: 0,
             spill: Vec::new(),
             is_spilled: false,
@@ -106,11 +104,17 @@ impl Walk {
             let Some(page) = self.path.last_mut() else {
                 return Ok(false);
             };
+            if page.is_leaf && page.next < page.cells {
+                let at = page.cell(page.next)?;
+                page.next += 1;
+                self.enter(at, read)?;
+                return Ok(true);
+            }
             let step = page.next;
             page.next += 1;
             // what comes at this step: an entry, or the page below
             let (entry, below) = match (page.is_leaf, self.tree.is_index) {
-                (true, _) => ((step < page.cells).then_some(step), None),
+                (true, _) => (None, None),
                 (false, false) => (None, (step <= page.cells).then_some(step)),
                 (false, true) if step % 2 == 1 => {
                     ((step / 2 < page.cells).then_some(step / 2), None)
@@ -118,7 +122,8 @@ impl Walk {
                 (false, true) => (None, (step / 2 <= page.cells).then_some(step / 2)),
             };
             if let Some(entry) = entry {
-                let at = page.cell(entry)? + if page.is_leaf { 0 } else { 4 };
+                // behind the number of the page below
+                let at = page.cell(entry)? + 4;
                 self.enter(at, read)?;
                 return Ok(true);
             }
@@ -153,6 +158,7 @@ impl Walk {
     }
 
     /// Column `n` of those wanted, of the entry at hand.
+    #[inline]
     #[must_use]
     pub fn value(&self, n: usize) -> CellRef<'_> {
         let field = self.tree.columns.get(n).and_then(|c| self.fields.get(*c));
@@ -246,7 +252,7 @@ impl Walk {
         let record = bytes.get(at..at + local).ok_or(BEYOND)?;
         self.start = at;
         self.is_spilled = false;
-        let end = fields(record, self.wanted, &mut self.fields);
+        let end = fields(record, &mut self.fields);
         if local == size {
             let fits = end.is_some_and(|end| end <= size);
             return if fits { Ok(()) } else { Err(BEYOND.into()) };
@@ -255,7 +261,7 @@ impl Walk {
             return Ok(());
         }
         self.gather(at + local, size, read)?;
-        let end = fields(&self.spill, self.wanted, &mut self.fields);
+        let end = fields(&self.spill, &mut self.fields);
         if end.is_none_or(|end| end > size) {
             return Err(BEYOND.into());
         }

@@ -20,43 +20,91 @@ pub(super) fn local_size(size: usize, usable: usize, is_index: bool) -> usize {
     if rest <= most { rest } else { least }
 }
 
-/// Finds the first `wanted` fields of a record; where the last of them ends. None: their list does not
-/// end within these bytes, or holds what is no type.
-pub(super) fn fields(record: &[u8], wanted: usize, out: &mut Vec<Field>) -> Option<usize> {
-    out.clear();
+/// Finds the first fields of a record, as many as `out` has room for; where the last of them ends. None:
+/// their list does not end within these bytes, or holds what is no type.
+#[inline]
+pub(super) fn fields(record: &[u8], out: &mut [Field]) -> Option<usize> {
+    let header = usize::from(*record.first()?);
+    let types = record.get(1..header);
+    let mut body = header;
+    let mut found = 0;
+    // nearly always all of these are numbers of one byte
+    for (field, kind) in out.iter_mut().zip(types.unwrap_or(&[])) {
+        let width = WIDTHS[usize::from(*kind)];
+        if width == MANY {
+            break;
+        }
+        *field = (u64::from(*kind), body);
+        body += usize::from(width);
+        found += 1;
+    }
+    if types.is_none() || header >= 0x80 || (found < out.len() && found < header - 1) {
+        return long_fields(record, out);
+    }
+    // a record may have fewer: the others are NULL
+    out[found..].fill((0, body));
+    Some(body)
+}
+
+/// [`fields`] of a record with types of several bytes.
+fn long_fields(record: &[u8], out: &mut [Field]) -> Option<usize> {
     let (header, mut at) = varint(record, 0)?;
     let header = usize::try_from(header).ok()?;
     let types = record.get(..header)?;
     let mut body = header;
-    // a record may have fewer: the others are NULL
-    while out.len() < wanted && at < header {
-        let kind;
-        (kind, at) = varint(types, at)?;
-        out.push((kind, body));
+    for field in out {
+        let mut kind = 0;
+        if at < header {
+            (kind, at) = varint(types, at)?;
+        }
+        *field = (kind, body);
         body = body.checked_add(width(kind)?)?;
     }
     Some(body)
 }
 
+/// In [`WIDTHS`]: a type of several bytes, or none.
+const MANY: u8 = u8::MAX;
+
+/// Bytes of the values of the types of one byte.
+static WIDTHS: [u8; 256] = {
+    let mut widths = [MANY; 256];
+    let mut kind = 0;
+    while kind < 0x80 {
+        widths[kind] = match kind {
+            0 | 8 | 9 => 0,
+            1..=4 => kind as u8,
+            5 => 6,
+            6 | 7 => 8,
+            10 | 11 => MANY,
+            _ => ((kind - 12) / 2) as u8,
+        };
+        kind += 1;
+    }
+    widths
+};
+
 /// Bytes of a value of this type. None: no such type.
 fn width(kind: u64) -> Option<usize> {
-    const SMALL: [usize; 10] = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0];
     match kind {
-        0..10 => Some(SMALL[kind as usize]),
-        10 | 11 => None,
+        0..0x80 => Some(WIDTHS[kind as usize])
+            .filter(|width| *width != MANY)
+            .map(usize::from),
         _ => usize::try_from((kind - 12) / 2).ok(),
     }
 }
 
+#[inline]
 pub(super) fn decode(kind: u64, bytes: &[u8]) -> CellRef<'_> {
+    #[inline]
     fn int<const N: usize>(bytes: &[u8]) -> CellRef<'_> {
         let Some(bytes) = bytes.first_chunk::<N>() else {
             return CellRef::Null;
         };
+        let mut all = [0; 8];
+        all[..N].copy_from_slice(bytes);
         // the sign fills what lies before
-        let mut all = [if bytes[0] & 0x80 == 0 { 0 } else { 0xff }; 8];
-        all[8 - N..].copy_from_slice(bytes);
-        CellRef::Int(i64::from_be_bytes(all))
+        CellRef::Int(i64::from_be_bytes(all) >> (64 - 8 * N))
     }
     match kind {
         1 => int::<1>(bytes),
