@@ -8,23 +8,12 @@ use super::cold_agg_groups::{self, Expected};
 use super::cold_agg_target::{self, Wanted};
 use super::cold_clause;
 use super::cold_cost::Pricing;
-use super::cold_path::{cold_manifest, is_cold_scan};
+use super::cold_path::cold_manifest;
 use super::list;
 use crate::cold::aggregate;
 use crate::cold::manifest::Manifest;
 use crate::cold::pushdown::Class;
-use pgrx::{pg_guard, pg_sys};
-
-struct PathMethods(pg_sys::CustomPathMethods);
-// SAFETY: constants: a name and a function pointer
-unsafe impl Sync for PathMethods {}
-
-static PATH_METHODS: PathMethods = PathMethods(pg_sys::CustomPathMethods {
-    CustomName: c"ColdAgg".as_ptr(),
-    PlanCustomPath: Some(plan_path),
-    // a path holds plain numbers only: nothing in it names the parent
-    ReparameterizeCustomPathByChild: None,
-});
+use pgrx::pg_sys;
 
 /// create_upper_paths at UPPERREL_GROUP_AGG: adds a path in which files aggregate their own rows.
 ///
@@ -286,11 +275,7 @@ impl Chunks {
                 let rows = (*rel).rows * wanted.len() as f64;
                 pricing.plain(&clauses.list) + rows * pg_sys::cpu_operator_cost
             };
-            let size = size_of::<pg_sys::CustomPath>();
-            let path = pg_sys::palloc0(size).cast::<pg_sys::CustomPath>();
-            (*path).path.type_ = pg_sys::NodeTag::T_CustomPath;
-            (*path).path.pathtype = pg_sys::NodeTag::T_CustomScan;
-            (*path).path.parent = rel;
+            let path = super::cold_agg::METHODS.new_path(rel);
             (*path).path.pathtarget = target;
             (*path).path.parallel_safe = (*rel).consider_parallel;
             (*path).path.rows = self.groups.each.min((*rel).rows.max(1.0));
@@ -302,7 +287,6 @@ impl Chunks {
             wanted.iter().for_each(|(o, _)| o.write(&mut numbers));
             let numbers = list::ints(&numbers);
             (*path).custom_private = pg_sys::lappend(std::ptr::null_mut(), numbers.cast());
-            (*path).methods = &PATH_METHODS.0;
             Some(path.cast())
         }
     }
@@ -317,7 +301,7 @@ fn from_manifest(manifest: &Manifest, wanted: &[Wanted]) -> bool {
 unsafe fn late_rows(path: *mut pg_sys::Path) -> Option<*mut pg_sys::Path> {
     // SAFETY: a path of the planner, cast by its tag; the copies are palloc'd
     unsafe {
-        let copy = if is_cold_scan(path) {
+        let copy = if super::cold_scan::METHODS.is_path(path) {
             copied(path.cast::<pg_sys::CustomPath>()).cast::<pg_sys::Path>()
         } else if (*path).type_ == pg_sys::NodeTag::T_ProjectionPath {
             let projection = copied(path.cast::<pg_sys::ProjectionPath>());
@@ -339,29 +323,5 @@ unsafe fn copied<T>(node: *const T) -> *mut T {
         let copy = pg_sys::palloc(size_of::<T>()).cast::<T>();
         std::ptr::copy_nonoverlapping(node, copy, 1);
         copy
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn plan_path(
-    _root: *mut pg_sys::PlannerInfo,
-    _rel: *mut pg_sys::RelOptInfo,
-    best: *mut pg_sys::CustomPath,
-    tlist: *mut pg_sys::List,
-    _clauses: *mut pg_sys::List,
-    custom_plans: *mut pg_sys::List,
-) -> *mut pg_sys::Plan {
-    // SAFETY: the planner's own structures; the node is fresh
-    unsafe {
-        let scan = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
-        (*scan).scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
-        (*scan).scan.plan.targetlist = tlist;
-        // a row of states, not of the chunk; conditions are the child's
-        (*scan).custom_scan_tlist = pg_sys::copyObjectImpl(tlist.cast()).cast();
-        (*scan).custom_plans = custom_plans;
-        (*scan).custom_private = (*best).custom_private;
-        (*scan).flags = (*best).flags;
-        (*scan).methods = super::cold_agg::scan_methods();
-        scan.cast()
     }
 }

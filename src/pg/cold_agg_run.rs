@@ -58,7 +58,7 @@ impl Run {
                 if state.is_null() {
                     return Err(Error::internal("ColdAgg without a ColdScan below it"));
                 }
-                if let Some(scan) = super::cold_scan::scan_of(state) {
+                if let Some(scan) = super::cold_scan::METHODS.run_of(state) {
                     break (scan, state.cast::<pg_sys::CustomScanState>());
                 }
                 state = (*state).lefttree;

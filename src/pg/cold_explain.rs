@@ -3,20 +3,20 @@
 use super::cold_plan;
 use super::cold_reads;
 use super::cold_run::{Scan, Skip};
-use super::cold_scan::ColdScanState;
 use super::{explain, list};
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
 use std::ffi::CStr;
 
-#[pg_guard]
-pub(super) unsafe extern "C-unwind" fn explain(
+/// # Safety
+/// `node` must be the initialised state of the scan.
+pub(super) unsafe fn explain(
+    scan: &Scan,
     node: *mut pg_sys::CustomScanState,
     ancestors: *mut pg_sys::List,
     es: *mut pg_sys::ExplainState,
 ) {
-    // SAFETY: the executor's own node, which begins our struct
+    // SAFETY: promised by the caller
     unsafe {
-        let scan = &*(*node.cast::<ColdScanState>()).scan;
         let instrument = (*node).ss.ps.instrument;
         let ran = (*es).analyze && !instrument.is_null() && (*instrument).nloops > 0.0;
         explain::text(es, c"Cold File", &file(scan, ran));

@@ -13,32 +13,6 @@ use crate::error::{Error, Kind};
 use pgrx::pg_sys;
 use std::rc::Rc;
 
-struct PathMethods(pg_sys::CustomPathMethods);
-// SAFETY: constants: a name and a function pointer
-unsafe impl Sync for PathMethods {}
-
-static PATH_METHODS: PathMethods = PathMethods(pg_sys::CustomPathMethods {
-    CustomName: c"ColdScan".as_ptr(),
-    PlanCustomPath: Some(super::cold_plan::plan_path),
-    // a path holds plain numbers only: nothing in it names the parent
-    ReparameterizeCustomPathByChild: None,
-});
-
-/// True for a path of ours.
-///
-/// # Safety
-/// `path` must be a path of the planner.
-pub(super) unsafe fn is_cold_scan(path: *mut pg_sys::Path) -> bool {
-    // SAFETY: promised by the caller; the tag is checked before the cast
-    unsafe {
-        (*path).type_ == pg_sys::NodeTag::T_CustomPath
-            && std::ptr::eq(
-                (*path.cast::<pg_sys::CustomPath>()).methods,
-                &PATH_METHODS.0,
-            )
-    }
-}
-
 /// Manifest of a relation if it is a cold chunk. Cheap for every other relation.
 pub(super) fn cold_manifest(relation: pg_sys::Oid) -> Option<Rc<Manifest>> {
     cold_manifest_next(relation, Vec::new)
@@ -275,12 +249,7 @@ impl<'m> Scans<'m> {
         // SAFETY: a fresh node; rel is the planner's valid struct
         unsafe {
             let rel = self.rel;
-            let path =
-                pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
-            (*path).path.type_ = pg_sys::NodeTag::T_CustomPath;
-            (*path).path.pathtype = pg_sys::NodeTag::T_CustomScan;
-            (*path).path.parent = rel;
-            (*path).path.pathtarget = (*rel).reltarget;
+            let path = super::cold_scan::METHODS.new_path(rel);
             let parameters = pg_sys::get_baserel_parampathinfo(self.root, rel, outer);
             (*path).path.param_info = parameters;
             let rows = if parameters.is_null() {
@@ -295,7 +264,6 @@ impl<'m> Scans<'m> {
             (*path).path.total_cost =
                 rows * (pg_sys::cpu_tuple_cost + 2.0 * pg_sys::cpu_operator_cost);
             (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
-            (*path).methods = &PATH_METHODS.0;
             path
         }
     }

@@ -8,11 +8,12 @@
 use super::cold_clause::{self, Clause};
 use super::cold_path::cold_manifest;
 use super::cold_value::Operand;
+use super::custom_node::Planning;
 use super::list;
 use crate::cold::manifest::Manifest;
 use crate::cold::order::Key;
 use crate::cold::pushdown::{Class, Tree};
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
 
 /// A condition as the executor gets it.
 pub(super) struct Condition {
@@ -65,7 +66,7 @@ pub(super) fn read_order(numbers: &[i32]) -> Vec<Key> {
 /// Reads `custom_private` of a plan for a relation of this shape.
 ///
 /// # Safety
-/// `plan` must come from [`plan_path`], `desc` be the descriptor of its relation.
+/// `plan` must come from [`plan`], `desc` be the descriptor of its relation.
 pub(super) unsafe fn read_private(
     plan: *const pg_sys::CustomScan,
     desc: pg_sys::TupleDesc,
@@ -118,29 +119,20 @@ pub(super) unsafe fn expressions(
     (values.map(operand).collect(), exact)
 }
 
-#[pg_guard]
-pub(super) unsafe extern "C-unwind" fn plan_path(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    best: *mut pg_sys::CustomPath,
-    tlist: *mut pg_sys::List,
-    clauses: *mut pg_sys::List,
-    _custom_plans: *mut pg_sys::List,
-) -> *mut pg_sys::Plan {
-    // SAFETY: the planner's own structures; the node is fresh
+/// # Safety
+/// As for [`Node::plan`](super::custom_node::Node::plan).
+pub(super) unsafe fn plan(planning: &Planning, scan: *mut pg_sys::CustomScan) {
+    let (root, rel) = (planning.root, planning.rel);
+    // SAFETY: the planner's own structures
     unsafe {
         let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
         // a path of ours was made from the manifest a moment ago, under the same lock
         let manifest = cold_manifest((*rte).relid);
         let empty = Manifest::default();
         let manifest = manifest.as_deref().unwrap_or(&empty);
-        let read = cold_clause::read(root, rel, manifest, clauses);
-        let scan = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
-        (*scan).scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
-        (*scan).scan.plan.targetlist = tlist;
+        let read = cold_clause::read(root, rel, manifest, planning.clauses);
         (*scan).scan.plan.qual = expressions_of(read.list.iter().filter(|c| !is_exact(c)));
         (*scan).scan.scanrelid = (*rel).relid;
-        (*scan).flags = (*best).flags;
         let mut exprs = std::ptr::null_mut();
         for value in &read.values {
             let copy = pg_sys::copyObjectImpl(value.node.cast());
@@ -148,7 +140,7 @@ pub(super) unsafe extern "C-unwind" fn plan_path(
         }
         let exact = expressions_of(read.list.iter().filter(|c| is_exact(c)));
         (*scan).custom_exprs = pg_sys::list_concat(exprs, exact);
-        let order = (*best).custom_private;
+        let order = (*planning.path).custom_private;
         let mut private = pg_sys::lappend(std::ptr::null_mut(), order.cast());
         let columns = read.values.iter().map(|v| v.column.to_u32() as i32);
         let values = list::ints(&columns.collect::<Vec<i32>>());
@@ -157,8 +149,6 @@ pub(super) unsafe extern "C-unwind" fn plan_path(
             private = pg_sys::lappend(private, list::ints(&numbers).cast());
         }
         (*scan).custom_private = private;
-        (*scan).methods = super::cold_scan::scan_methods();
-        scan.cast()
     }
 }
 

@@ -258,11 +258,8 @@ unsafe fn below(plan: *mut pg_sys::Plan) -> Option<usize> {
     // SAFETY: promised by the caller: nodes of a finished plan
     unsafe {
         loop {
-            if (*plan).type_ == pg_sys::NodeTag::T_CustomScan {
-                let scan = plan.cast::<pg_sys::CustomScan>();
-                if std::ptr::eq((*scan).methods, super::cold_scan::scan_methods()) {
-                    return Some(plan as usize);
-                }
+            if super::cold_scan::METHODS.is_plan(plan) {
+                return Some(plan as usize);
             }
             match children(plan).as_slice() {
                 [only] => plan = *only,

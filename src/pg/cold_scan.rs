@@ -5,115 +5,60 @@ use super::cold_plan::{self, Private};
 use super::cold_run::{Columns, Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
 use super::cold_value;
-use super::{cold_dump, cold_prefetch, cold_reads, cold_slot, ffi, list};
+use super::custom_node::{self, Exec, Methods, Node, Planning};
+use super::{cold_dump, cold_explain, cold_prefetch, cold_reads, cold_slot, ffi, list};
 use crate::cold::manifest::ChunkState;
 use crate::error::{Error, Result};
 use pgrx::{pg_guard, pg_sys};
+use std::ffi::CStr;
 
-struct ScanMethods(pg_sys::CustomScanMethods);
-// SAFETY: constants: a name and a function pointer
-unsafe impl Sync for ScanMethods {}
-struct ExecMethods(pg_sys::CustomExecMethods);
-// SAFETY: as above
-unsafe impl Sync for ExecMethods {}
+pub(super) static METHODS: Methods<Scan> = Methods::new();
 
-static SCAN_METHODS: ScanMethods = ScanMethods(pg_sys::CustomScanMethods {
-    CustomName: c"ColdScan".as_ptr(),
-    CreateCustomScanState: Some(create_state),
-});
+impl Node for Scan {
+    const NAME: &'static CStr = c"ColdScan";
+    const EXEC: Exec = exec;
 
-static EXEC_METHODS: ExecMethods = ExecMethods(pg_sys::CustomExecMethods {
-    CustomName: c"ColdScan".as_ptr(),
-    BeginCustomScan: Some(begin),
-    ExecCustomScan: Some(exec),
-    EndCustomScan: Some(end),
-    ReScanCustomScan: Some(rescan),
-    MarkPosCustomScan: None,
-    RestrPosCustomScan: None,
-    EstimateDSMCustomScan: None,
-    InitializeDSMCustomScan: None,
-    ReInitializeDSMCustomScan: None,
-    InitializeWorkerCustomScan: None,
-    ShutdownCustomScan: None,
-    ExplainCustomScan: Some(super::cold_explain::explain),
-});
-
-/// What a plan node points to.
-pub fn scan_methods() -> *const pg_sys::CustomScanMethods {
-    &SCAN_METHODS.0
-}
-
-/// The scan behind a state of ours.
-///
-/// # Safety
-/// `state` must be a node of the executor.
-pub(super) unsafe fn scan_of(state: *mut pg_sys::PlanState) -> Option<*mut Scan> {
-    // SAFETY: promised by the caller; the tag and the methods are checked before the casts
-    unsafe {
-        let ours = (*state).type_ == pg_sys::NodeTag::T_CustomScanState
-            && std::ptr::eq(
-                (*state.cast::<pg_sys::CustomScanState>()).methods,
-                &EXEC_METHODS.0,
-            );
-        ours.then(|| (*state.cast::<ColdScanState>()).scan)
+    fn methods() -> &'static Methods<Self> {
+        &METHODS
     }
-}
 
-/// Makes the node known, so that plans can be copied to parallel workers.
-pub fn register() {
-    // SAFETY: registers a static once per process
-    unsafe { pg_sys::RegisterCustomScanMethods(&SCAN_METHODS.0) }
-}
-
-#[repr(C)]
-pub(super) struct ColdScanState {
-    css: pg_sys::CustomScanState,
-    /// owned by the query's memory context through a reset callback
-    pub(super) scan: *mut Scan,
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn create_state(_scan: *mut pg_sys::CustomScan) -> *mut pg_sys::Node {
-    // SAFETY: a fresh node of the size of our struct, which begins with PostgreSQL's
-    unsafe {
-        let state = pg_sys::palloc0(size_of::<ColdScanState>()).cast::<ColdScanState>();
-        (*state).css.ss.ps.type_ = pg_sys::NodeTag::T_CustomScanState;
-        (*state).css.methods = &EXEC_METHODS.0;
-        state.cast()
+    unsafe fn plan(planning: &Planning, scan: *mut pg_sys::CustomScan) {
+        // SAFETY: promised by the caller
+        unsafe { cold_plan::plan(planning, scan) }
     }
-}
 
-#[pg_guard]
-unsafe extern "C-unwind" fn drop_scan(arg: *mut core::ffi::c_void) {
-    // SAFETY: the pointer that begin() leaked; the context calls back once
-    drop(unsafe { Box::from_raw(arg.cast::<Scan>()) });
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn begin(
-    node: *mut pg_sys::CustomScanState,
-    estate: *mut pg_sys::EState,
-    flags: i32,
-) {
-    // SAFETY: the executor's own structures; es_query_cxt is current
-    unsafe {
-        let state = node.cast::<ColdScanState>();
+    unsafe fn begin_scan(
+        node: *mut pg_sys::CustomScanState,
+        estate: *mut pg_sys::EState,
+        flags: i32,
+    ) -> Result<Self> {
         let explained = flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 != 0;
-        let scan = match new_scan(node, estate, explained) {
-            Ok(scan) => Box::into_raw(Box::new(scan)),
-            Err(e) => raise(e),
-        };
-        (*state).scan = scan;
-        // ERROR skips EndCustomScan: the context's end closes the file in any case
-        let callback = pg_sys::MemoryContextAllocZero(
-            (*estate).es_query_cxt,
-            size_of::<pg_sys::MemoryContextCallback>(),
-        )
-        .cast::<pg_sys::MemoryContextCallback>();
-        (*callback).func = Some(drop_scan);
-        (*callback).arg = scan.cast();
-        pg_sys::MemoryContextRegisterResetCallback((*estate).es_query_cxt, callback);
-        cold_prefetch::register(node, ahead);
+        // SAFETY: the executor's own structures; es_query_cxt is current
+        unsafe {
+            let scan = new_scan(node, estate, explained)?;
+            cold_prefetch::register(node, ahead);
+            Ok(scan)
+        }
+    }
+
+    unsafe fn rescan(&mut self, _node: *mut pg_sys::CustomScanState) {
+        self.end_stub();
+        self.phase = Phase::NotStarted;
+    }
+
+    unsafe fn end_scan(&mut self, _node: *mut pg_sys::CustomScanState) {
+        self.end_stub();
+        self.reader = None;
+    }
+
+    unsafe fn explain(
+        &mut self,
+        node: *mut pg_sys::CustomScanState,
+        ancestors: *mut pg_sys::List,
+        es: *mut pg_sys::ExplainState,
+    ) {
+        // SAFETY: promised by the caller
+        unsafe { cold_explain::explain(self, node, ancestors, es) }
     }
 }
 
@@ -121,7 +66,7 @@ unsafe extern "C-unwind" fn begin(
 unsafe fn ahead(node: *mut pg_sys::CustomScanState) -> Result<Option<Statement>> {
     // SAFETY: a registered node of ours, initialised by begin()
     unsafe {
-        let scan = &mut *(*node.cast::<ColdScanState>()).scan;
+        let scan = custom_node::run::<Scan>(node);
         if cold_dump::leaves_file_out((*(*node).ss.ss_currentRelation).rd_id) {
             return Ok(None);
         }
@@ -255,7 +200,7 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
     // SAFETY: the executor's own node, which begins our struct
     unsafe {
         let css = node.cast::<pg_sys::CustomScanState>();
-        let scan = &mut *(*node.cast::<ColdScanState>()).scan;
+        let scan = custom_node::run::<Scan>(css);
         match next_row(scan, css) {
             Ok(slot) => slot,
             Err(e) => raise(e),
@@ -344,8 +289,7 @@ unsafe extern "C-unwind" fn recheck(
     // SAFETY: the executor's own node, which begins our struct, and a row of its shape
     unsafe {
         pg_sys::slot_getallattrs(slot);
-        let scan = &*(*node.cast::<ColdScanState>()).scan;
-        scan.passes(node.cast(), slot, true)
+        custom_node::run::<Scan>(node.cast()).passes(node.cast(), slot, true)
     }
 }
 
@@ -356,25 +300,4 @@ unsafe extern "C-unwind" fn exec(
 ) -> *mut pg_sys::TupleTableSlot {
     // SAFETY: the executor's own node
     unsafe { ffi::raw::ExecScan(&mut (*node).ss, Some(next), Some(recheck)) }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::CustomScanState) {
-    // SAFETY: the executor's own node, which begins our struct
-    unsafe {
-        let scan = &mut *(*node.cast::<ColdScanState>()).scan;
-        scan.end_stub();
-        scan.phase = Phase::NotStarted;
-        pg_sys::ExecScanReScan(&mut (*node).ss);
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn end(node: *mut pg_sys::CustomScanState) {
-    // SAFETY: the executor's own node, which begins our struct
-    unsafe {
-        let scan = &mut *(*node.cast::<ColdScanState>()).scan;
-        scan.end_stub();
-        scan.reader = None;
-    }
 }

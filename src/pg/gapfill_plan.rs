@@ -1,23 +1,14 @@
 //! The path and the plan node of gap filling.
 
+use super::custom_node::Planning;
 use super::gapfill::Mark;
 use super::gapfill_layout::{BoundLayout, Layout, MarkerLayout};
 use super::gapfill_path::Input;
 use super::gapfill_query::GapQuery;
 use super::list;
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
 
 type Exprs = Vec<*mut pg_sys::Expr>;
-
-struct PathMethods(pg_sys::CustomPathMethods);
-// SAFETY: constants: a name and a function pointer
-unsafe impl Sync for PathMethods {}
-
-static PATH_METHODS: PathMethods = PathMethods(pg_sys::CustomPathMethods {
-    CustomName: c"GapFill".as_ptr(),
-    PlanCustomPath: Some(plan_path),
-    ReparameterizeCustomPathByChild: None,
-});
 
 /// (layout, expressions, markers, conditions on filled values)
 ///
@@ -112,11 +103,7 @@ pub unsafe fn fill(
         } else {
             pg_sys::create_sort_path(root, rel, path, input.order, -1.0).cast()
         };
-        let fill = pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
-        (*fill).path.type_ = pg_sys::NodeTag::T_CustomPath;
-        (*fill).path.pathtype = pg_sys::NodeTag::T_CustomScan;
-        (*fill).path.parent = rel;
-        (*fill).path.pathtarget = (*rel).reltarget;
+        let fill = super::gapfill_node::METHODS.new_path(rel);
         // the gaps are not known: as many as there are rows
         (*fill).path.rows = ((*ordered).rows * 2.0).max(1.0);
         (*fill).path.startup_cost = (*ordered).startup_cost;
@@ -126,33 +113,23 @@ pub unsafe fn fill(
         (*fill).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
         (*fill).custom_paths = pg_sys::lappend(std::ptr::null_mut(), ordered.cast());
         (*fill).custom_private = private;
-        (*fill).methods = &PATH_METHODS.0;
         fill
     }
 }
 
 /// The node's own row: the columns of the input, then one for each locf and interpolate. Whatever stands
 /// above finds these calls whole in that row.
-#[pg_guard]
-unsafe extern "C-unwind" fn plan_path(
-    _root: *mut pg_sys::PlannerInfo,
-    _rel: *mut pg_sys::RelOptInfo,
-    best: *mut pg_sys::CustomPath,
-    tlist: *mut pg_sys::List,
-    _clauses: *mut pg_sys::List,
-    custom_plans: *mut pg_sys::List,
-) -> *mut pg_sys::Plan {
-    // SAFETY: the planner's own structures; the node is fresh
+///
+/// # Safety
+/// As for [`Node::plan`](super::custom_node::Node::plan).
+pub(super) unsafe fn plan(planning: &Planning, scan: *mut pg_sys::CustomScan) {
+    // SAFETY: the planner's own structures
     unsafe {
-        let mut parts = list::pointers::<pg_sys::List>((*best).custom_private);
+        let mut parts = list::pointers::<pg_sys::List>((*planning.path).custom_private);
         let mut part = || parts.next().unwrap_or(std::ptr::null_mut());
         let (layout, exprs, markers, quals) = (part(), part(), part(), part());
-        let scan = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
-        (*scan).scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
-        (*scan).scan.plan.targetlist = tlist;
         (*scan).scan.plan.qual = pg_sys::copyObjectImpl(quals.cast()).cast();
-        (*scan).flags = (*best).flags;
-        (*scan).custom_plans = custom_plans;
+        (*scan).custom_plans = planning.plans;
         (*scan).custom_exprs = pg_sys::copyObjectImpl(exprs.cast()).cast();
         (*scan).custom_private = pg_sys::lappend(std::ptr::null_mut(), layout.cast());
         let mut row: *mut pg_sys::List = std::ptr::null_mut();
@@ -162,7 +139,7 @@ unsafe extern "C-unwind" fn plan_path(
             let entry = pg_sys::makeTargetEntry(copy, n as i16 + 1, std::ptr::null_mut(), false);
             row = pg_sys::lappend(row, entry.cast());
         };
-        for plan in list::pointers::<pg_sys::Plan>(custom_plans) {
+        for plan in list::pointers::<pg_sys::Plan>(planning.plans) {
             for entry in list::pointers::<pg_sys::TargetEntry>((*plan).targetlist) {
                 column((*entry).expr);
             }
@@ -171,7 +148,5 @@ unsafe extern "C-unwind" fn plan_path(
             column(marker);
         }
         (*scan).custom_scan_tlist = row;
-        (*scan).methods = super::gapfill_node::scan_methods();
-        scan.cast()
     }
 }

@@ -59,16 +59,6 @@ pub(super) struct Lazy {
     pub relation: pg_sys::Oid,
 }
 
-struct PathMethods(pg_sys::CustomPathMethods);
-// SAFETY: constants: a name and a function pointer
-unsafe impl Sync for PathMethods {}
-
-static PATH_METHODS: PathMethods = PathMethods(pg_sys::CustomPathMethods {
-    CustomName: c"LazyScan".as_ptr(),
-    PlanCustomPath: Some(super::lazy_plan::plan_path),
-    ReparameterizeCustomPathByChild: None,
-});
-
 /// The decision on a relation, if it was taken.
 pub(super) unsafe fn decided(rel: *const pg_sys::RelOptInfo) -> Option<*const Lazy> {
     // SAFETY: for a table the field is NULL or ours
@@ -334,11 +324,7 @@ pub unsafe fn rel_pathlist(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Rel
         if never {
             return; // a condition that is false: the empty path is right
         }
-        let path = pg_sys::palloc0(size_of::<pg_sys::CustomPath>()).cast::<pg_sys::CustomPath>();
-        (*path).path.type_ = Tag::T_CustomPath;
-        (*path).path.pathtype = Tag::T_CustomScan;
-        (*path).path.parent = rel;
-        (*path).path.pathtarget = (*rel).reltarget;
+        let path = super::lazy_scan::METHODS.new_path(rel);
         let mut rows = 1000.0;
         if !(*lazy).ordered {
             // dearer than anything
@@ -355,7 +341,6 @@ pub unsafe fn rel_pathlist(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::Rel
         (*path).path.rows = rows;
         (*path).path.total_cost = (*path).path.startup_cost + rows * pg_sys::cpu_tuple_cost * 4.0;
         (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
-        (*path).methods = &PATH_METHODS.0;
         (*rel).pathlist = std::ptr::null_mut();
         (*rel).partial_pathlist = std::ptr::null_mut();
         pg_sys::add_path(rel, path.cast());

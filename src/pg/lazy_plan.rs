@@ -1,9 +1,12 @@
 //! The plan node LazyScan, and the query that each of its windows runs.
 
 use super::compat_plan;
+use super::custom_node::Planning;
+use super::demand::raise;
 use super::lazy_path::{Lazy, comparison, decided};
 use super::list::{self, IntList};
 use super::planner_end::repeatable;
+use crate::error::Error;
 use pgrx::pg_sys::NodeTag as Tag;
 use pgrx::{pg_guard, pg_sys};
 
@@ -74,22 +77,19 @@ struct Params {
     found: Vec<*mut pg_sys::Param>,
 }
 
-#[pg_guard]
-pub(super) unsafe extern "C-unwind" fn plan_path(
-    root: *mut pg_sys::PlannerInfo,
-    rel: *mut pg_sys::RelOptInfo,
-    path: *mut pg_sys::CustomPath,
-    tlist: *mut pg_sys::List,
-    _clauses: *mut pg_sys::List,
-    _plans: *mut pg_sys::List,
-) -> *mut pg_sys::Plan {
+/// # Safety
+/// As for [`Node::plan`](super::custom_node::Node::plan).
+pub(super) unsafe fn plan(planning: &Planning, scan: *mut pg_sys::CustomScan) {
+    let (root, rel) = (planning.root, planning.rel);
     // SAFETY: the planner's own, valid structs
     unsafe {
         let Some(lazy) = decided(rel) else {
-            return std::ptr::null_mut(); // only decided relations get this path
+            raise(Error::internal(
+                "a LazyScan of a table that is read otherwise",
+            ));
         };
         let mut params = Params { found: Vec::new() };
-        let columns = needed_columns(rel, tlist);
+        let columns = needed_columns(rel, planning.tlist);
         let query = window_query(root, rel, &columns, (*lazy).ordered, &mut params);
         let mut exprs = std::ptr::null_mut();
         for param in &params.found {
@@ -119,17 +119,11 @@ pub(super) unsafe extern "C-unwind" fn plan_path(
             facts.bounds.push(strategy);
             exprs = pg_sys::lappend(exprs, value.cast());
         }
-        let node = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
-        (*node).scan.plan.type_ = Tag::T_CustomScan;
-        (*node).scan.plan.targetlist = tlist;
-        (*node).flags = (*path).flags;
-        (*node).custom_exprs = exprs;
-        (*node).custom_scan_tlist = targets(&columns, |var| var);
+        (*scan).custom_exprs = exprs;
+        (*scan).custom_scan_tlist = targets(&columns, |var| var);
         let mut private = pg_sys::lappend(std::ptr::null_mut(), query.cast());
         private = pg_sys::lappend(private, facts.into_list().cast());
-        (*node).custom_private = private;
-        (*node).methods = super::lazy_scan::scan_methods();
-        node.cast()
+        (*scan).custom_private = private;
     }
 }
 

@@ -84,6 +84,7 @@ mod copy_raw;
 mod copy_route;
 mod copy_run;
 mod copy_spool;
+mod custom_node;
 pub mod databases;
 mod datum;
 pub mod demand;
@@ -132,6 +133,7 @@ pub mod object_lock;
 mod opener;
 pub mod owner;
 pub mod partition;
+mod placed_node;
 mod planner;
 mod planner_bucket;
 mod planner_clause;
@@ -177,10 +179,10 @@ pub fn init() {
         return;
     }
     hooks::init();
-    cold_scan::register();
-    cold_agg::register();
-    gapfill_node::register();
-    lazy_scan::register();
+    cold_scan::METHODS.register();
+    cold_agg::METHODS.register();
+    gapfill_node::METHODS.register();
+    lazy_scan::METHODS.register();
     time_zone::init();
     sqlite::set_interrupt_check(catalog::check_for_interrupts);
     if preloading() {

@@ -6,13 +6,12 @@
 
 use super::demand::{Demand, raise};
 use super::managed;
+use super::placed_node::{PlacedNode, is_empty};
 use super::router::target;
-use super::router_node::{is_empty, plan, put_above};
 use super::{ffi, maker, spi};
 use crate::error::{Error, Kind, Result};
 use pgrx::{pg_guard, pg_sys};
 use std::ffi::CStr;
-use std::sync::atomic::AtomicPtr;
 
 /// PostgreSQL's struct first; palloc'd, with nothing of Rust's inside.
 #[repr(C)]
@@ -26,35 +25,7 @@ struct Opener {
     last: pg_sys::Oid,
 }
 
-struct ScanMethods(pg_sys::CustomScanMethods);
-// SAFETY: constants: a name and function pointers
-unsafe impl Sync for ScanMethods {}
-struct ExecMethods(pg_sys::CustomExecMethods);
-// SAFETY: as above
-unsafe impl Sync for ExecMethods {}
-
-static SCAN_METHODS: ScanMethods = ScanMethods(pg_sys::CustomScanMethods {
-    CustomName: c"ChunkOpener".as_ptr(),
-    CreateCustomScanState: None,
-});
-
-static EXEC_METHODS: ExecMethods = ExecMethods(pg_sys::CustomExecMethods {
-    CustomName: c"ChunkOpener".as_ptr(),
-    BeginCustomScan: None,
-    ExecCustomScan: None,
-    EndCustomScan: Some(end),
-    ReScanCustomScan: Some(rescan),
-    MarkPosCustomScan: None,
-    RestrPosCustomScan: None,
-    EstimateDSMCustomScan: None,
-    InitializeDSMCustomScan: None,
-    ReInitializeDSMCustomScan: None,
-    InitializeWorkerCustomScan: None,
-    ShutdownCustomScan: None,
-    ExplainCustomScan: None,
-});
-
-static BARE_PLAN: AtomicPtr<pg_sys::CustomScan> = AtomicPtr::new(std::ptr::null_mut());
+static NODE: PlacedNode = PlacedNode::new(c"ChunkOpener", exec, end, None);
 
 /// Puts an opener under the node, if its table may have closed chunks.
 ///
@@ -80,20 +51,12 @@ pub(super) unsafe fn visit(state: *mut pg_sys::PlanState, known: &Demand) {
 unsafe fn put_under(node: *mut pg_sys::ModifyTableState, demand: Demand) {
     // SAFETY: the executor's own structures; everything new lives as long as the query
     unsafe {
-        let estate = (*node).ps.state;
-        let child = (*node).ps.lefttree;
-        let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
-        let opener = pg_sys::palloc0(size_of::<Opener>()).cast::<Opener>();
-        let explained = (*estate).es_instrument != 0;
-        let shown = plan(child, explained, &SCAN_METHODS.0, &BARE_PLAN);
-        put_above(&raw mut (*opener).css, child, shown, exec);
-        (*opener).css.methods = &EXEC_METHODS.0;
-        (*opener).child = child;
+        let source = (*node).ps.lefttree;
+        let opener = NODE.put_under::<Opener>(node);
+        (*opener).child = source;
         (*opener).node = node;
         (*opener).demand = demand;
         (*opener).column = (*node).mt_resultOidAttno;
-        (*node).ps.lefttree = &raw mut (*opener).css.ss.ps;
-        pg_sys::MemoryContextSwitchTo(old);
     }
 }
 
@@ -273,10 +236,4 @@ fn first_value(hypertable: pg_sys::Oid, table: pg_sys::Oid) -> Result<Option<i64
 unsafe extern "C-unwind" fn end(state: *mut pg_sys::CustomScanState) {
     // SAFETY: the executor's own node, which begins our struct; called once
     unsafe { ffi::raw::ExecEndNode((*state.cast::<Opener>()).child) }
-}
-
-/// ModifyTable is never run twice.
-#[pg_guard]
-unsafe extern "C-unwind" fn rescan(_state: *mut pg_sys::CustomScanState) {
-    raise(Error::internal("an opener was run twice"));
 }

@@ -5,7 +5,8 @@
 //! pass C, and nothing is guarded, allocated or looked up. When a chunk is missing, one maker makes it,
 //! and the statement's routing is built anew, because the server looks at the partitions only once.
 
-use super::demand::{Demand, Located, raise};
+use super::demand::{Demand, Located};
+use super::placed_node::{PlacedNode, is_empty};
 use super::router_key::Keys;
 use super::router_merge::{self, MergeKeys};
 use super::router_store::{replay, settle};
@@ -13,7 +14,6 @@ use super::{explain, ffi, list};
 use crate::error::Result;
 use pgrx::{pg_guard, pg_sys};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// PostgreSQL's struct first; palloc'd, with nothing of Rust's inside.
 #[repr(C)]
@@ -45,36 +45,7 @@ pub(super) struct Router {
     pub(super) refreshes: u32,
 }
 
-struct ScanMethods(pg_sys::CustomScanMethods);
-// SAFETY: constants: a name and function pointers
-unsafe impl Sync for ScanMethods {}
-struct ExecMethods(pg_sys::CustomExecMethods);
-// SAFETY: as above
-unsafe impl Sync for ExecMethods {}
-
-static SCAN_METHODS: ScanMethods = ScanMethods(pg_sys::CustomScanMethods {
-    CustomName: c"ChunkRouter".as_ptr(),
-    CreateCustomScanState: None,
-});
-
-static EXEC_METHODS: ExecMethods = ExecMethods(pg_sys::CustomExecMethods {
-    CustomName: c"ChunkRouter".as_ptr(),
-    BeginCustomScan: None,
-    ExecCustomScan: None,
-    EndCustomScan: Some(end),
-    ReScanCustomScan: Some(rescan),
-    MarkPosCustomScan: None,
-    RestrPosCustomScan: None,
-    EstimateDSMCustomScan: None,
-    InitializeDSMCustomScan: None,
-    ReInitializeDSMCustomScan: None,
-    InitializeWorkerCustomScan: None,
-    ShutdownCustomScan: None,
-    ExplainCustomScan: Some(show),
-});
-
-/// The plan node of every router that nobody explains.
-static BARE_PLAN: AtomicPtr<pg_sys::CustomScan> = AtomicPtr::new(std::ptr::null_mut());
+static NODE: PlacedNode = PlacedNode::new(c"ChunkRouter", exec, end, Some(show));
 
 /// Puts a router between the node and its source.
 ///
@@ -87,18 +58,12 @@ pub(super) unsafe fn put_under(
 ) -> *mut Router {
     // SAFETY: the executor's own structures; everything new lives as long as the query
     unsafe {
-        let estate = (*node).ps.state;
-        let child = (*node).ps.lefttree;
-        let old = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
-        let router = pg_sys::palloc0(size_of::<Router>()).cast::<Router>();
-        let explained = (*estate).es_instrument != 0;
-        let shown = plan(child, explained, &SCAN_METHODS.0, &BARE_PLAN);
-        put_above(&raw mut (*router).css, child, shown, exec);
-        (*router).css.methods = &EXEC_METHODS.0;
-        (*router).child = child;
+        let source = (*node).ps.lefttree;
+        let router = NODE.put_under::<Router>(node);
+        (*router).child = source;
         (*router).node = node;
         (*router).demand = demand;
-        (*router).directory = (*estate).es_partition_directory;
+        (*router).directory = (*(*node).ps.state).es_partition_directory;
         // zero bytes would be an answer
         (&raw mut (*router).ahead).write(None);
         match keys {
@@ -106,121 +71,8 @@ pub(super) unsafe fn put_under(
             Keys::Merge(merge) => (*router).merge = merge,
             Keys::Unknown => (*router).column = -1,
         }
-        (*node).ps.lefttree = &raw mut (*router).css.ss.ps;
-        pg_sys::MemoryContextSwitchTo(old);
         router
     }
-}
-
-/// Makes of a zeroed state a node that asks `child` and hands on its rows as they are, in `exec`.
-///
-/// # Safety
-/// `css` must lie in the query's memory, which is current; `child` must be initialised and not yet run.
-pub(super) unsafe fn put_above(
-    css: *mut pg_sys::CustomScanState,
-    child: *mut pg_sys::PlanState,
-    plan_node: *mut pg_sys::Plan,
-    exec: unsafe extern "C-unwind" fn(*mut pg_sys::PlanState) -> *mut pg_sys::TupleTableSlot,
-) {
-    // SAFETY: promised by the caller
-    unsafe {
-        let estate = (*child).state;
-        let ps = &raw mut (*css).ss.ps;
-        (*ps).type_ = pg_sys::NodeTag::T_CustomScanState;
-        (*ps).state = estate;
-        (*ps).plan = plan_node;
-        (*ps).lefttree = child;
-        // what the node's expressions are compiled for, now and when a partition is first met
-        (*ps).resultops = (*child).resultops;
-        (*ps).resultopsfixed = (*child).resultopsfixed;
-        (*ps).resultopsset = (*child).resultopsset;
-        (*ps).ps_ResultTupleDesc = (*child).ps_ResultTupleDesc;
-        // PostgreSQL 15 clears two slots at the end without looking: one that is there twice will do
-        let mut slot = (*child).ps_ResultTupleSlot;
-        if slot.is_null() {
-            let mut fixed = false;
-            (*ps).resultops = pg_sys::ExecGetResultSlotOps(child, &mut fixed);
-            (*ps).resultopsfixed = fixed;
-            (*ps).resultopsset = true;
-            slot = pg_sys::ExecInitExtraTupleSlot(
-                estate,
-                (*child).ps_ResultTupleDesc,
-                (*ps).resultops,
-            );
-        }
-        (*ps).ps_ResultTupleSlot = slot;
-        (*css).ss.ss_ScanTupleSlot = slot;
-        (*ps).ExecProcNode = Some(exec);
-        (*ps).ExecProcNodeReal = Some(exec);
-        if (*estate).es_instrument != 0 {
-            (*ps).instrument = pg_sys::InstrAlloc(1, (*estate).es_instrument, false);
-            pg_sys::ExecSetExecProcNode(ps, Some(exec));
-        }
-    }
-}
-
-/// A plan node for EXPLAIN. Its columns point to those of the source: copies of the source's own target
-/// list would be looked up in the wrong place.
-pub(super) unsafe fn plan(
-    child: *mut pg_sys::PlanState,
-    explained: bool,
-    methods: *const pg_sys::CustomScanMethods,
-    bare_plan: &AtomicPtr<pg_sys::CustomScan>,
-) -> *mut pg_sys::Plan {
-    // SAFETY: the source's plan; a leaked node is never freed
-    unsafe {
-        if !explained {
-            let bare = bare_plan.load(Ordering::Relaxed);
-            if !bare.is_null() {
-                return bare.cast();
-            }
-            let mut node = Box::new(std::mem::zeroed::<pg_sys::CustomScan>());
-            node.scan.plan.type_ = pg_sys::NodeTag::T_CustomScan;
-            node.scan.plan.plan_node_id = -1;
-            node.methods = methods;
-            let node = Box::into_raw(node);
-            bare_plan.store(node, Ordering::Relaxed);
-            return node.cast();
-        }
-        let source = (*child).plan;
-        let node = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
-        let plan = &raw mut (*node).scan.plan;
-        (*plan).type_ = pg_sys::NodeTag::T_CustomScan;
-        (*plan).startup_cost = (*source).startup_cost;
-        (*plan).total_cost = (*source).total_cost;
-        (*plan).plan_rows = (*source).plan_rows;
-        (*plan).plan_width = (*source).plan_width;
-        (*plan).plan_node_id = -1;
-        (*plan).lefttree = source;
-        (*node).methods = methods;
-        for entry in list::pointers::<pg_sys::TargetEntry>((*source).targetlist) {
-            let expr = (*entry).expr.cast::<pg_sys::Node>();
-            let var = pg_sys::makeVar(
-                pg_sys::OUTER_VAR as _,
-                (*entry).resno,
-                pg_sys::exprType(expr),
-                pg_sys::exprTypmod(expr),
-                pg_sys::exprCollation(expr),
-                0,
-            );
-            let column = pg_sys::makeTargetEntry(
-                var.cast(),
-                (*entry).resno,
-                (*entry).resname,
-                (*entry).resjunk,
-            );
-            (*plan).targetlist = pg_sys::lappend((*plan).targetlist, column.cast());
-        }
-        plan
-    }
-}
-
-/// # Safety
-/// `slot` must be NULL or a slot.
-#[inline]
-pub(super) unsafe fn is_empty(slot: *const pg_sys::TupleTableSlot) -> bool {
-    // SAFETY: promised by the caller
-    slot.is_null() || unsafe { (*slot).tts_flags } & pg_sys::TTS_FLAG_EMPTY as u16 != 0
 }
 
 /// What ModifyTable calls for each row. No destructor may live in this frame.
@@ -360,12 +212,6 @@ unsafe extern "C-unwind" fn clean_up(router: *mut Router) {
         }
         router.demand.finish();
     }
-}
-
-/// ModifyTable is never run twice.
-#[pg_guard]
-unsafe extern "C-unwind" fn rescan(_state: *mut pg_sys::CustomScanState) {
-    raise(crate::error::Error::internal("a router was run twice"));
 }
 
 #[pg_guard]

@@ -2,8 +2,9 @@
 
 use super::demand::{Demand, raise};
 use super::ffi;
+use super::placed_node::is_empty;
 use super::router_ahead;
-use super::router_node::{Router, is_empty};
+use super::router_node::Router;
 use crate::error::Result;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::{pg_guard, pg_sys};

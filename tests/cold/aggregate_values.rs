@@ -343,6 +343,7 @@ fn values_behind_long_texts_are_found() {
     db.run(
         "CREATE TABLE m (a int4, note text, ts timestamptz NOT NULL, more text, n int4) PARTITION BY RANGE (ts);
          SELECT FROM strata.create_hypertable('m', strata.by_range('ts', interval '1 month'));
+         SELECT strata.premake_chunks('m', timestamptz '2025-01-01 00:00+00', timestamptz '2025-02-20 00:00+00');
          INSERT INTO m SELECT g, repeat('ä' || g, CASE WHEN g % 3 = 0 THEN 30000 ELSE 1 END),
              timestamptz '2025-01-01 00:00+00' + g * interval '3 hours',
              repeat('x', CASE WHEN g % 4 = 0 THEN 200000 WHEN g % 5 = 0 THEN 32700 + g END), g * 7 FROM generate_series(1, 200) g;

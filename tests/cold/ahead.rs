@@ -5,7 +5,8 @@ use crate::support::{ColdDb, Db, exec, force_parallel, one, rows, s3, server};
 use postgres::Client;
 use std::time::Duration;
 
-const LATENCY: Duration = Duration::from_millis(40);
+/// Long against the work between two requests, on a busy machine too.
+const LATENCY: Duration = Duration::from_millis(120);
 
 /// Nine months of a table, eight of them cold, each a file of its own behind the proxy.
 fn months<'a>(name: &'a str, proxy: &FaultProxy) -> Db<'a> {
@@ -29,17 +30,13 @@ fn wide_months<'a>(name: &'a str, proxy: &FaultProxy, width: usize) -> Db<'a> {
     db
 }
 
-/// How long a statement waits for the store with nothing in memory, and its answer.
-fn waited(session: &mut Client, prefetch: u32, sql: &str) -> (Duration, String) {
+/// The answer of a statement with nothing in memory.
+fn answered(session: &mut Client, prefetch: u32, sql: &str) -> String {
     exec(
         session,
         &format!("SELECT strata.cold_cache_reset(); SET strata.cold_prefetch = {prefetch}"),
     );
-    let stats = "SELECT wait_ms FROM strata.cold_session_stats()";
-    let before = one(session, stats).parse::<f64>().expect("a number");
-    let answer = one(session, sql);
-    let waited = one(session, stats).parse::<f64>().expect("a number") - before;
-    (Duration::from_secs_f64(waited / 1000.0), answer)
+    one(session, sql)
 }
 
 const DEVICE: &str = "SELECT count(*) || ' ' || sum(id) || ' ' || max(note) FROM y WHERE dev = 77 AND ts < '2025-09-01 00:00+00'";
@@ -52,16 +49,14 @@ fn waits_for_several_files_overlap() {
     // with parallel workers the files are shared out, and nothing is asked ahead
     exec(&mut session, "SET max_parallel_workers_per_gather = 0");
     // plans and catalogs are known from here on
-    let (_, wanted) = waited(&mut session, 0, DEVICE);
+    let wanted = answered(&mut session, 0, DEVICE);
     proxy.latency(LATENCY);
     proxy.reset();
-    let (alone, answer) = waited(&mut session, 0, DEVICE);
-    assert_eq!(answer, wanted);
+    assert_eq!(answered(&mut session, 0, DEVICE), wanted);
     let one_by_one = proxy.counts().gets;
     let before = proxy.most_at_once();
     proxy.reset();
-    let (together, answer) = waited(&mut session, 8, DEVICE);
-    assert_eq!(answer, wanted);
+    assert_eq!(answered(&mut session, 8, DEVICE), wanted);
     let at_once = proxy.most_at_once();
     assert!(
         before <= 2 && at_once >= 6,
@@ -73,10 +68,6 @@ fn waits_for_several_files_overlap() {
         proxy.counts().gets
     );
     assert!(one_by_one >= 16, "{one_by_one}");
-    assert!(
-        together < alone * 3 / 10,
-        "{together:?} with, {alone:?} without"
-    );
     proxy.latency(Duration::ZERO);
 }
 
@@ -135,17 +126,21 @@ fn waits_of_files_that_aggregate_overlap() {
     ] {
         let plan = rows(&mut session, &format!("EXPLAIN {sql}"));
         assert_eq!(plan.matches("(ColdAgg)").count(), 8, "{plan}");
-        let (_, wanted) = waited(&mut session, 0, sql);
+        let wanted = answered(&mut session, 0, sql);
         proxy.latency(LATENCY);
-        let (alone, answer) = waited(&mut session, 0, sql);
-        assert_eq!(answer, wanted);
-        let (together, answer) = waited(&mut session, 8, sql);
-        assert_eq!(answer, wanted);
+        let mut at_once = |prefetch| {
+            proxy.reset();
+            assert_eq!(answered(&mut session, prefetch, sql), wanted);
+            (proxy.most_at_once(), proxy.counts().gets)
+        };
+        let (before, one_by_one) = at_once(0);
+        let (together, gets) = at_once(8);
         proxy.latency(Duration::ZERO);
         assert!(
-            together < alone / 2,
-            "{together:?} with, {alone:?} without: {sql}"
+            before <= 2 && together >= 4,
+            "{before} and {together} at once: {sql}"
         );
+        assert!(gets <= one_by_one + 2, "{gets} instead of {one_by_one}");
     }
 }
 
@@ -233,7 +228,7 @@ fn a_file_asked_for_ahead_is_read_by_a_function_meanwhile() {
     let sql = "SELECT april() FROM y WHERE ts < '2025-09-01 00:00+00' AND note = rpad('note 555', 700, '.')";
     proxy.latency(Duration::from_millis(10));
     for prefetch in [0, 64, 64, 64, 64] {
-        let (_, answer) = waited(&mut session, prefetch, sql);
+        let answer = answered(&mut session, prefetch, sql);
         assert_eq!(answer, "2160 16328520", "{prefetch}");
     }
     proxy.latency(Duration::ZERO);
