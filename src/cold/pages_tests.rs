@@ -155,6 +155,39 @@ fn an_index_is_read_as_sqlite_reads_it() {
     }
 }
 
+/// The list of types takes more than 127 bytes, which its length takes two bytes to say.
+#[test]
+fn a_wide_table_is_read_as_sqlite_reads_it() {
+    let narrow = file(4096, 3, 2);
+    let list = |of: &dyn Fn(i64) -> String| (0..300).map(of).collect::<Vec<_>>().join(", ");
+    let path = narrow._dir.path().join("wide");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(&format!(
+        "PRAGMA page_size=4096; PRAGMA journal_mode=OFF; CREATE TABLE x({});
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<90)
+         INSERT INTO x SELECT {} FROM n",
+        list(&|c| format!("c{c}")),
+        list(&|c| match c % 4 {
+            0 => format!("i * {c} - 700"),
+            1 => format!("printf('%.*c', i % 90, 'x')"),
+            2 => "NULL".to_owned(),
+            _ => format!("i / {c}.0"),
+        }),
+    ))
+    .unwrap();
+    let wide = File {
+        bytes: std::fs::read(path).unwrap(),
+        roots: vec![("x".to_owned(), 2)],
+        db,
+        ..narrow
+    };
+    let found = all(&mut wide.walk("x", &[299, 0, 121, 150]), &wide.bytes, 4).unwrap();
+    same(
+        &found,
+        &wide.truth("SELECT c299, c0, c121, c150 FROM x ORDER BY rowid"),
+    );
+}
+
 #[test]
 fn rowids_are_told() {
     let file = file(1024, 500, 9);
