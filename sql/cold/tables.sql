@@ -208,6 +208,7 @@ CREATE TABLE strata.cold_lease (
     intended_value text,
     adopted_at     timestamptz,
     renewed_at     timestamptz,
+    proven_at      timestamptz, -- the value written then was found unchanged later
     stopped        text, -- why nothing is deleted there until somebody decides
     failures       integer NOT NULL DEFAULT 0,
     retry_at       timestamptz,
@@ -234,7 +235,9 @@ CREATE TABLE strata.cold_dump_mark (nothing boolean);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_dump_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_setting', '');
 -- either the manifest or the rows: never both, which would double them
-SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live' AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);
+SELECT pg_catalog.pg_extension_config_dump('strata.cold_file', $$WHERE state = 'live'
+      AND CASE WHEN lower(current_setting('strata.dump_cold', true)) = 'rows' THEN false
+               ELSE strata._cold_dumped(id, chunk) END$$);
 SELECT pg_catalog.pg_extension_config_dump('strata.cold_column',
     $$WHERE file IN (SELECT id FROM strata.cold_file WHERE state = 'live')
       AND lower(current_setting('strata.dump_cold', true)) IS DISTINCT FROM 'rows'$$);

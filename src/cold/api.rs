@@ -77,7 +77,11 @@ fn remove_cold_storage(hypertable: pg_sys::Oid) -> Report<()> {
             catalog::quote_literal(&name)
         )))?;
     }
-    Ok(settings::remove(hypertable)?)
+    if settings::remove(hypertable)? == 0 {
+        spec::relation(hypertable)?;
+        hypertable::check_hypertable(hypertable)?;
+    }
+    Ok(())
 }
 
 #[pg_extern(sql = false)]
@@ -264,6 +268,13 @@ fn _cold_late_rows(chunk: pg_sys::Oid) -> Option<i64> {
     cold_stub::count_for(chunk, catalog::current_user())
 }
 
+/// A dump that began before a chunk was brought back has its rows from the heap, where every snapshot sees them:
+/// with the manifest they would come twice after a restore.
+#[pg_extern(sql = false)]
+fn _cold_dumped(file: pgrx::Uuid, chunk: pg_sys::Oid) -> Report<bool> {
+    Ok(inspect::check_dumped(&file.to_string(), chunk)?)
+}
+
 #[pg_extern(sql = false)]
 fn cold_owner_token() -> Report<String> {
     Ok(spec::identity()?.token())
@@ -290,10 +301,13 @@ fn cold_check(
     ErrorReport,
 > {
     if let Some(table) = hypertable {
+        spec::relation(table)?;
         catalog::check_owner(table)?;
     }
-    Ok(TableIterator::new(inspect::check_files(
-        hypertable,
-        deep.unwrap_or(false),
-    )?))
+    let found = inspect::check_files(hypertable, deep.unwrap_or(false))?;
+    if let (Some(table), []) = (hypertable, &found[..]) {
+        // a chunk that was detached while it was cold stands for itself
+        hypertable::check_hypertable(table)?;
+    }
+    Ok(TableIterator::new(found))
 }

@@ -3,13 +3,14 @@
 //! Off by default: files are read where they lie. A block that was changed here, or half written,
 //! is not shown: it carries a checksum. The size is a bound, not a promise to the byte: it is looked
 //! after once for each sixteenth of it that was written. Only files with names of its own are ever
-//! counted or removed: the directory may hold others.
+//! counted or removed: the directory may hold others. Folders that somebody else may write to are left
+//! alone, since a checksum does not tell who has made a block.
 
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -36,12 +37,21 @@ thread_local! {
 pub struct DiskCache {
     root: PathBuf,
     limit: u64,
+    /// number of the user whose folders are believed
+    user: u32,
 }
 
 impl DiskCache {
+    /// Makes nothing yet. `limit` in bytes; it is kept about, for other processes write too.
     #[must_use]
-    pub fn new(root: PathBuf, limit: u64) -> DiskCache {
-        DiskCache { root, limit }
+    pub fn new(root: PathBuf, limit: u64, user: u32) -> DiskCache {
+        DiskCache { root, limit, user }
+    }
+
+    /// True for a folder of this user that nobody else may put files into, and no link to one.
+    fn is_private(&self, folder: &Path) -> bool {
+        fs::symlink_metadata(folder)
+            .is_ok_and(|meta| meta.is_dir() && meta.uid() == self.user && meta.mode() & 0o022 == 0)
     }
 
     fn path(&self, id: &str, block: u64) -> PathBuf {
@@ -54,6 +64,7 @@ impl DiskCache {
     #[must_use]
     pub fn get(&self, id: &str, block: u64) -> Option<Vec<u8>> {
         let path = self.path(id, block);
+        self.is_private(path.parent()?).then_some(())?;
         let mut bytes = read(&path)?;
         let (data, sum) = bytes.split_last_chunk::<4>()?;
         if crc32fast::hash(data) != u32::from_be_bytes(*sum) {
@@ -96,6 +107,9 @@ impl DiskCache {
             .recursive(true)
             .mode(0o700)
             .create(folder)?;
+        if !self.is_private(folder) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let part = folder.join(format!("{PART}{}-{n}", std::process::id()));
         // left by a process that had our number, or laid there by somebody: never written through
@@ -121,7 +135,10 @@ impl DiskCache {
         for folder in fs::read_dir(&self.root)?.flatten() {
             let group = folder.file_name();
             let group = group.to_str().filter(|name| is_hex(name, 2));
-            let (Some(group), Ok(entries)) = (group, fs::read_dir(folder.path())) else {
+            let Some(group) = group.filter(|_| self.is_private(&folder.path())) else {
+                continue;
+            };
+            let Ok(entries) = fs::read_dir(folder.path()) else {
                 continue;
             };
             for entry in entries.flatten() {
@@ -203,7 +220,8 @@ mod tests {
     fn cache(limit: u64) -> (DiskCache, tempfile::TempDir) {
         let dir = tempfile::tempdir().expect("a folder");
         WRITTEN.set(None);
-        (DiskCache::new(dir.path().join("cache"), limit), dir)
+        let user = dir.path().metadata().expect("the folder").uid();
+        (DiskCache::new(dir.path().join("cache"), limit, user), dir)
     }
 
     #[test]
@@ -293,6 +311,44 @@ mod tests {
         }
         assert!(!left.exists(), "what a killed process left behind goes");
         assert!(cache.get(&id("99"), 99).is_some(), "others do not count");
+    }
+
+    /// In a directory that others may write to they could make the folders first, and lay blocks into them.
+    #[test]
+    fn folders_of_others_are_not_believed() {
+        let (cache, dir) = cache(100_000);
+        let folder = cache.root.join("ab");
+        let mode = |mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(&folder, mode).expect("its mode");
+        };
+        cache.put(&id("ab"), 1, b"block");
+        mode(0o777);
+        assert_eq!(
+            cache.get(&id("ab"), 1),
+            None,
+            "anybody may have put it there"
+        );
+        cache.put(&id("ab"), 2, b"block");
+        assert!(!cache.path(&id("ab"), 2).exists());
+        mode(0o700);
+        assert!(cache.get(&id("ab"), 1).is_some());
+        let other = DiskCache {
+            user: cache.user + 1,
+            ..cache.clone()
+        };
+        assert_eq!(other.get(&id("ab"), 1), None, "of another user");
+        let aside = dir.path().join("aside");
+        fs::rename(&folder, &aside).expect("rename");
+        std::os::unix::fs::symlink(&aside, &folder).expect("a link");
+        assert_eq!(cache.get(&id("ab"), 1), None, "behind a link");
+        for n in 0..100 {
+            cache.put(&id("cd"), n, &[1; 10_000]);
+        }
+        assert!(
+            aside.join(format!("{}.1", id("ab"))).exists(),
+            "not ours to remove"
+        );
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::cold::upkeep_stores::Stores;
 use crate::error::{Error, Result};
 use crate::pg::{bgworker, databases, inject};
 
+/// Why the first run after a file was queued leaves it alone.
+const UNPROVEN: &str = "until another run finds the owner file as the first one leaves it";
+
 /// How a run goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
@@ -215,8 +218,10 @@ impl Run {
             self.unfinished(stores, folder)?;
             self.orphans(stores, folder)?;
         }
-        let token = self.me.token.clone();
-        for queued in self.db(|| rows::queue(&folder.server, Some(&folder.folder), &token))? {
+        let (token, looks) = (self.me.token.clone(), self.looks_only());
+        for queued in
+            self.db(|| rows::queue(&folder.server, Some(&folder.folder), &token, looks))?
+        {
             self.queued(stores, folder, &queued)?;
         }
         // where nothing waits, a run deletes at once what it has just queued
@@ -271,6 +276,13 @@ impl Run {
             return match self.looks_only() {
                 true => self.tell(server, "wait", key, queued.bytes, &reason),
                 false => Ok(()),
+            };
+        }
+        if !queued.proven {
+            let reason = format!("{}, {UNPROVEN}", queued.reason);
+            return match self.how {
+                How::Queue => Ok(()),
+                _ => self.tell(server, "wait", key, queued.bytes, &reason),
             };
         }
         if self.looks_only() {
@@ -333,8 +345,8 @@ impl Run {
 
     /// Queued objects in folders that this database never wrote to.
     fn strangers(&mut self, server: &str, folders: &[Folder]) -> Result<()> {
-        let token = self.me.token.clone();
-        for queued in self.db(|| rows::queue(server, None, &token))? {
+        let (token, looks) = (self.me.token.clone(), self.looks_only());
+        for queued in self.db(|| rows::queue(server, None, &token, looks))? {
             let folder = crate::cold::owner::folder(&queued.key);
             if folders.iter().any(|f| f.folder == folder) {
                 continue;

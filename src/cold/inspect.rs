@@ -4,7 +4,7 @@ use crate::cold::catalog::{self, settings};
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::cold::servers;
 use crate::cold::store::{self, StoreError};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::pg::{self, cold_copy, cold_reader};
 use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
@@ -32,6 +32,19 @@ pub fn check_files(hypertable: Option<pg_sys::Oid>, deep: bool) -> Result<Vec<Fo
         out.push((chunk, manifest.key.clone(), status.to_owned(), detail));
     }
     Ok(out)
+}
+
+/// True for a file that is the one of its chunk now, not only in the snapshot that runs. 40001 for another.
+pub fn check_dumped(file: &str, chunk: pg_sys::Oid) -> Result<bool> {
+    if catalog::is_live(file)? {
+        return Ok(true);
+    }
+    let name = pg::catalog::relation_name(chunk).unwrap_or_else(|_| chunk.to_u32().to_string());
+    Err(Error::new(
+        Kind::Retry,
+        format!("cold chunk \"{name}\" was brought back, merged or emptied after the dump began"),
+    )
+    .hint("Run pg_dump again."))
 }
 
 fn look(manifest: &Manifest) -> std::result::Result<(), StoreError> {

@@ -10,6 +10,9 @@ use crate::pg::{bgworker, catalog, inject, object_lock, session, spi, time};
 use pgrx::pg_sys;
 use std::time::Duration;
 
+/// How often one renewal looks at what somebody else has written in the same moment.
+const LOOKS: usize = 3;
+
 /// What is locked in this database while somebody works on folders, by [`object_lock`].
 #[derive(Debug, Clone, Copy)]
 pub enum Work {
@@ -67,74 +70,129 @@ fn write(stores: &Stores, folder: &str, lease: &Lease, etag: Option<&str>) -> St
 }
 
 /// Proves that a folder is ours by writing a new value there, in a background worker outside of a transaction.
-/// The value is recorded before it is written and after.
+/// The value is recorded before it is written and after, and looked at once more: a store that knows no conditions
+/// takes two writes of one moment without a word.
 ///
 /// `Ok(Some(why))`: it is not, or not for sure, and nothing may be deleted there.
 pub fn renew(stores: &Stores, folder: &Folder, me: &Me) -> Result<Option<String>> {
-    if folder.stopped.is_some() {
-        return Ok(folder.stopped.clone());
-    }
     let _alone = bgworker::transaction(|| Held::take(Work::Renewal))?;
-    // the other one may have renewed it meanwhile
-    let again = bgworker::transaction(|| rows::folders(Some(&folder.server)))?;
-    let Some(folder) = again.into_iter().find(|f| f.folder == folder.folder) else {
-        return Ok(Some(String::from("it was given up just now")));
-    };
+    for _ in 0..LOOKS {
+        // the other one may have renewed it meanwhile
+        let again = bgworker::transaction(|| rows::folders(Some(&folder.server)))?;
+        let Some(folder) = again.into_iter().find(|f| f.folder == folder.folder) else {
+            return Ok(Some(String::from("it was given up just now")));
+        };
+        if let Some(why) = &folder.stopped {
+            remind(stores, &folder, me)?;
+            return Ok(Some(why.clone()));
+        }
+        match renew_once(stores, &folder, me)? {
+            Renewal::Ours => return Ok(None),
+            Renewal::Not(why) => return Ok(Some(why)),
+            Renewal::Again => {}
+        }
+    }
+    Ok(Some(String::from(
+        "its ownership is being changed just now",
+    )))
+}
+
+/// What one look and one write have come to.
+enum Renewal {
+    Ours,
+    Not(String),
+    /// Somebody else was there at the same moment: what he wrote is to be judged.
+    Again,
+}
+
+fn look(stores: &Stores, folder: &Folder) -> Result<(Found, Option<String>)> {
     let at = |e: StoreError| e.at(&lease_key(&folder.folder));
-    let (found, etag) = bgworker::contain(|| find(stores, &folder.folder).map_err(at))?;
-    let value = uuid::Uuid::new_v4().to_string();
-    let lease = Lease {
-        value,
+    Ok(bgworker::contain(|| {
+        find(stores, &folder.folder).map_err(at)
+    })?)
+}
+
+fn renew_once(stores: &Stores, folder: &Folder, me: &Me) -> Result<Renewal> {
+    let (found, etag) = look(stores, folder)?;
+    let why = match judge(&folder.held, me, &found) {
+        Verdict::Ours => {
+            let lease = new_lease(folder, me)?;
+            return write_ours(stores, folder, &lease, etag);
+        }
+        Verdict::No(why) => why,
+        Verdict::Dispute(why) => {
+            dispute(stores, folder, me, etag)?;
+            why
+        }
+    };
+    bgworker::transaction(|| rows::stop(folder, &why))?;
+    Ok(Renewal::Not(why))
+}
+
+fn new_lease(folder: &Folder, me: &Me) -> Result<Lease> {
+    Ok(Lease {
+        value: uuid::Uuid::new_v4().to_string(),
         owner_token: me.token.clone(),
         timeline: me.timeline,
         adopted_us: folder.held.adopted_us,
         disputed: false,
         written_by: bgworker::transaction(rows::here)?,
+    })
+}
+
+/// Tells the twin. Best effort: who cannot write there cannot delete there either.
+fn dispute(stores: &Stores, folder: &Folder, me: &Me, etag: Option<String>) -> Result<()> {
+    let disputed = Lease {
+        disputed: true,
+        ..new_lease(folder, me)?
     };
-    let why = match judge(&folder.held, me, &found) {
-        Verdict::Ours => return write_ours(stores, &folder, lease, etag),
-        Verdict::No(why) => why,
-        Verdict::Dispute(why) => {
-            let disputed = Lease {
-                disputed: true,
-                ..lease
-            };
-            // best effort: who cannot write there cannot delete there either
-            let told = bgworker::contain(|| {
-                Ok(write(stores, &folder.folder, &disputed, etag.as_deref()))
-            })?;
-            if let Err(e) = told {
-                pgrx::log!("pg_strata: {}", e.at(&lease_key(&folder.folder)));
+    let told = bgworker::contain(|| Ok(write(stores, &folder.folder, &disputed, etag.as_deref())))?;
+    if let Err(e) = told {
+        pgrx::log!("pg_strata: {}", e.at(&lease_key(&folder.folder)));
+    }
+    Ok(())
+}
+
+/// A folder where this database has stopped: the twin may have overwritten what it was told in the same moment, and
+/// would go on alone.
+fn remind(stores: &Stores, folder: &Folder, me: &Me) -> Result<()> {
+    match look(stores, folder) {
+        Ok((found, etag)) => {
+            if let Verdict::Dispute(_) = judge(&folder.held, me, &found) {
+                dispute(stores, folder, me, etag)?;
             }
-            why
         }
-    };
-    bgworker::transaction(|| rows::stop(&folder, &why))?;
-    Ok(Some(why))
+        // nothing hangs on it today
+        Err(e) => pgrx::log!("pg_strata: {}", e.message),
+    }
+    Ok(bgworker::transaction(|| rows::reminded(folder))?)
 }
 
 fn write_ours(
     stores: &Stores,
     folder: &Folder,
-    lease: Lease,
+    lease: &Lease,
     etag: Option<String>,
-) -> Result<Option<String>> {
-    let changed = || Some(String::from("its ownership is being changed just now"));
+) -> Result<Renewal> {
     if !bgworker::transaction(|| rows::intend(folder, &lease.value))? {
-        return Ok(changed());
+        return Ok(Renewal::Again);
     }
     inject::point("cold.lease.intended");
-    let sent = bgworker::contain(|| Ok(write(stores, &folder.folder, &lease, etag.as_deref())))?;
+    let sent = bgworker::contain(|| Ok(write(stores, &folder.folder, lease, etag.as_deref())))?;
     match sent {
-        // somebody wrote between our look and our write: the next run judges what it was
-        Err(StoreError::Changed(_)) => return Ok(changed()),
+        // somebody wrote between our look and our write
+        Err(StoreError::Changed(_)) => return Ok(Renewal::Again),
         other => other.map_err(|e| e.at(&lease_key(&folder.folder)))?,
     }
     inject::point("cold.lease.sent");
     if !bgworker::transaction(|| rows::written(folder, &lease.value))? {
-        return Ok(changed());
+        return Ok(Renewal::Again);
     }
-    Ok(None)
+    let (found, _) = look(stores, folder)?;
+    Ok(match found {
+        Found::Lease(there) if there.value == lease.value => Renewal::Ours,
+        _ => Renewal::Again,
+    })
 }
 
 /// What to do about a folder that is not ours for sure.

@@ -235,10 +235,14 @@ pub fn check_for_interrupts() {
     pgrx::check_for_interrupts!();
 }
 
-/// True when a cancel or shutdown waits to be raised.
+/// True when a cancel or shutdown waits to be raised. `InterruptPending` would not do: CREATE and DROP DATABASE
+/// (by a barrier), pg_log_backend_memory_contexts() and others set it, too, and nothing is to be given up for them.
 pub fn interrupt_pending() -> bool {
-    // SAFETY: a word that signal handlers set
-    unsafe { (&raw const pg_sys::InterruptPending).read_volatile() != 0 }
+    // SAFETY: words that signal handlers set
+    unsafe {
+        (&raw const pg_sys::QueryCancelPending).read_volatile() != 0
+            || (&raw const pg_sys::ProcDiePending).read_volatile() != 0
+    }
 }
 
 /// The current user id.

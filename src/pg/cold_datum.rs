@@ -343,6 +343,7 @@ pub struct DecodeScope {
 }
 
 impl DecodeScope {
+    /// Until it is dropped, inner functions run as `owner`, the owner of the table that the values are for.
     #[must_use]
     pub fn begin(owner: pg_sys::Oid) -> Self {
         let settings = pin_settings();

@@ -9,13 +9,34 @@ use crate::error::{Error, Kind};
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
-/// True in a session of pg_dump (COPY of a chunk).
+/// True in a session of pg_dump (COPY of a chunk), whatever it is called: PGAPPNAME and connection strings give it
+/// other names. It has locked the mark, or, as a worker of a parallel dump, has the settings with which all sessions
+/// of pg_dump begin (pg_dump.c, setup_connection).
 fn is_pg_dump() -> bool {
-    // SAFETY: application_name is a NUL terminated string or NULL
+    // SAFETY: strings and flags of this process, NUL terminated or NULL; a plain look-up
     unsafe {
-        !pg_sys::application_name.is_null()
-            && CStr::from_ptr(pg_sys::application_name) == c"pg_dump"
+        let named = !pg_sys::application_name.is_null()
+            && CStr::from_ptr(pg_sys::application_name) == c"pg_dump";
+        let path = pg_sys::namespace_search_path;
+        let set_up = !path.is_null()
+            && matches!(CStr::from_ptr(path).to_bytes(), b"" | b"\"\"")
+            && !pg_sys::synchronize_seqscans
+            && pg_sys::XactReadOnly
+            && pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32;
+        let holds =
+            || super::compat::lock_held(&mark(), pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        named || set_up || holds()
     }
+}
+
+/// The table that is locked by a dump which takes the manifest along.
+fn mark() -> pg_sys::LOCKTAG {
+    // SAFETY: look-ups by name
+    let table = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"strata".as_ptr(), false);
+        pg_sys::get_relname_relid(c"cold_dump_mark".as_ptr(), schema)
+    };
+    super::object_lock::relation_tag(table)
 }
 
 /// True in a session of pg_restore, or of another program that runs its scripts: all of them begin by setting
@@ -106,18 +127,9 @@ fn check_manifest_is_dumped(chunk: pg_sys::Oid) {
             )),
         );
     }
-    // SAFETY: plain look-ups; the lock tag lives on this stack
+    let tag = mark();
+    // SAFETY: the lock tag lives on this stack
     let locked = unsafe {
-        let schema = pg_sys::get_namespace_oid(c"strata".as_ptr(), false);
-        let table = pg_sys::get_relname_relid(c"cold_dump_mark".as_ptr(), schema);
-        let tag = pg_sys::LOCKTAG {
-            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
-            locktag_field2: table.to_u32(),
-            locktag_field3: 0,
-            locktag_field4: 0,
-            locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
-            locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
-        };
         let mut others = 0;
         let exclusive = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
         pg_sys::GetLockConflicts(&tag, exclusive, &mut others);

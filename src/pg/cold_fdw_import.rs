@@ -12,6 +12,8 @@ use std::ffi::{CStr, CString};
 
 /// Longest name of an object in PostgreSQL, in bytes.
 const NAME: usize = 63;
+/// Every table has these, so no column may be called so (heap.c, SysAtt).
+const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"];
 
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn import(
@@ -115,8 +117,11 @@ fn command(
             .iter()
             .find(|o| o.physical.eq_ignore_ascii_case(&declared.name));
         let mut local = own.map_or(&declared.name, |o| &o.name).clone();
-        if !usable(&local) || names.contains(&local) {
-            local = format!("column_{}", names.len() + 1);
+        let mut n = names.len();
+        while !usable(&local) || SYSTEM_COLUMNS.contains(&local.as_str()) || names.contains(&local)
+        {
+            n += 1;
+            local = format!("column_{n}");
         }
         let type_name = match own {
             Some(own) => known_type(own)?,

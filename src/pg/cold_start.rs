@@ -4,7 +4,7 @@ use super::cold_agg_file::Asked;
 use super::cold_agg_run::known;
 use super::cold_ahead::Statement;
 use super::cold_run::{First, Scan, Skip};
-use super::{cold_prefetch, cold_reads, cold_value};
+use super::{cold_prefetch, cold_reads, cold_value, ffi};
 use crate::cold::pushdown::Value;
 use crate::error::Result;
 use pgrx::pg_sys;
@@ -86,6 +86,7 @@ impl Scan {
     pub(super) unsafe fn decide(&mut self, node: *mut pg_sys::CustomScanState) -> Result<()> {
         // SAFETY: promised by the caller
         let values = unsafe {
+            note_for_serializable(node);
             cold_prefetch::started(node, &self.manifest.file)?;
             self.evaluate(node)
         };
@@ -104,5 +105,21 @@ impl Scan {
     /// True when SQLite decides all conditions with the values of this run.
     pub(super) fn is_decided(&self) -> bool {
         self.plan.checks.is_empty() && self.filter.is_null() && super::guc::COLD_PUSHDOWN.get()
+    }
+}
+
+/// Rows of a file have no pages that could be locked, and who is content with the first of them never comes to the
+/// stub. The chunk may be brought back, and the row changed, before concurrent transactions have ended.
+///
+/// # Safety
+/// `node` must be the state of a running scan with its relation open.
+unsafe fn note_for_serializable(node: *mut pg_sys::CustomScanState) {
+    // SAFETY: promised by the caller
+    unsafe {
+        let rel = (*node).ss.ss_currentRelation;
+        // a foreign table is nobody's to change
+        if (*(*rel).rd_rel).relkind as u8 != pg_sys::RELKIND_FOREIGN_TABLE {
+            ffi::predicate_lock(rel, (*(*node).ss.ps.state).es_snapshot);
+        }
     }
 }

@@ -29,3 +29,9 @@ pub fn process_exists(pid: i32) -> bool {
     let asked = unsafe { libc::kill(pid, 0) };
     asked == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
 }
+
+/// The user as whom this process touches files.
+pub fn user() -> u32 {
+    // SAFETY: asks for a number of this process
+    unsafe { libc::geteuid() }
+}

@@ -50,6 +50,7 @@ mod functions {
     guarded! {
         /// storage/predicate.h
         fn TransferPredicateLocksToHeapRelation(relation: pg_sys::Relation);
+        fn PredicateLockRelation(relation: pg_sys::Relation, snapshot: pg_sys::Snapshot);
         /// optimizer/prep.h
         fn get_agg_clause_costs(
             root: *mut pg_sys::PlannerInfo,
@@ -123,6 +124,15 @@ mod functions {
     pub unsafe fn transfer_predicate_locks(relation: pg_sys::Relation) {
         // SAFETY: promised by the caller
         unsafe { TransferPredicateLocksToHeapRelation(relation) }
+    }
+
+    /// Notes for SERIALIZABLE that a scan reads the relation; nothing at lower levels.
+    ///
+    /// # Safety
+    /// The relation must be open, and the snapshot the one that it is read with.
+    pub unsafe fn predicate_lock(relation: pg_sys::Relation, snapshot: pg_sys::Snapshot) {
+        // SAFETY: promised by the caller
+        unsafe { PredicateLockRelation(relation, snapshot) }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Ways of pg_dump and pg_restore: a dump is complete or fails, a restore has every row.
 
-use crate::support::{ColdDb, Db, HASH, fails, one, server};
-use std::process::Output;
+use crate::common::wait_until;
+use crate::support::{ColdDb, Db, HASH, exec, fails, one, server};
+use std::process::{Output, Stdio};
 
 /// Two cold chunks with a late row, and a column from after the export.
 fn cold<'a>(name: &'a str) -> Db<'a> {
@@ -118,6 +119,112 @@ fn every_way_of_restoring_brings_every_row() {
         assert_eq!(found, hash, "{options:?}");
     }
     assert_eq!(db.hash(), hash, "the origin");
+}
+
+/// The environment, or a connection string, may give pg_dump another name: rows of files beside their manifest would be
+/// there twice after a restore.
+#[test]
+fn a_dump_under_another_name_has_every_row_once() {
+    let db = cold("dump_renamed");
+    // without keys nothing but the count tells rows that came twice
+    db.run("ALTER TABLE m DROP CONSTRAINT IF EXISTS m_pkey CASCADE");
+    let hash = db.hash();
+    let folder = db.cluster.sandbox().folder("dump_renamed", 0o777);
+    for (name, options) in [
+        ("dump_renamed_one", &["-Fd"][..]),
+        ("dump_renamed_jobs", &["-Fd", "-j", "3"]),
+        (
+            "dump_renamed_policies",
+            &["-Fd", "-j", "3", "--enable-row-security"],
+        ),
+    ] {
+        let archive = folder.join(name);
+        let archive = archive.to_str().expect("a path");
+        let mut tool = db.cluster.tool("pg_dump");
+        tool.args(options).args(["-f", archive, "-d", db.name]);
+        let output = tool.env("PGAPPNAME", "backup").output();
+        let output = output.expect("pg_dump runs");
+        assert!(output.status.success(), "{options:?}: {}", errors(&output));
+        let copy = restored(&db, name, &[&[]], archive);
+        assert_eq!(copy.hash(), hash, "{options:?}");
+        assert_eq!(
+            copy.one("SELECT sum(late_rows) FROM strata.cold_files"),
+            "1",
+            "{options:?}"
+        );
+    }
+    // settings of a dump without its lock: nobody knows whether the manifest goes along
+    let copy = "SET search_path = ''; SET synchronize_seqscans = off; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                COPY strata_chunks.m_h1_20250101 TO STDOUT";
+    let error = (db.cluster.try_psql(db.name, copy)).expect_err("late rows alone were given");
+    assert!(
+        error.contains("without the manifest of its file"),
+        "{error}"
+    );
+}
+
+/// An ordinary table does not read the file: without an error its rows would be missing.
+#[test]
+fn a_restore_that_makes_ordinary_tables_of_cold_chunks_says_so() {
+    let db = Db::new(server(), "dump_methods");
+    db.metrics();
+    let folder = db.cluster.sandbox().folder("dump_methods", 0o777);
+    let path = |name: &str| folder.join(name).to_str().expect("a path").to_owned();
+    let (hot, cold) = (path("hot"), path("cold"));
+    let dumped = pg_dump(&db, &["-Fc", "--schema-only", "-f", &hot]);
+    assert!(dumped.status.success(), "{}", errors(&dumped));
+    db.tier("2025-03-01");
+    let dumped = pg_dump(&db, &["-Fc", "-f", &cold]);
+    assert!(dumped.status.success(), "{}", errors(&dumped));
+    for (name, parts) in [
+        (
+            "dump_methods_none",
+            &[&["--no-table-access-method", &*cold][..]][..],
+        ),
+        ("dump_methods_old", &[&[&*hot], &["--data-only", &*cold]]),
+    ] {
+        db.cluster.create_database(name);
+        let mut last = None;
+        for part in parts {
+            let mut tool = db.cluster.tool("pg_restore");
+            let output = tool.args(["-d", name]).args(*part).output();
+            last = Some(output.expect("pg_restore runs"));
+        }
+        let last = last.expect("a part");
+        let error = errors(&last);
+        assert!(!last.status.success(), "{name}: rows are missing");
+        assert!(
+            error.contains("has another access method"),
+            "{name}: {error}"
+        );
+    }
+}
+
+/// Rows that were brought back are seen by every snapshot, also by that of a dump which still sees the manifest.
+#[test]
+fn a_dump_that_waited_for_a_chunk_to_come_back_fails() {
+    let db = cold("dump_untier");
+    let mut untier = db.session();
+    exec(&mut untier, "BEGIN");
+    exec(
+        &mut untier,
+        "CALL strata.untier_chunk('strata_chunks.m_h1_20250101')",
+    );
+    let mut tool = db.cluster.tool("pg_dump");
+    tool.args(["-d", db.name]).stdout(Stdio::piped());
+    let dump = tool.stderr(Stdio::piped()).spawn().expect("pg_dump runs");
+    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+                 WHERE a.application_name = 'pg_dump' AND a.datname = current_database() AND NOT l.granted";
+    wait_until("pg_dump waits", || db.one(waits) == "1");
+    exec(&mut untier, "COMMIT");
+    let output = dump.wait_with_output().expect("pg_dump ends");
+    let error = errors(&output);
+    assert!(
+        !output.status.success(),
+        "rows of the chunk are there twice"
+    );
+    assert!(error.contains("after the dump began"), "{error}");
+    assert!(pg_dump(&db, &[]).status.success(), "the next one");
 }
 
 /// pg_restore -j truncates what it has just made, when the manifest may be there already.

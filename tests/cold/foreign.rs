@@ -328,6 +328,29 @@ fn other_files_are_imported_by_declared_types() {
 }
 
 #[test]
+fn names_that_postgres_gives_to_nobody_are_imported_under_others() {
+    let shelf = Shelf::new("foreign_names");
+    shelf.sqlite(
+        "names.db",
+        &format!(
+            "CREATE TABLE names(ctid INT, column_1 INT, XMIN INT, tableoid TEXT, column_3, \"{}\" INT);
+             INSERT INTO names VALUES (1, 2, 3, '4', '5', 6)",
+            "n".repeat(64)
+        ),
+    );
+    shelf
+        .db
+        .run("IMPORT FOREIGN SCHEMA \"names.db\" FROM SERVER shelf INTO public");
+    let columns = "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute \
+                   WHERE attrelid = 'names'::regclass AND attnum > 0";
+    assert_eq!(
+        shelf.db.one(columns),
+        "column_1,column_2,XMIN,column_4,column_3,column_6"
+    );
+    assert_eq!(shelf.db.one("SELECT n::text FROM names n"), "(1,2,3,4,5,6)");
+}
+
+#[test]
 fn nothing_is_written() {
     let shelf = Shelf::new("foreign_write");
     shelf.sqlite("people.db", PEOPLE);

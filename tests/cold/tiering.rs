@@ -620,3 +620,30 @@ fn swap_needs_its_intent() {
     db.tier("2025-02-01");
     assert_eq!(db.hash(), hash);
 }
+
+/// Dropping a database, or asking for a process's memory, makes each process look up for a moment: that is no
+/// reason to give up an export.
+#[test]
+fn exports_go_on_when_they_are_interrupted_without_being_cancelled() {
+    let db = Db::new(server(), "tiering_nudged");
+    db.run(
+        "CREATE TABLE m (id bigint, ts timestamptz NOT NULL, note text, PRIMARY KEY (id, ts));
+         CREATE INDEX ON m (note, ts);
+         INSERT INTO m SELECT g, '2025-01-01 00:00+00'::timestamptz + g * interval '1 second', md5(g::text)
+             FROM generate_series(0, 149999) g;
+         SELECT FROM strata.create_hypertable('m', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true);",
+    );
+    let mut session = db.session();
+    let queue = format!("SELECT strata.tier_chunk('{JANUARY}')");
+    one(&mut session, &queue);
+    let mut nudged = 0;
+    wait_until("the chunk is cold", || {
+        let nudge = "SELECT count(pg_log_backend_memory_contexts(pid)) FROM pg_stat_activity
+            WHERE backend_type LIKE 'pg_strata job%' AND datname = current_database()";
+        nudged += usize::from(one(&mut session, nudge) != "0");
+        let failure = "SELECT min(last_error) FROM strata.cold_exports";
+        assert_eq!(one(&mut session, failure), "", "after {nudged} nudges");
+        chunk_state(&mut session, JANUARY) == "live"
+    });
+    assert!(nudged > 5, "only {nudged} nudges");
+}

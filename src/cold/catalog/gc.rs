@@ -8,12 +8,17 @@ const SERVERS: &str = "SELECT server FROM (SELECT server::text FROM strata.cold_
     SELECT server::text FROM strata.cold_delete_queue UNION SELECT server::text FROM strata.cold_upload) s \
     WHERE $1 IS NULL OR server = $1 ORDER BY server";
 
-// $3: the delay in seconds. A file that any chunk needs is never deleted, whatever the queue says
+// $3: the delay in seconds; $5: only a look, which renews nothing. A file that any chunk needs is never deleted,
+// whatever the queue says. Nor one for which it was not proven since it was queued that no twin is at work: the
+// first to look after a long time would delete what the other one still needs
 const QUEUE: &str = "SELECT q.key, q.bytes, q.reason, q.owner_token = $4, \
     EXISTS (SELECT FROM strata.cold_file f WHERE f.key = q.key AND f.state = 'live'), \
     q.queued_at + $3 * interval '1 second' <= clock_timestamp(), \
     to_char((q.queued_at + $3 * interval '1 second') AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), \
-    coalesce(q.retry_at <= clock_timestamp(), true), q.last_error \
+    coalesce(q.retry_at <= clock_timestamp(), true), q.last_error, \
+    $3 = 0 OR EXISTS (SELECT FROM strata.cold_lease l WHERE l.server = q.server \
+        AND l.folder = split_part(q.key, '/', 1) \
+        AND q.queued_at <= CASE WHEN $5 THEN l.renewed_at ELSE l.proven_at END) \
     FROM strata.cold_delete_queue q WHERE q.server = $1 AND ($2 IS NULL OR split_part(q.key, '/', 1) = $2) \
     ORDER BY q.queued_at, q.key";
 const MAY_DELETE: &str = "SELECT EXISTS (SELECT FROM strata.cold_delete_queue q WHERE q.server = $1 AND q.key = $2 \
@@ -45,11 +50,13 @@ const SWEEP: &str =
     "DELETE FROM strata.cold_gc_log WHERE at < clock_timestamp() - interval '90 days'";
 
 // A folder wants work when something in it is due, when files came since its owner file was written (a copy of
-// the database from before then must find itself out), or when that was a day ago.
+// the database from before then must find itself out), or when that was a day ago, or a quarter of the delay. One
+// that has stopped reminds its twin.
 const DUE: &str = "SELECT DISTINCT l.server::text FROM strata.cold_lease l \
     JOIN pg_foreign_server s ON s.srvname = l.server \
-    WHERE l.stopped IS NULL AND coalesce(l.retry_at <= clock_timestamp(), true) AND ( \
-    coalesce(l.renewed_at < clock_timestamp() - interval '1 day', true) \
+    WHERE coalesce(l.retry_at <= clock_timestamp(), true) AND (l.stopped IS NOT NULL \
+    OR coalesce(l.renewed_at < clock_timestamp() - least(interval '1 day', \
+        greatest($1 * interval '1 second' / 4, interval '1 hour')), true) \
     OR EXISTS (SELECT FROM strata.cold_file f WHERE f.server = l.server AND f.state = 'live' \
         AND f.created_at > l.renewed_at AND split_part(f.key, '/', 1) = l.folder) \
     OR EXISTS (SELECT FROM strata.cold_upload u WHERE u.server = l.server \
@@ -80,6 +87,8 @@ pub struct Queued {
     /// False for a while after a failure.
     pub try_now: bool,
     pub last_error: Option<String>,
+    /// No twin has written there since it was queued, as far as one can know.
+    pub proven: bool,
 }
 
 /// An upload that was begun.
@@ -117,9 +126,21 @@ pub fn servers(server: Option<&str>) -> Result<Vec<String>> {
     texts(SERVERS, &[server.into()])
 }
 
-/// The queue of a server, or of one of its folders; `token` is this database's.
-pub fn queue(server: &str, folder: Option<&str>, token: &str) -> Result<Vec<Queued>> {
-    let args = [server.into(), folder.into(), delay().into(), token.into()];
+/// The queue of a server, or of one of its folders; `token` is this database's. A look would renew the owner file
+/// if it were more than that.
+pub fn queue(
+    server: &str,
+    folder: Option<&str>,
+    token: &str,
+    looks_only: bool,
+) -> Result<Vec<Queued>> {
+    let args = [
+        server.into(),
+        folder.into(),
+        delay().into(),
+        token.into(),
+        looks_only.into(),
+    ];
     as_extension_owner(|| {
         spi::read_latest(QUEUE, &args, |row| {
             Ok(Queued {
@@ -132,6 +153,7 @@ pub fn queue(server: &str, folder: Option<&str>, token: &str) -> Result<Vec<Queu
                 due_at: row.need(7)?,
                 try_now: row.need(8)?,
                 last_error: row.get(9)?,
+                proven: row.need(10)?,
             })
         })
     })

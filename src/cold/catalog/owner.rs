@@ -15,11 +15,14 @@ const LEASES: &str = "SELECT server::text, folder, owner_token, timeline, last_v
 // written only by those who know what the row says: an adoption may have come in between
 const INTEND: &str = "UPDATE strata.cold_lease SET intended_value = $5 WHERE server = $1 AND folder = $2 \
     AND last_value IS NOT DISTINCT FROM $3 AND intended_value IS NOT DISTINCT FROM $4 AND stopped IS NULL";
-const WRITTEN: &str = "UPDATE strata.cold_lease SET last_value = $3, intended_value = NULL, \
+// the value before it was found as it had been left
+const WRITTEN: &str = "UPDATE strata.cold_lease SET last_value = $3, intended_value = NULL, proven_at = renewed_at, \
     renewed_at = clock_timestamp(), failures = 0, retry_at = NULL, last_error = NULL \
     WHERE server = $1 AND folder = $2 AND intended_value = $3";
 const STOP: &str = "UPDATE strata.cold_lease SET stopped = $5 WHERE server = $1 AND folder = $2 \
     AND last_value IS NOT DISTINCT FROM $3 AND intended_value IS NOT DISTINCT FROM $4 AND stopped IS NULL";
+const REMINDED: &str = "UPDATE strata.cold_lease SET retry_at = clock_timestamp() + interval '8 hours' \
+    WHERE server = $1 AND folder = $2 AND stopped IS NOT NULL";
 // 1 minute, 2, 4, ... an hour
 const FAILED: &str = "UPDATE strata.cold_lease SET failures = failures + 1, last_error = $3, \
     retry_at = clock_timestamp() + least(power(2, least(failures, 10)), 60) * interval '1 minute' \
@@ -34,7 +37,7 @@ const FOLDERS: &str = "SELECT folder FROM (SELECT split_part(key, '/', 1) AS fol
 const ADOPT: &str = "INSERT INTO strata.cold_lease (server, folder, owner_token, timeline, last_value, adopted_at, \
     renewed_at) VALUES ($1, $2, $3, $4, $5, to_timestamp($6 / 1000000.0), clock_timestamp()) \
     ON CONFLICT (server, folder) DO UPDATE SET owner_token = excluded.owner_token, timeline = excluded.timeline, \
-    last_value = excluded.last_value, intended_value = NULL, adopted_at = excluded.adopted_at, \
+    last_value = excluded.last_value, intended_value = NULL, adopted_at = excluded.adopted_at, proven_at = NULL, \
     renewed_at = excluded.renewed_at, stopped = NULL, failures = 0, retry_at = NULL, last_error = NULL";
 const ADOPT_FILES: &str =
     "UPDATE strata.cold_file SET owner_token = $2 WHERE server = $1 AND state = 'live'";
@@ -135,6 +138,12 @@ pub fn written(folder: &Folder, value: &str) -> Result<bool> {
 /// Nothing is deleted there any more until somebody decides; unless the row has changed.
 pub fn stop(folder: &Folder, why: &str) -> Result<bool> {
     if_unchanged(STOP, folder, why)
+}
+
+/// The twin was told once more; that is enough for some hours.
+pub fn reminded(folder: &Folder) -> Result<()> {
+    let args = [folder.server.as_str().into(), folder.folder.as_str().into()];
+    as_extension_owner(|| spi::execute(REMINDED, &args)).map(|_| ())
 }
 
 /// The folder could not be worked on; it is left alone for a while.

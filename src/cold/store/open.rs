@@ -38,7 +38,8 @@ fn disk() -> Option<DiskCache> {
     let megabytes = u64::try_from(guc::COLD_DISK_CACHE_SIZE_MB.get()).unwrap_or(0);
     let path = guc::COLD_DISK_CACHE.get()?.into_bytes();
     let on = megabytes > 0 && !path.is_empty() && !is_past_caches();
-    on.then(|| DiskCache::new(OsString::from_vec(path).into(), megabytes << 20))
+    let user = crate::pg::disk::user();
+    on.then(|| DiskCache::new(OsString::from_vec(path).into(), megabytes << 20, user))
 }
 
 thread_local! {

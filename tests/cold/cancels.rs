@@ -1,0 +1,204 @@
+//! Real cancels of everything that waits for a store or computes in a file: afterwards the session has no thread, no
+//! file, no blocked signal more than before, and gives right answers.
+//!
+//! `STRATA_TEST_CANCELS=100` in the environment makes it a thousand of them; a few of each kind otherwise.
+
+use crate::common::{Fault, FaultProxy, force_parallel, wait_until};
+use crate::support::{ColdDb, Db, HASH, JANUARY, chunk_state, exec, one, s3, server, try_one};
+use postgres::{Client, NoTls};
+
+/// A kind of statement, the requests that hang at once before it is cancelled (0: it needs none, and computes for
+/// ever), and the statement.
+struct Kind(&'static str, u64, &'static str);
+
+const KINDS: [Kind; 11] = [
+    Kind(
+        "scan",
+        1,
+        "SELECT count(note || '') FROM m WHERE ts < '2025-02-01'",
+    ),
+    Kind("files ahead", 2, "SELECT count(note || '') FROM m"),
+    Kind(
+        "aggregate in the file",
+        1,
+        "SELECT dev, count(*) FROM m WHERE id > 5 GROUP BY dev",
+    ),
+    Kind(
+        "point",
+        1,
+        "SELECT note FROM m WHERE id = 5 AND ts = '2025-01-01 05:00+00'",
+    ),
+    Kind("order", 1, "SELECT note FROM m ORDER BY ts LIMIT 1"),
+    Kind("foreign table", 1, "SELECT count(note || '') FROM f.m"),
+    Kind(
+        "late row",
+        1,
+        "INSERT INTO m (id, ts, dev) VALUES (5, '2025-01-01 05:00+00', 1)",
+    ),
+    Kind(
+        "untier",
+        1,
+        "CALL strata.untier_chunk('strata_chunks.m_h1_20250101')",
+    ),
+    Kind(
+        "check",
+        1,
+        "SELECT count(*) FROM strata.cold_check('m', deep => true)",
+    ),
+    Kind(
+        "parallel",
+        1,
+        "SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; \
+        SET LOCAL max_parallel_workers_per_gather = 2; SELECT count(note || '') FROM m",
+    ),
+    Kind(
+        "long steps",
+        0,
+        "SELECT sum(n) FROM generate_series(1, 100000000) g, LATERAL \
+        (SELECT count(*) AS n FROM m WHERE val <> g AND note <> g::text) x",
+    ),
+];
+
+fn times() -> usize {
+    let wanted = std::env::var("STRATA_TEST_CANCELS").ok();
+    wanted.and_then(|n| n.parse().ok()).unwrap_or(3)
+}
+
+/// Threads, open files, and the signals that the process has blocked, ignored and caught.
+fn standing(pid: &str) -> (usize, usize, Vec<String>) {
+    let count = |what: &str| {
+        let entries = std::fs::read_dir(format!("/proc/{pid}/{what}"));
+        entries.expect("/proc").count()
+    };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
+    let signals = status.lines().filter(|line| {
+        ["SigBlk", "SigIgn", "SigCgt", "ShdPnd"]
+            .iter()
+            .any(|name| line.starts_with(name))
+    });
+    (
+        count("task"),
+        count("fd"),
+        signals.map(str::to_owned).collect(),
+    )
+}
+
+/// One statement that cannot end by itself, cancelled: by another session, or by the client as psql does it.
+fn cancelled(
+    session: &mut Client,
+    other: &mut Client,
+    proxy: &FaultProxy,
+    kind: &Kind,
+    by_client: bool,
+) {
+    let Kind(name, hanging, sql) = kind;
+    let pid = one(session, "SELECT pg_backend_pid()");
+    proxy.reset();
+    if *hanging > 0 {
+        exec(session, "SELECT strata.cold_cache_reset()");
+        proxy.inject("", "", Fault::Hang);
+    }
+    let token = session.cancel_token();
+    let out = std::thread::scope(|scope| {
+        let ending = scope.spawn(move || {
+            // a request may be a late one of the statement before: the cancel must meet this one
+            let active = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND state = 'active' AND query = $sql${sql}$sql$"
+            );
+            wait_until("the statement is at work", || {
+                let seen = proxy.counts();
+                seen.gets + seen.heads >= *hanging && one(other, &active) == "1"
+            });
+            match by_client {
+                true => token.cancel_query(NoTls).expect("a cancel request"),
+                false => assert_eq!(one(other, &format!("SELECT pg_cancel_backend({pid})")), "t"),
+            }
+        });
+        let out = try_one(session, sql);
+        // a request sends its signal twice: both are over when it returns
+        ending.join().expect("the thread that cancels");
+        out
+    });
+    proxy.clear();
+    let error = out.expect_err(name);
+    assert_eq!(
+        error.code().map(|c| c.code()),
+        Some("57014"),
+        "{name}: {error:?}"
+    );
+}
+
+#[test]
+fn cancels_of_every_kind_leave_no_thread_no_file_and_no_broken_latch() {
+    let proxy = s3().proxy();
+    let db = Db::new(server(), "cancels");
+    db.metrics();
+    db.archive(&proxy.endpoint(), ", request_timeout '60s'");
+    db.run("SELECT strata.set_cold_storage('m', server => 'archive')");
+    db.tier("2025-04-01");
+    let hash = db.hash();
+    let key = &db.keys()[0];
+    db.run(&format!(
+        "CREATE SCHEMA f; IMPORT FOREIGN SCHEMA main FROM SERVER archive INTO f OPTIONS (key '{key}')"
+    ));
+    let (mut session, mut other) = (db.session(), db.session());
+    let pid = one(&mut session, "SELECT pg_backend_pid()");
+    exec(
+        &mut session,
+        "SET max_parallel_workers_per_gather = 0; SET strata.cold_prefetch = 4",
+    );
+    // what a session opens once, it keeps
+    for kind in &KINDS {
+        cancelled(&mut session, &mut other, &proxy, kind, false);
+    }
+    assert_eq!(one(&mut session, HASH), hash);
+    let before = standing(&pid);
+    let mut done = 0;
+    for n in 0..times() {
+        for kind in &KINDS {
+            cancelled(&mut session, &mut other, &proxy, kind, n % 3 == 2);
+            done += 1;
+        }
+        exec(&mut session, "SELECT strata.cold_cache_reset()");
+        assert_eq!(one(&mut session, HASH), hash, "after {done} cancels");
+    }
+    wait_until("requests that were given up are gone", || {
+        let after = standing(&pid);
+        // the server has up to four connections, which may be idle at one time and closed at another
+        after.0 <= before.0 && after.1 <= before.1 + 4 && after.2 == before.2
+    });
+    // it still hears signals: of a cancel, a timeout, and another session
+    exec(&mut session, "LISTEN told");
+    exec(&mut other, "NOTIFY told");
+    {
+        let mut heard = session.notifications();
+        let mut heard = heard.timeout_iter(std::time::Duration::from_secs(30));
+        let first = postgres::fallible_iterator::FallibleIterator::next(&mut heard);
+        assert!(first.is_ok_and(|told| told.is_some()));
+    }
+    let out = try_one(
+        &mut session,
+        "SET statement_timeout = '20ms'; SELECT pg_sleep(600)",
+    );
+    assert_eq!(
+        out.expect_err("a timeout").code().map(|c| c.code()),
+        Some("57014")
+    );
+    exec(
+        &mut session,
+        &format!("SET statement_timeout = 0; {}", force_parallel()),
+    );
+    assert_eq!(one(&mut session, HASH), hash);
+    let workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND datname = 'cancels'";
+    wait_until("parallel workers are gone", || {
+        one(&mut other, workers) == "0"
+    });
+    assert_eq!(chunk_state(&mut other, JANUARY), "live");
+    assert_eq!(
+        one(
+            &mut other,
+            &format!("SELECT count(*) FROM pg_locks WHERE pid = {pid}")
+        ),
+        "0"
+    );
+}

@@ -1,0 +1,33 @@
+SELECT * FROM FLOAT4_TBL;
+
+SELECT f.* FROM FLOAT4_TBL f WHERE f.f1 <> '1004.3';
+
+SELECT f.* FROM FLOAT4_TBL f WHERE f.f1 = '1004.3';
+
+SELECT f.* FROM FLOAT4_TBL f WHERE '1004.3' > f.f1;
+
+SELECT f.* FROM FLOAT4_TBL f WHERE  f.f1 < '1004.3';
+
+SELECT f.* FROM FLOAT4_TBL f WHERE '1004.3' >= f.f1;
+
+SELECT f.* FROM FLOAT4_TBL f WHERE  f.f1 <= '1004.3';
+
+SELECT f.f1, f.f1 * '-10' AS x FROM FLOAT4_TBL f
+   WHERE f.f1 > '0.0';
+
+SELECT f.f1, f.f1 + '-10' AS x FROM FLOAT4_TBL f
+   WHERE f.f1 > '0.0';
+
+SELECT f.f1, f.f1 / '-10' AS x FROM FLOAT4_TBL f
+   WHERE f.f1 > '0.0';
+
+SELECT f.f1, f.f1 - '-10' AS x FROM FLOAT4_TBL f
+   WHERE f.f1 > '0.0';
+
+SELECT f.f1 / '0.0' from FLOAT4_TBL f;
+
+SELECT * FROM FLOAT4_TBL;
+
+SELECT f.f1, @f.f1 AS abs_f1 FROM FLOAT4_TBL f;
+
+SELECT * FROM FLOAT4_TBL;

@@ -1,0 +1,1 @@
+select * from LINE_TBL;

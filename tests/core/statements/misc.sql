@@ -1,0 +1,5 @@
+CREATE TEMP TABLE onek_copy (LIKE onek);
+
+SELECT * FROM onek EXCEPT ALL SELECT * FROM onek_copy;
+
+SELECT * FROM onek_copy EXCEPT ALL SELECT * FROM onek;

@@ -1,0 +1,27 @@
+SELECT * FROM VARCHAR_TBL;
+
+SELECT c.*
+   FROM VARCHAR_TBL c
+   WHERE c.f1 <> 'a';
+
+SELECT c.*
+   FROM VARCHAR_TBL c
+   WHERE c.f1 = 'a';
+
+SELECT c.*
+   FROM VARCHAR_TBL c
+   WHERE c.f1 < 'a';
+
+SELECT c.*
+   FROM VARCHAR_TBL c
+   WHERE c.f1 <= 'a';
+
+SELECT c.*
+   FROM VARCHAR_TBL c
+   WHERE c.f1 > 'a';
+
+SELECT c.*
+   FROM VARCHAR_TBL c
+   WHERE c.f1 >= 'a';
+
+SELECT * FROM VARCHAR_TBL;

@@ -1,0 +1,1 @@
+select min(x), max(x) from xid8_t1;
