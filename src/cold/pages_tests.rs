@@ -169,7 +169,7 @@ fn a_wide_table_is_read_as_sqlite_reads_it() {
         list(&|c| format!("c{c}")),
         list(&|c| match c % 4 {
             0 => format!("i * {c} - 700"),
-            1 => format!("printf('%.*c', i % 90, 'x')"),
+            1 => "printf('%.*c', i % 90, 'x')".to_owned(),
             2 => "NULL".to_owned(),
             _ => format!("i / {c}.0"),
         }),
