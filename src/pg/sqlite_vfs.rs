@@ -27,12 +27,12 @@ pub(super) enum Trouble {
 
 /// One file as the callbacks see it.
 pub(super) struct Source {
-    reader: Rc<dyn RangeRead>,
+    pub(super) reader: Rc<dyn RangeRead>,
     check: fn(),
     /// only what is here is read, see [`Source::trial`]
     trial: Cell<bool>,
     /// a callback works, and may wait
-    busy: Cell<bool>,
+    pub(super) busy: Cell<bool>,
     trouble: RefCell<Option<Trouble>>,
 }
 
@@ -97,22 +97,6 @@ impl Source {
             *slot = Some(trouble);
         }
         None
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.reader.size()
-    }
-
-    /// Bytes for somebody else than SQLite, which is left alone meanwhile as if it waited itself.
-    pub(super) fn read_past(&self, offset: u64, out: &mut [u8]) -> Result<(), StoreError> {
-        struct Busy<'s>(&'s Cell<bool>, bool);
-        impl Drop for Busy<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.1);
-            }
-        }
-        let _busy = Busy(&self.busy, self.busy.replace(true));
-        self.reader.read_at(offset, out)
     }
 
     /// Fills `out`, which is all zeros, as far as the file goes.

@@ -3,9 +3,10 @@
 //! SQLite still says which of them a statement would read, so that the same bytes are fetched.
 
 use super::sqlite::{ColdDb, Cursor, SqliteError};
-use crate::cold::mapping::{Cell, CellRef, quote_name};
+use crate::cold::mapping::{self, CellRef, quote_name};
 use crate::cold::pages::{Malformed, Tree, Walk};
 use rusqlite::ffi;
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::rc::Rc;
 
@@ -135,7 +136,7 @@ impl ColdDb {
         )?;
         let kind = if index.is_some() { "index" } else { "table" };
         for (n, value) in [kind, index.unwrap_or(table), table].iter().enumerate() {
-            find.bind(n + 1, &Cell::Text((*value).to_owned()))?;
+            find.bind(n + 1, &mapping::Cell::Text((*value).to_owned()))?;
         }
         let root = match find.step()? {
             true => number(&find),
@@ -161,7 +162,7 @@ impl ColdDb {
             )
         };
         self.settle(rc)?;
-        let pages = self.source.size() / u64::from(page_size.max(1));
+        let pages = self.source.reader.size() / u64::from(page_size.max(1));
         Ok(Tree {
             root: 0,
             is_index: false,
@@ -172,9 +173,18 @@ impl ColdDb {
         })
     }
 
-    /// Bytes of the file, past SQLite.
+    /// Bytes of the file, past SQLite, which is left alone meanwhile as if it waited itself.
     fn read(&self, at: u64, bytes: &mut [u8]) -> Result<(), SqliteError> {
-        self.source.read_past(at, bytes).map_err(SqliteError::Store)
+        struct Busy<'s>(&'s Cell<bool>, bool);
+        impl Drop for Busy<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let busy = &self.source.busy;
+        let _busy = Busy(busy, busy.replace(true));
+        let read = self.source.reader.read_at(at, bytes);
+        read.map_err(SqliteError::Store)
     }
 }
 
