@@ -7,10 +7,13 @@ REVOKE ALL ON TABLE strata.cold_setting, strata.cold_file, strata.cold_column, s
     strata.cold_dump_mark FROM PUBLIC;
 GRANT SELECT ON strata.cold_files, strata.cold_exports, strata.cold_progress, strata.cold_session_files TO PUBLIC;
 
+REVOKE ALL ON FUNCTION strata._cold_restored() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_handler(internal) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._sqlite_handler() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._sqlite_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_on_drop() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_changed() FROM PUBLIC;
+REVOKE ALL ON FUNCTION strata._cold_unreplicated() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_forgotten() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_guard() FROM PUBLIC;
 REVOKE ALL ON FUNCTION strata._cold_before_alter() FROM PUBLIC;

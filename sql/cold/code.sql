@@ -163,6 +163,25 @@ CREATE EVENT TRIGGER strata_cold_drop ON sql_drop
     EXECUTE FUNCTION strata._cold_on_drop();
 ALTER EVENT TRIGGER strata_cold_drop ENABLE ALWAYS;
 
+-- A chunk that a restore has made as an ordinary table does not read its file: its rows would be missing without a word.
+-- What the extension itself adds is frozen first.
+CREATE FUNCTION strata._cold_restored() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+                    WHERE c.oid = NEW.chunk::oid AND a.amname = 'strata_cold') THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the file of cold chunk %s cannot be restored: the table has another access method', NEW.chunk),
+            HINT = 'Restore schema and data of one dump, without --no-table-access-method; or take the rows along: '
+                   'PGOPTIONS=''-c strata.dump_cold=rows'' pg_dump ...';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER strata_restored AFTER INSERT ON strata.cold_file
+    FOR EACH ROW WHEN (NEW.state OPERATOR(pg_catalog.=) 'live') EXECUTE FUNCTION strata._cold_restored();
+ALTER TABLE strata.cold_file ENABLE ALWAYS TRIGGER strata_restored;
+
 -- instead of foreign keys: see strata.dimension
 CREATE FUNCTION strata._cold_forgotten() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -181,6 +200,51 @@ $$;
 CREATE TRIGGER strata_forgotten AFTER DELETE ON strata.cold_file
     FOR EACH ROW EXECUTE FUNCTION strata._cold_forgotten();
 ALTER TABLE strata.cold_file ENABLE ALWAYS TRIGGER strata_forgotten;
+
+-- A restore loads the manifest while sessions may have looked at the chunks already. What the extension itself
+-- writes it announces chunk by chunk.
+CREATE FUNCTION strata._cold_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_changed';
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_file
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_file ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_column
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_column ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_key
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_key ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_index
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_index ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_bloom
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_bloom ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_setting
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_setting ENABLE ALWAYS TRIGGER strata_changed;
+CREATE TRIGGER strata_changed AFTER INSERT OR UPDATE OR DELETE ON strata.cold_merge
+    FOR EACH STATEMENT EXECUTE FUNCTION strata._cold_changed();
+ALTER TABLE strata.cold_merge ENABLE ALWAYS TRIGGER strata_changed;
+
+-- The catalog of the cold tier is that of one database: a subscription FOR ALL TABLES of another one brings its rows
+-- here as well, where the chunks get theirs by themselves.
+CREATE FUNCTION strata._cold_unreplicated() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_unreplicated';
+DO $$
+DECLARE
+    t record;
+BEGIN
+    FOR t IN SELECT c.relname FROM pg_catalog.pg_class c
+              WHERE c.relnamespace OPERATOR(pg_catalog.=) 'strata'::pg_catalog.regnamespace
+                AND c.relname OPERATOR(pg_catalog.~) '^cold_' AND c.relkind OPERATOR(pg_catalog.=) 'r'
+    LOOP
+        EXECUTE pg_catalog.format('CREATE TRIGGER strata_unreplicated BEFORE INSERT OR UPDATE OR DELETE ON strata.%I '
+            'FOR EACH ROW EXECUTE FUNCTION strata._cold_unreplicated()', t.relname);
+        EXECUTE pg_catalog.format('ALTER TABLE strata.%I ENABLE ALWAYS TRIGGER strata_unreplicated', t.relname);
+    END LOOP;
+END
+$$;
 
 CREATE FUNCTION strata._cold_guard() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'strata_cold_guard';

@@ -63,12 +63,15 @@ COMMENT ON VIEW strata.cold_files IS 'Files of the cold tier, one row per cold c
 COMMENT ON VIEW strata.cold_session_files IS
     'What reading each cold file has cost this session, for files of hypertables that you may SELECT';
 COMMENT ON FUNCTION strata._cold_late_rows(regclass) IS 'Internal: rows in the range of a cold chunk that are not in its file; NULL while somebody keeps others from reading it';
+COMMENT ON FUNCTION strata._cold_restored() IS 'Internal: refuses files of chunks that a restore has made without the access method which reads them';
 COMMENT ON FUNCTION strata._cold_dumped(uuid, regclass) IS 'Internal: true for a file that is still the one of its chunk; otherwise an error for pg_dump';
 COMMENT ON FUNCTION strata._cold_rows_read(regclass) IS 'Internal: rows that the running export of a chunk has read so far';
 COMMENT ON VIEW strata.cold_progress IS 'Exports at work on your chunks: process, step, rows read so far';
 COMMENT ON VIEW strata.cold_exports IS 'Export jobs of your chunks with their step, what blocks them, and the last error';
 
 COMMENT ON EVENT TRIGGER strata_cold_drop IS 'Dropped chunks leave the manifest';
+COMMENT ON FUNCTION strata._cold_changed() IS 'Internal: sessions forget what they know of chunks after a restore of the manifest';
+COMMENT ON FUNCTION strata._cold_unreplicated() IS 'Internal: keeps rows of other databases, which a subscription brings, out of the catalog';
 COMMENT ON FUNCTION strata._cold_forgotten() IS 'Internal: removes what the catalog knows about a file';
 COMMENT ON EVENT TRIGGER strata_cold_guard IS 'Refuses DROP EXTENSION, DROP SCHEMA strata, DROP SERVER and DROP ACCESS METHOD while chunks are cold';
 COMMENT ON EVENT TRIGGER strata_cold_before_alter IS 'Finds columns of restored files by name';

@@ -77,7 +77,11 @@ fn remove_cold_storage(hypertable: pg_sys::Oid) -> Report<()> {
             catalog::quote_literal(&name)
         )))?;
     }
-    Ok(settings::remove(hypertable)?)
+    if settings::remove(hypertable)? == 0 {
+        spec::relation(hypertable)?;
+        hypertable::check_hypertable(hypertable)?;
+    }
+    Ok(())
 }
 
 #[pg_extern(sql = false)]
@@ -297,10 +301,13 @@ fn cold_check(
     ErrorReport,
 > {
     if let Some(table) = hypertable {
+        spec::relation(table)?;
         catalog::check_owner(table)?;
     }
-    Ok(TableIterator::new(inspect::check_files(
-        hypertable,
-        deep.unwrap_or(false),
-    )?))
+    let found = inspect::check_files(hypertable, deep.unwrap_or(false))?;
+    if let (Some(table), []) = (hypertable, &found[..]) {
+        // a chunk that was detached while it was cold stands for itself
+        hypertable::check_hypertable(table)?;
+    }
+    Ok(TableIterator::new(found))
 }

@@ -80,6 +80,7 @@ impl Collector {
         }
     }
 
+    /// What the values had in common; bounds only where all of them sort in SQLite as in PostgreSQL.
     #[must_use]
     pub fn finish(self) -> ColumnStats {
         let ascending = !self.descent

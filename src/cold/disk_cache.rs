@@ -42,6 +42,7 @@ pub struct DiskCache {
 }
 
 impl DiskCache {
+    /// Makes nothing yet. `limit` in bytes; it is kept about, for other processes write too.
     #[must_use]
     pub fn new(root: PathBuf, limit: u64, user: u32) -> DiskCache {
         DiskCache { root, limit, user }

@@ -26,6 +26,7 @@ const JULIAN_1970: f64 = 2_440_587.5;
 const SLACK_US: f64 = 2_000_000.0;
 
 impl TimeForm {
+    /// From the column option `as`; `None` for other words.
     #[must_use]
     pub fn parse(text: &str) -> Option<TimeForm> {
         Some(match text {

@@ -45,6 +45,8 @@ pub struct Manifest {
     pub rejects_late: bool,
     /// the row came through a dump, and the chunk was not altered since
     pub restored: bool,
+    /// a column of the chunk that the manifest of a restored chunk lacks: it is not complete yet
+    pub unknown_column: Option<String>,
     /// attempt of the merge that is under way: file and stub are the truth, writes leave a mark for it
     pub merging: Option<i64>,
     /// all indexes that the file carries

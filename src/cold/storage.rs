@@ -7,8 +7,8 @@ use crate::cold::mapping::Encoding;
 use crate::cold::servers;
 use crate::error::{Error, Kind, Result};
 use crate::hypertable;
-use crate::pg::{catalog, cold_state, cold_types};
-use pgrx::pg_sys;
+use crate::pg::{catalog, cold_probe_keys, cold_state, cold_types};
+use pgrx::{PgLogLevel, PgSqlErrorCode, ereport, pg_sys};
 
 /// Which indexes a file carries beside the unique ones, which it always does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,8 @@ pub fn set(table: pg_sys::Oid, setting: &Setting) -> Result<()> {
             "files of the cold tier carry all rows: whoever can read them is not bound by row security"
         );
     }
-    tell_of_keys(table, &columns)
+    tell_of_keys(table);
+    Ok(())
 }
 
 fn check_late_rows(word: &str) -> Result<()> {
@@ -271,23 +272,24 @@ fn can_be_probed(column: &ColumnSpec) -> bool {
 }
 
 /// Late rows can be told from rows of a file only by keys that can be looked up there.
-fn tell_of_keys(table: pg_sys::Oid, columns: &[ColumnSpec]) -> Result<()> {
-    let blind: Vec<String> = spec::indexes(table, columns)?
-        .into_iter()
-        .filter(|i| i.exclusion || i.spec.unique)
-        .filter(|i| {
-            let plain = !i.exclusion && !i.special && i.btree;
-            !plain || !i.spec.columns.iter().all(|c| can_be_probed(&columns[*c]))
-        })
-        .map(|i| format!("\"{}\"", i.spec.name))
-        .collect();
+fn tell_of_keys(table: pg_sys::Oid) {
+    let blind = cold_probe_keys::blind_keys(table);
     if !blind.is_empty() {
-        pgrx::notice!(
-            "cold chunks refuse late rows: files cannot be asked for keys of {}",
-            blind.join(", ")
+        let names: Vec<String> = blind.iter().map(|(n, _)| format!("\"{n}\"")).collect();
+        let reasons: Vec<String> = blind
+            .iter()
+            .map(|(n, why)| format!("\"{n}\": {why}."))
+            .collect();
+        ereport!(
+            PgLogLevel::NOTICE,
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            format!(
+                "cold chunks refuse late rows: files cannot be asked for keys of {}",
+                names.join(", ")
+            ),
+            reasons.join(" ")
         );
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ impl TempDir {
         Ok(TempDir(path))
     }
 
+    /// The directory, which goes with this value.
     pub fn path(&self) -> &Path {
         &self.0
     }

@@ -12,7 +12,7 @@ use super::cold_duplicate::{self as duplicate, Duplicate};
 use super::cold_heap::heap_raw;
 use super::cold_probe::{self, Found};
 use super::cold_state::{self, raise};
-use super::compat;
+use super::{cold_dump, compat};
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::error::Result;
 use pgrx::{pg_guard, pg_sys};
@@ -71,11 +71,11 @@ fn before_insert(rel: pg_sys::Relation) -> Option<Rc<Manifest>> {
     }
 }
 
-/// The late rows of a dump are put back whatever the policy says. They come before the keys; without a key there
-/// is no telling, and the policy holds from the next ALTER TABLE on.
+/// The late rows of a dump are put back whatever the policy says: by a program that restores, before there are keys.
 fn is_being_restored(rel: pg_sys::Relation, manifest: &Rc<Manifest>) -> bool {
     // SAFETY: the server passes an open relation, which it has locked for its insert
     manifest.restored
+        && cold_dump::is_restore()
         && unsafe { cold_probe::prober(rel, manifest) }
             .borrow()
             .is_idle()
@@ -136,7 +136,11 @@ fn told(
     match found {
         Ok(None) => std::ptr::null_mut(),
         // SAFETY: the relation is open, the slot holds the row
-        Ok(Some(found)) => unsafe { duplicate::describe(rel, found.index, slot(found.row)) },
+        Ok(Some(found)) => unsafe {
+            let duplicate = duplicate::describe(rel, found.index, slot(found.row));
+            (*duplicate).row = found.row;
+            duplicate
+        },
         Err(e) => raise(e),
     }
 }
@@ -254,6 +258,29 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
     // SAFETY: the server's own arguments
     unsafe { duplicate::report(rel, check_rows(rel, slots, nslots)) };
     heap_raw!(multi_insert(rel, slots, nslots, cid, options, bistate), ())
+}
+
+/// As `multi_insert`, for rows of a COPY that come from `lines`: `line` becomes that of a row whose key is in the
+/// file, as the server's own index says it.
+#[allow(clippy::too_many_arguments, reason = "PostgreSQL's, and the lines")]
+pub(super) unsafe fn multi_insert_lines(
+    rel: pg_sys::Relation,
+    slots: *mut *mut pg_sys::TupleTableSlot,
+    nslots: i32,
+    cid: pg_sys::CommandId,
+    bistate: *mut pg_sys::BulkInsertStateData,
+    lines: *const u64,
+    line: *mut u64,
+) {
+    // SAFETY: the server's own arguments; as many lines as slots
+    unsafe {
+        let duplicate = check_rows(rel, slots, nslots);
+        if !duplicate.is_null() {
+            *line = *lines.add((*duplicate).row);
+        }
+        duplicate::report(rel, duplicate);
+    }
+    heap_raw!(multi_insert(rel, slots, nslots, cid, 0, bistate), ())
 }
 
 #[allow(clippy::too_many_arguments, reason = "the signature is PostgreSQL's")]

@@ -10,6 +10,8 @@ pub(super) struct Duplicate {
     index: *mut c_char,
     /// NULL where the one who inserts may not see the key
     key: *mut c_char,
+    /// number of the row among those that are inserted together
+    pub(super) row: usize,
 }
 
 /// The server's error functions without a guard: the error leaves from here.

@@ -75,6 +75,7 @@ fn drop_stale() {
 
 /// Opens the file of a chunk, or finds it open; also what had been read from it before.
 pub fn open(manifest: &Manifest) -> Result<(Rc<ColdDb>, ReadStats)> {
+    super::cold_changed::check_complete(manifest)?;
     drop_stale();
     let found = with_open(&manifest.file, |file| {
         let before = file.ahead_of.take();
@@ -104,6 +105,7 @@ fn checked(manifest: &Manifest, db: Rc<ColdDb>) -> std::result::Result<Rc<ColdDb
 
 /// Opens a remote file without waiting for any of its bytes; false if it is not remote.
 pub fn open_ahead(manifest: &Manifest) -> Result<bool> {
+    super::cold_changed::check_complete(manifest)?;
     drop_stale();
     let known = with_open(&manifest.file, |file| {
         let stats = file.reader.stats();

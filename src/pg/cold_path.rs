@@ -55,7 +55,8 @@ pub unsafe fn relation_info(
 ) {
     // SAFETY: the planner's own, valid structs
     unsafe {
-        if !inhparent && cold_manifest_next(relation, || siblings(root, rel)).is_some() {
+        if !inhparent && let Some(manifest) = cold_manifest_next(relation, || siblings(root, rel)) {
+            super::cold_changed::demand_complete(&manifest);
             (*rel).indexlist = std::ptr::null_mut();
             (*rel).amflags = 0;
             (*rel).rel_parallel_workers = 0;

@@ -122,14 +122,16 @@ impl Prober {
             return Err(why.clone());
         }
         let manifest = Rc::clone(&self.manifest);
+        let mut first: Option<Found> = None;
         for key in &mut self.keys {
-            let found = in_scratch(|| key.find(&manifest, rows))?;
-            if let Some((row, _)) = found {
+            let before = first.as_ref().map_or(rows.len(), |f| f.row);
+            let found = in_scratch(|| key.find(&manifest, &rows[..before]))?;
+            if let Some(row) = found {
                 let index = key.index;
-                return Ok(Some(Found { index, row }));
+                first = Some(Found { index, row });
             }
         }
-        Ok(None)
+        Ok(first)
     }
 
     /// The same for a row that replaces another one of the stub: a key that stays is not looked for.
@@ -307,12 +309,13 @@ impl Key {
         Ok((!self.is_absent(manifest, &cells)?).then_some(cells))
     }
 
-    /// The first row found, in the order of the key: neighbours lie on the same pages.
+    /// The first of the rows that is found. They are looked for in the order of the key: neighbours lie on the
+    /// same pages.
     fn find(
         &mut self,
         manifest: &Rc<Manifest>,
         rows: &[(&[pg_sys::Datum], &[bool])],
-    ) -> Result<Option<(usize, i64)>> {
+    ) -> Result<Option<usize>> {
         let mut open = Vec::new();
         for (n, row) in rows.iter().enumerate() {
             if let Some(cells) = self.undecided(manifest, *row)? {
@@ -320,12 +323,13 @@ impl Key {
             }
         }
         open.sort_by(|(_, a), (_, b)| order(a, b));
+        let mut first = None;
         for (n, cells) in open {
-            if let Some(rowid) = self.look_up(manifest, &cells)? {
-                return Ok(Some((n, rowid)));
+            if first.is_none_or(|f| n < f) && self.look_up(manifest, &cells)?.is_some() {
+                first = Some(n);
             }
         }
-        Ok(None)
+        Ok(first)
     }
 
     /// True when the key of this row is in the file.

@@ -101,25 +101,15 @@ pub(super) unsafe fn key_of(
                 &format!("Its unique key \"{name}\" cannot be looked up in the file: {what}."),
             )
         };
-        if (*form).indisexclusion {
-            return Err(why("it is an exclusion constraint"));
-        }
-        let null = |attribute: u32| {
-            pg_sys::heap_attisnull(
-                (*index).rd_indextuple,
-                attribute as i32,
-                std::ptr::null_mut(),
-            )
-        };
-        if attnums.iter().any(|a| *a <= 0) || !null(pg_sys::Anum_pg_index_indpred) {
-            return Err(why("it has expressions or a predicate"));
+        if let Some(reason) = blind(rel, index) {
+            return Err(why(&reason));
         }
         if !manifest.has_key(&attnums) {
             return Err(why("the file does not carry its index"));
         }
         let mut columns = Vec::with_capacity(n);
-        for (i, attnum) in attnums.iter().enumerate() {
-            columns.push(column_of(rel, index, i, *attnum, manifest).map_err(|e| why(&e))?);
+        for attnum in &attnums {
+            columns.push(column_of(rel, *attnum, manifest).map_err(|e| why(&e))?);
         }
         let mut key = Key {
             index: (*index).rd_id,
@@ -146,12 +136,95 @@ fn blooms_of(attnums: &[i16], manifest: &Manifest) -> Vec<(usize, Vec<usize>)> {
         .collect()
 }
 
+/// Why no file can be asked for keys of this unique or exclusion index, whatever the file holds.
+///
 /// # Safety
-/// Both must be open; `i` is a key column of the index, the attribute `attnum` of the chunk.
-unsafe fn column_of(
+/// Both must be open.
+unsafe fn blind(rel: pg_sys::Relation, index: pg_sys::Relation) -> Option<String> {
+    // SAFETY: promised by the caller; the index has as many key columns as it says
+    unsafe {
+        let form = (*index).rd_index;
+        if (*form).indisexclusion {
+            return Some(String::from("it is an exclusion constraint"));
+        }
+        let attnums = (*form).indkey.values.as_slice((*form).indnkeyatts as usize);
+        let whole = pg_sys::heap_attisnull(
+            (*index).rd_indextuple,
+            pg_sys::Anum_pg_index_indpred as i32,
+            std::ptr::null_mut(),
+        );
+        if attnums.iter().any(|a| *a <= 0) || !whole {
+            return Some(String::from("it has expressions or a predicate"));
+        }
+        let columns = attnums.iter().enumerate();
+        columns
+            .filter_map(|(i, attnum)| blind_column(rel, index, i, *attnum))
+            .next()
+    }
+}
+
+/// # Safety
+/// Both must be open; `i` is a key column of the index, the attribute `attnum` of the table.
+unsafe fn blind_column(
     rel: pg_sys::Relation,
     index: pg_sys::Relation,
     i: usize,
+    attnum: i16,
+) -> Option<String> {
+    // SAFETY: promised by the caller
+    unsafe {
+        let att = super::compat::attribute((*rel).rd_att, (attnum - 1) as usize);
+        let name = CStr::from_ptr((*att).attname.data.as_ptr()).to_string_lossy();
+        let (type_oid, typmod) = ((*att).atttypid, (*att).atttypmod);
+        if !cold_datum::encoding_of(type_oid).eq_exact() {
+            let type_name = CStr::from_ptr(pg_sys::format_type_be(type_oid)).to_string_lossy();
+            return Some(format!("column \"{name}\" is of type {type_name}"));
+        }
+        let collation = *(*index).rd_indcollation.add(i);
+        if collation != pg_sys::InvalidOid && !pg_sys::get_collation_isdeterministic(collation) {
+            return Some(format!(
+                "the collation of column \"{name}\" is not deterministic"
+            ));
+        }
+        let (base, _) = cold_datum::base_type(type_oid, typmod);
+        let cache = pg_sys::lookup_type_cache(base, pg_sys::TYPECACHE_BTREE_OPFAMILY as i32);
+        (*(*index).rd_opfamily.add(i) != (*cache).btree_opf)
+            .then(|| format!("column \"{name}\" has an operator class of its own there"))
+    }
+}
+
+/// Unique and exclusion indexes of a table for whose keys no file can be asked, with the reason.
+pub fn blind_keys(table: pg_sys::Oid) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    // SAFETY: opened here with the lock of a reader, which stays; every index entry is given back
+    unsafe {
+        let rel = pg_sys::relation_open(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let indexes = pg_sys::RelationGetIndexList(rel);
+        for oid in list::oids(indexes) {
+            let index = pg_sys::RelationIdGetRelation(oid);
+            if index.is_null() {
+                continue;
+            }
+            let form = (*index).rd_index;
+            if ((*form).indisunique || (*form).indisexclusion)
+                && let Some(why) = blind(rel, index)
+            {
+                let name = CStr::from_ptr((*(*index).rd_rel).relname.data.as_ptr());
+                found.push((name.to_string_lossy().into_owned(), why));
+            }
+            pg_sys::RelationClose(index);
+        }
+        pg_sys::list_free(indexes);
+        pg_sys::relation_close(rel, pg_sys::NoLock as pg_sys::LOCKMODE);
+    }
+    found.sort();
+    found
+}
+
+/// # Safety
+/// `rel` must be open; `attnum` is one of its columns.
+unsafe fn column_of(
+    rel: pg_sys::Relation,
     attnum: i16,
     manifest: &Manifest,
 ) -> std::result::Result<KeyColumn, String> {
@@ -161,23 +234,6 @@ unsafe fn column_of(
         let name = CStr::from_ptr((*att).attname.data.as_ptr()).to_string_lossy();
         let (type_oid, typmod) = ((*att).atttypid, (*att).atttypmod);
         let encoding = cold_datum::encoding_of(type_oid);
-        if !encoding.eq_exact() {
-            let type_name = CStr::from_ptr(pg_sys::format_type_be(type_oid)).to_string_lossy();
-            return Err(format!("column \"{name}\" is of type {type_name}"));
-        }
-        let collation = *(*index).rd_indcollation.add(i);
-        if collation != pg_sys::InvalidOid && !pg_sys::get_collation_isdeterministic(collation) {
-            return Err(format!(
-                "the collation of column \"{name}\" is not deterministic"
-            ));
-        }
-        let (base, _) = cold_datum::base_type(type_oid, typmod);
-        let cache = pg_sys::lookup_type_cache(base, pg_sys::TYPECACHE_BTREE_OPFAMILY as i32);
-        if *(*index).rd_opfamily.add(i) != (*cache).btree_opf {
-            return Err(format!(
-                "column \"{name}\" has an operator class of its own there"
-            ));
-        }
         let stored = manifest.column(attnum).filter(|c| c.encoding == encoding);
         let Some((stored, physical)) = stored.and_then(|c| Some((c, c.physical.clone()?))) else {
             return Err(format!(

@@ -109,7 +109,12 @@ pub fn raise(error: Error) -> ! {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn on_relcache_inval(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    let all = super::cold_changed::concerns(relation.to_u32());
+    let relation = if all { pg_sys::InvalidOid } else { relation };
     super::cold_probe::forget(relation.to_u32());
+    if all {
+        super::cold_changed::forget_plans();
+    }
     LOST.with(|lost| {
         // borrowed for moments only, in which no callback runs
         if let Ok(mut lost) = lost.try_borrow_mut()
@@ -181,6 +186,7 @@ fn read(relation: pg_sys::Oid, mut others: Vec<pg_sys::Oid>) -> ChunkState {
     others.sort_unstable_by_key(|o| o.to_u32());
     others.dedup();
     others.push(relation);
+    super::cold_changed::watch();
     let reading = Reading::begin();
     let found = match (catalog().states_of)(&others) {
         Ok(found) => found,

@@ -4,10 +4,10 @@
     reason = "errors pass over frames without destructors"
 )]
 
-use super::compat_copy;
 use super::copy_leaf::{Leaf, WARM, cool_down};
 use super::copy_raw as raw;
 use super::copy_run::Copy;
+use super::{cold_am, cold_am_write, compat_copy};
 use pgrx::pg_sys::{self, *};
 
 /// Writes out the leaves for which more than the average waits: one look at all of them frees so much that
@@ -124,7 +124,17 @@ unsafe fn multi_insert(c: *mut Copy, leaf: *mut Leaf) {
             (*leaf).bulk = raw::GetBulkInsertState();
             pg_sys::MemoryContextSwitchTo(memory);
         }
-        if let Some(insert) = (*(*(*leaf).rel).rd_tableam).multi_insert {
+        if cold_am::is_ours((*leaf).rel) {
+            cold_am_write::multi_insert_lines(
+                (*leaf).rel,
+                (*c).slots,
+                (*leaf).n as i32,
+                (*c).command,
+                (*leaf).bulk,
+                (*leaf).lines,
+                &raw mut (*(*c).cstate).cur_lineno,
+            );
+        } else if let Some(insert) = (*(*(*leaf).rel).rd_tableam).multi_insert {
             insert(
                 (*leaf).rel,
                 (*c).slots,

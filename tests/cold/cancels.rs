@@ -101,15 +101,13 @@ fn cancelled(
     let token = session.cancel_token();
     let out = std::thread::scope(|scope| {
         let ending = scope.spawn(move || {
-            wait_until("the statement is at work", || match hanging {
-                0 => {
-                    let active = format!("SELECT query LIKE 'SELECT sum(n)%' AND state = 'active' FROM pg_stat_activity WHERE pid = {pid}");
-                    one(other, &active) == "t"
-                }
-                _ => {
-                    let seen = proxy.counts();
-                    seen.gets + seen.heads >= *hanging
-                }
+            // a request may be a late one of the statement before: the cancel must meet this one
+            let active = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND state = 'active' AND query = $sql${sql}$sql$"
+            );
+            wait_until("the statement is at work", || {
+                let seen = proxy.counts();
+                seen.gets + seen.heads >= *hanging && one(other, &active) == "1"
             });
             match by_client {
                 true => token.cancel_query(NoTls).expect("a cancel request"),

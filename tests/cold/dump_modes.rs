@@ -163,6 +163,43 @@ fn a_dump_under_another_name_has_every_row_once() {
     );
 }
 
+/// An ordinary table does not read the file: without an error its rows would be missing.
+#[test]
+fn a_restore_that_makes_ordinary_tables_of_cold_chunks_says_so() {
+    let db = Db::new(server(), "dump_methods");
+    db.metrics();
+    let folder = db.cluster.sandbox().folder("dump_methods", 0o777);
+    let path = |name: &str| folder.join(name).to_str().expect("a path").to_owned();
+    let (hot, cold) = (path("hot"), path("cold"));
+    let dumped = pg_dump(&db, &["-Fc", "--schema-only", "-f", &hot]);
+    assert!(dumped.status.success(), "{}", errors(&dumped));
+    db.tier("2025-03-01");
+    let dumped = pg_dump(&db, &["-Fc", "-f", &cold]);
+    assert!(dumped.status.success(), "{}", errors(&dumped));
+    for (name, parts) in [
+        (
+            "dump_methods_none",
+            &[&["--no-table-access-method", &*cold][..]][..],
+        ),
+        ("dump_methods_old", &[&[&*hot], &["--data-only", &*cold]]),
+    ] {
+        db.cluster.create_database(name);
+        let mut last = None;
+        for part in parts {
+            let mut tool = db.cluster.tool("pg_restore");
+            let output = tool.args(["-d", name]).args(*part).output();
+            last = Some(output.expect("pg_restore runs"));
+        }
+        let last = last.expect("a part");
+        let error = errors(&last);
+        assert!(!last.status.success(), "{name}: rows are missing");
+        assert!(
+            error.contains("has another access method"),
+            "{name}: {error}"
+        );
+    }
+}
+
 /// Rows that were brought back are seen by every snapshot, also by that of a dump which still sees the manifest.
 #[test]
 fn a_dump_that_waited_for_a_chunk_to_come_back_fails() {

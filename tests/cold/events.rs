@@ -234,9 +234,24 @@ fn tables_of_other_names_and_schemas() {
     ] {
         fails(&mut guest, sql, "42501", &["events"]);
     }
+    // whoever adds an event learns whether it was there: INSERT alone is not enough, as for ON CONFLICT elsewhere
+    let put = "SELECT strata.put_event('{\"timestamp\": 3}')";
+    exec(&mut user, "GRANT INSERT ON \"S s\".events TO events_guest");
+    fails(&mut guest, put, "42501", &["events"]);
     exec(
         &mut user,
-        "GRANT INSERT, SELECT ON \"S s\".events TO events_guest",
+        "GRANT SELECT (id, ts) ON \"S s\".events TO events_guest",
+    );
+    one(&mut guest, put);
+    fails(
+        &mut guest,
+        "SELECT value FROM \"S s\".events",
+        "42501",
+        &["events"],
+    );
+    exec(
+        &mut user,
+        "DELETE FROM \"S s\".events WHERE ts = '1970-01-01 00:00:00.003+00'; GRANT SELECT ON \"S s\".events TO events_guest",
     );
     one(&mut guest, "SELECT strata.put_event('{\"timestamp\": 2}')");
     // row security is the caller's too

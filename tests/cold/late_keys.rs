@@ -463,3 +463,110 @@ fn new_keys_need_no_file() {
     let filters = "SELECT string_agg(columns::text || ' ' || blocks || ' ' || length(bits), ' ' ORDER BY columns) FROM strata.cold_bloom";
     assert_eq!(db.one(filters), "{id} 200 6400");
 }
+
+/// COPY says which line has the key that is there already: the first one, and the same one whether the chunk is
+/// hot or cold. Where the library is not preloaded, rows go through the server's own COPY, which tells an access
+/// method no lines.
+#[test]
+fn a_duplicate_in_copy_names_its_line_hot_and_cold() {
+    let cluster = crate::common::Cluster::builder().preload(true).start();
+    let db = Db::new(&cluster, "late_copy_line");
+    keyed(&db, "bigint", "g");
+    let mut session = db.session();
+    exec(
+        &mut session,
+        "CREATE TABLE hot (k bigint, ts timestamptz NOT NULL, v int, PRIMARY KEY (k, ts));
+         INSERT INTO hot SELECT * FROM k;
+         SELECT FROM strata.create_hypertable('hot', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true)",
+    );
+    let line = |k: i64| {
+        let hour = k % 500;
+        format!(
+            "{k}\t2025-01-{:02} {:02}:00+00\t0\n",
+            1 + hour / 24,
+            hour % 24
+        )
+    };
+    for (rows, told) in [
+        (vec![1000, 1001, 7, 1002, 1003], 3),
+        (vec![5, 1000, 1001], 1),
+        (vec![1000, 9, 1001, 3, 1002], 2),
+        ((1000..2500).chain([4, 2600]).collect(), 1501),
+    ] {
+        let text: String = rows.iter().map(|k| line(*k)).collect();
+        let mut errors = ["hot", "k"].map(|table| {
+            let mut into = session
+                .copy_in(&format!("COPY {table} FROM STDIN"))
+                .expect("COPY begins");
+            std::io::Write::write_all(&mut into, text.as_bytes()).expect("rows are sent");
+            let error = into.finish().expect_err("a duplicate");
+            error.as_db_error().expect("an error of the server").clone()
+        });
+        let cold = errors[1].where_().unwrap_or_default().to_owned();
+        assert_eq!(cold, format!("COPY k, line {told}"));
+        let hot = errors[0].where_().unwrap_or_default();
+        assert_eq!(hot, format!("COPY hot, line {told}"));
+        errors.sort_by_key(|e| e.detail().map(str::to_owned));
+        assert_eq!(errors[0].detail(), errors[1].detail());
+        assert_eq!(errors[0].code(), errors[1].code());
+    }
+    assert_eq!(one(&mut session, "SELECT count(*) FROM k"), "500");
+}
+
+/// What `set_cold_storage` says of keys is what becomes of late rows.
+#[test]
+fn the_notice_names_the_keys_that_refuse_late_rows_and_no_others() {
+    let db = Db::new(server(), "late_notice");
+    db.run(
+        "CREATE FUNCTION by_abs(int8, int8) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS 'SELECT btint8cmp(abs($1), abs($2))';
+         CREATE FUNCTION eq_abs(int8, int8) RETURNS bool LANGUAGE sql IMMUTABLE STRICT AS 'SELECT abs($1) = abs($2)';
+         CREATE FUNCTION lt_abs(int8, int8) RETURNS bool LANGUAGE sql IMMUTABLE STRICT AS 'SELECT abs($1) < abs($2)';
+         CREATE OPERATOR |=| (LEFTARG = int8, RIGHTARG = int8, FUNCTION = eq_abs, COMMUTATOR = |=|);
+         CREATE OPERATOR |<| (LEFTARG = int8, RIGHTARG = int8, FUNCTION = lt_abs);
+         CREATE OPERATOR CLASS abs_ops FOR TYPE int8 USING btree AS OPERATOR 1 |<|, OPERATOR 3 |=|, FUNCTION 1 by_abs(int8, int8)",
+    );
+    for (table, definition, value, blind) in [
+        (
+            "plain_xid",
+            "k xid8, ts timestamptz, PRIMARY KEY (k, ts)",
+            "'5'",
+            false,
+        ),
+        (
+            "own_class",
+            "k int8, ts timestamptz; CREATE UNIQUE INDEX own_class_key ON own_class (k abs_ops, ts)",
+            "5",
+            true,
+        ),
+        (
+            "numbers",
+            "k numeric, ts timestamptz, PRIMARY KEY (k, ts)",
+            "5",
+            true,
+        ),
+    ] {
+        let (columns, index) = definition.split_once(';').unwrap_or((definition, "SELECT"));
+        db.run(&format!(
+            "CREATE TABLE {table} ({columns}); {index};
+             INSERT INTO {table} VALUES ('3', '2025-01-05 00:00+00');
+             SELECT FROM strata.create_hypertable('{table}', strata.by_range('ts', INTERVAL '1 month'), migrate_data => true)"
+        ));
+        let mut psql = db.cluster.tool("psql");
+        let set = format!("SELECT strata.set_cold_storage('{table}')");
+        let output = psql.args(["-X", "-d", db.name, "-c", &set]).output();
+        let told = String::from_utf8_lossy(&output.expect("psql runs").stderr).into_owned();
+        assert_eq!(told.contains("refuse late rows"), blind, "{table}: {told}");
+        db.run(&format!(
+            "CALL strata.tier_chunks('{table}', older_than => timestamptz '2025-03-01 00:00+00')"
+        ));
+        let mut session = db.session();
+        let late = format!("INSERT INTO {table} VALUES ({value}, '2025-01-06 00:00+00')");
+        if blind {
+            fails(&mut session, &late, "55000", &[table]);
+        } else {
+            exec(&mut session, &late);
+            let again = format!("INSERT INTO {table} VALUES ('3', '2025-01-05 00:00+00')");
+            fails(&mut session, &again, "23505", &[]);
+        }
+    }
+}

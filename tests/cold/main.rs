@@ -47,6 +47,7 @@ mod other_stores;
 mod owner;
 mod plans;
 mod requests;
+mod restores;
 mod rules;
 mod scan;
 mod serial;

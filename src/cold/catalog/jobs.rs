@@ -103,16 +103,19 @@ pub fn queue(chunk: pg_sys::Oid, role: pg_sys::Oid) -> Result<i64> {
         .ok_or_else(|| Error::internal("no export job was queued"))
 }
 
+/// Notes what a job is at: a step of `strata.cold_progress`, and which attempt.
 pub fn set_step(job: i64, step: &str, attempt: i32) -> Result<()> {
     as_extension_owner(|| spi::execute(STEP, &[job.into(), step.into(), attempt.into()]))
         .map(|_| ())
 }
 
+/// Notes how many rows of how many are written.
 pub fn set_progress(job: i64, total: i64, done: i64) -> Result<()> {
     as_extension_owner(|| spi::execute(PROGRESS, &[job.into(), total.into(), done.into()]))
         .map(|_| ())
 }
 
+/// Notes for whom a job waits, until its next step.
 pub fn set_blocked(job: i64, by: &str) -> Result<()> {
     as_extension_owner(|| spi::execute(BLOCKED, &[job.into(), by.into()])).map(|_| ())
 }

@@ -30,7 +30,10 @@ const FILE: &str = "SELECT f.id::text, f.state, f.attempt, f.hypertable::oid, f.
     f.bytes, f.rows, f.raw_table, f.rowid_name, f.content_hash, c.relname::text, \
     coalesce((SELECT starts_with(o.option_value, 'file:') FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
               WHERE s.srvname = f.server AND o.option_name = 'location'), false), \
-    coalesce(t.late_rows = 'reject', false), g.attempt, f.chunk_oid <> f.chunk::oid, f.chunk::oid \
+    coalesce(t.late_rows = 'reject', false), g.attempt, f.chunk_oid <> f.chunk::oid, f.chunk::oid, \
+    CASE WHEN f.chunk_oid <> f.chunk::oid THEN (SELECT a.attname::text FROM pg_attribute a \
+        WHERE a.attrelid = f.chunk AND a.attnum > 0 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM strata.cold_column k \
+        WHERE k.file = f.id AND k.attname = a.attname) ORDER BY a.attnum LIMIT 1) END \
     FROM strata.cold_file f JOIN pg_class c ON c.oid = f.chunk \
     LEFT JOIN strata.cold_setting t ON t.hypertable = f.hypertable \
     LEFT JOIN strata.cold_merge g ON g.chunk = f.chunk::oid WHERE f.chunk = ANY($1)";
@@ -154,6 +157,7 @@ fn file(row: spi::LatestRow) -> Result<(pg_sys::Oid, ChunkState)> {
         rejects_late: row.need(15)?,
         merging: row.get(16)?,
         restored: row.need(17)?,
+        unknown_column: row.get(19)?,
         ..Manifest::default()
     };
     Ok((chunk, ChunkState::Cold(Rc::new(manifest))))

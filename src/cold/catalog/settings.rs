@@ -80,10 +80,13 @@ pub fn of(hypertable: pg_sys::Oid) -> Result<Setting> {
     Ok(found.into_iter().next().unwrap_or_default())
 }
 
-pub fn remove(hypertable: pg_sys::Oid) -> Result<()> {
-    as_extension_owner(|| spi::execute(REMOVE, &[hypertable.into()])).map(|_| ())
+/// Forgets it; how many there were.
+/// Forgets where chunks of a hypertable go.
+pub fn remove(hypertable: pg_sys::Oid) -> Result<usize> {
+    as_extension_owner(|| spi::execute(REMOVE, &[hypertable.into()]))
 }
 
+/// How many chunks of a hypertable are in files.
 pub fn cold_chunks(hypertable: pg_sys::Oid) -> Result<i64> {
     as_extension_owner(|| {
         Ok(
@@ -115,6 +118,7 @@ pub fn may_use(server: &str, role: pg_sys::Oid) -> Result<Option<bool>> {
     })
 }
 
+/// True when row security is switched on for a table; false also when it is gone.
 pub fn has_row_security(relation: pg_sys::Oid) -> Result<bool> {
     as_extension_owner(|| {
         Ok(spi::read_latest(RLS, &[relation.into()], |row| row.need(1))?.first() == Some(&true))
