@@ -43,6 +43,7 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "order"),
     ("pg", "cold", "aggregate"),
     ("pg", "cold", "groups"),
+    ("pg", "cold", "pages"),
     ("pg", "cold", "cost"),
     ("pg", "cold", "content"),
     ("pg", "cold", "foreign"),

@@ -17,15 +17,29 @@ pub struct Groups {
     outputs: Vec<Output>,
     /// where each output finds its value in a row of the statement
     sources: Vec<usize>,
+    /// the outputs that are keys, and those that are not
+    keys: Vec<Step>,
+    states: Vec<Step>,
     /// from the bytes of the keys to the number of the group
     numbers: HashMap<Box<[u8]>, usize, Seed>,
     /// all columns of all outputs, group after group
     cells: Vec<Cell>,
     width: usize,
     bytes: usize,
-    /// bytes of the keys of the row at hand, and of the one before, with its group
+    /// bytes of the keys of the row at hand
     key: Vec<u8>,
-    last: Option<(Vec<u8>, usize)>,
+    /// the group of the row before
+    last: Option<usize>,
+}
+
+/// What is done with a row for one output.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    output: Output,
+    /// where its value is in a row of the statement
+    source: usize,
+    /// where its columns begin among those of a group
+    at: usize,
 }
 
 /// Something in a file that its manifest says is not there.
@@ -37,12 +51,25 @@ impl Groups {
     pub fn new(outputs: &[Output]) -> Self {
         let columns = columns(outputs);
         let place = |o: &Output| columns.iter().position(|c| Some(*c) == o.attnum());
+        let mut width = 0;
+        let steps = outputs.iter().map(|output| {
+            let at = width;
+            width += output.width();
+            Step {
+                output: *output,
+                source: place(output).unwrap_or(0),
+                at,
+            }
+        });
+        let (keys, states) = steps.partition(|step| step.output.is_key());
         Groups {
+            keys,
+            states,
             outputs: outputs.to_vec(),
             sources: outputs.iter().map(|o| place(o).unwrap_or(0)).collect(),
             numbers: HashMap::with_hasher(Seed::new()),
             cells: Vec::new(),
-            width: outputs.iter().map(|o| o.width()).sum(),
+            width,
             bytes: 0,
             key: Vec::new(),
             last: None,
@@ -54,35 +81,35 @@ impl Groups {
     /// # Errors
     /// When it holds what cannot be aggregated.
     pub fn add<'c>(&mut self, value: impl Fn(usize) -> CellRef<'c>) -> Result<(), Unexpected> {
-        self.key.clear();
-        for (output, source) in self.outputs.iter().zip(&self.sources) {
-            if output.is_key() {
-                write_key(&mut self.key, key_of(*output, value(*source))?);
-            }
-        }
-        let start = match &self.last {
-            Some((key, number)) if *key == self.key => *number,
+        let start = match self.last {
+            // rows that follow one another often belong together, above all by time
+            Some(number) if self.is_of(number, &value) => number,
             _ => self.find(&value)?,
         } * self.width;
-        let mut cells = self.cells[start..start + self.width].iter_mut();
-        for (output, source) in self.outputs.iter().zip(&self.sources) {
-            let Some(state) = cells.next() else { break };
+        let cells = &mut self.cells[start..start + self.width];
+        for Step { output, source, at } in &self.states {
             match output {
                 Output::Key(_) | Output::Bucket { .. } => {}
-                Output::Rows => count(state),
-                Output::Count(_) if value(*source) == CellRef::Null => {}
-                Output::Count(_) => count(state),
-                Output::Sum(_) => {
-                    sum(state, value(*source))?;
-                }
-                Output::Average(_) => {
-                    let Some(total) = cells.next() else { break };
-                    if sum(total, value(*source))? {
-                        count(state);
+                Output::Rows => count(&mut cells[*at]),
+                Output::Count(_) => {
+                    if !matches!(value(*source), CellRef::Null) {
+                        count(&mut cells[*at]);
                     }
                 }
-                Output::Min(_) => extreme(state, value(*source), Ordering::Less, &mut self.bytes),
+                Output::Sum(_) => {
+                    sum(&mut cells[*at], value(*source))?;
+                }
+                Output::Average(_) => {
+                    if sum(&mut cells[*at + 1], value(*source))? {
+                        count(&mut cells[*at]);
+                    }
+                }
+                Output::Min(_) => {
+                    let state = &mut cells[*at];
+                    extreme(state, value(*source), Ordering::Less, &mut self.bytes);
+                }
                 Output::Max(_) => {
+                    let state = &mut cells[*at];
                     extreme(state, value(*source), Ordering::Greater, &mut self.bytes);
                 }
             }
@@ -90,8 +117,25 @@ impl Groups {
         Ok(())
     }
 
-    /// The number of the group of `self.key`, which may be new.
+    /// True when a row has the keys of this group.
+    fn is_of<'c>(&self, number: usize, value: &impl Fn(usize) -> CellRef<'c>) -> bool {
+        let cells = &self.cells[number * self.width..];
+        self.keys.iter().all(|key| match key.output {
+            Output::Bucket { width_us, .. } => {
+                is_within(&cells[key.at], width_us, value(key.source))
+            }
+            _ => is_same(&cells[key.at], value(key.source)),
+        })
+    }
+
+    /// The number of the group of a row, which may be new.
     fn find<'c>(&mut self, value: &impl Fn(usize) -> CellRef<'c>) -> Result<usize, Unexpected> {
+        self.key.clear();
+        for (output, source) in self.outputs.iter().zip(&self.sources) {
+            if output.is_key() {
+                write_key(&mut self.key, key_of(*output, value(*source))?);
+            }
+        }
         let number = match self.numbers.get(self.key.as_slice()) {
             Some(number) => *number,
             None => {
@@ -115,9 +159,7 @@ impl Groups {
                 number
             }
         };
-        let (key, last) = self.last.get_or_insert_default();
-        key.clone_from(&self.key);
-        *last = number;
+        self.last = Some(number);
         Ok(number)
     }
 
@@ -161,6 +203,27 @@ fn key_of(output: Output, value: CellRef<'_>) -> Result<CellRef<'_>, Unexpected>
             Ok(CellRef::Int(time.wrapping_sub(within.rem_euclid(width_us))))
         }
         _ => Err(Unexpected(format!("unexpected {value:?} as a time"))),
+    }
+}
+
+/// Equal as [`write_key`] means it.
+fn is_same(key: &Cell, value: CellRef<'_>) -> bool {
+    match (key.as_ref(), value) {
+        (CellRef::Real(a), CellRef::Real(b)) => a.to_bits() == b.to_bits(),
+        // bytes that are no text in UTF-8 are kept as a blob, and found by their key
+        (a, b) => a == b,
+    }
+}
+
+/// True for a time in the bucket that begins at `start`.
+fn is_within(start: &Cell, width_us: i64, value: CellRef<'_>) -> bool {
+    match (start, value) {
+        (Cell::Int(start), CellRef::Int(time)) => {
+            let behind = time.checked_sub(*start);
+            behind.is_some_and(|behind| (0..width_us).contains(&behind))
+        }
+        (Cell::Null, CellRef::Null) => true,
+        _ => false,
     }
 }
 
@@ -209,6 +272,12 @@ fn sum(state: &mut Cell, value: CellRef<'_>) -> Result<bool, Unexpected> {
 
 /// Keeps the value that is `wanted` compared with the one so far.
 fn extreme(state: &mut Cell, value: CellRef<'_>, wanted: Ordering, bytes: &mut usize) {
+    if let (CellRef::Int(new), Cell::Int(so_far)) = (value, &mut *state) {
+        if new.cmp(so_far) == wanted {
+            *so_far = new;
+        }
+        return;
+    }
     if value == CellRef::Null {
         return;
     }

@@ -6,6 +6,7 @@
 //! request that was given up can never be taken for another one.
 
 use crate::cold::store::Host;
+use crate::pg::cold_ahead;
 use crate::pg::sigmask::with_signals_blocked;
 use std::cell::RefCell;
 use std::fmt;
@@ -169,6 +170,7 @@ struct Reply<T> {
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         self.answer = None;
+        cold_ahead::answered();
         // a full socket is readable already
         let _ = self.signal.write(&[1]);
     }

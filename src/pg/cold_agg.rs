@@ -39,7 +39,7 @@ impl Node for Run {
         unsafe {
             custom_node::init_children(node, estate, flags);
             let plan = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
-            let numbers = list::pointers::<pg_sys::List>((*plan).custom_private).next();
+            let numbers = list::pointers::<pg_sys::List>((*plan).custom_private).nth(1);
             let mut numbers = numbers
                 .map(|l| list::integers(l))
                 .unwrap_or_default()

@@ -4,7 +4,8 @@ use super::cold_ahead::Statement;
 use super::cold_files::{self, failed, unreadable};
 use super::cold_reader;
 use super::cold_run::Scan;
-use super::sqlite::{ColdDb, Cursor};
+use super::sqlite::{ColdDb, Cursor, SqliteError};
+use super::sqlite_walk::Walker;
 use crate::cold::aggregate::{self, Output};
 use crate::cold::groups::Groups;
 use crate::cold::manifest::Manifest;
@@ -31,6 +32,11 @@ impl Asked {
             ranged: scan.plan.rows.is_some(),
             hint: scan.plan.hint,
         }
+    }
+
+    /// True when all rows of the file count.
+    fn is_all(&self) -> bool {
+        self.filter.is_empty() && !self.ranged
     }
 
     fn range(&self) -> Option<usize> {
@@ -61,11 +67,34 @@ fn is_grouped(outputs: &[Output]) -> bool {
     outputs.iter().any(|o| o.is_key())
 }
 
+/// Where the rows of the file come from.
+enum Rows {
+    Statement(Cursor),
+    /// all of them
+    Walk(Walker),
+}
+
+impl Rows {
+    fn step(&mut self) -> std::result::Result<bool, SqliteError> {
+        match self {
+            Rows::Statement(cursor) => cursor.step(),
+            Rows::Walk(walker) => walker.step(),
+        }
+    }
+
+    fn value(&self, n: usize) -> CellRef<'_> {
+        match self {
+            Rows::Statement(cursor) => cursor.value(n),
+            Rows::Walk(walker) => walker.value(n),
+        }
+    }
+}
+
 /// A running statement on the file.
 pub(super) struct FileStates {
     manifest: Rc<Manifest>,
     db: Rc<ColdDb>,
-    cursor: Cursor,
+    rows: Rows,
     /// none: SQLite aggregates
     groups: Option<Groups>,
     /// the group that is given next
@@ -83,19 +112,15 @@ impl FileStates {
         stats: &mut ReadStats,
     ) -> Result<Self> {
         let (db, before) = cold_files::open(manifest)?;
-        let cursor = db.prepare(&asked.statement(manifest, outputs));
-        let mut cursor = cursor.map_err(|e| failed(manifest, &e))?;
+        let rows = rows(&db, manifest, outputs, asked).map_err(|e| failed(manifest, &e))?;
         cold_reader::add(stats, before, db.stats());
         db.hint(asked.hint);
-        for (i, cell) in asked.binds.iter().enumerate() {
-            let bound = cursor.bind(i + 1, cell);
-            bound.map_err(|e| failed(manifest, &e))?;
-        }
+        let here = is_grouped(outputs) || matches!(rows, Rows::Walk(_));
         Ok(FileStates {
             manifest: Rc::clone(manifest),
             db,
-            cursor,
-            groups: is_grouped(outputs).then(|| Groups::new(outputs)),
+            rows,
+            groups: here.then(|| Groups::new(outputs)),
             next: 0,
             ended: false,
         })
@@ -111,7 +136,7 @@ impl FileStates {
 
     fn find(&mut self) -> Result<bool> {
         let Some(groups) = &mut self.groups else {
-            let found = self.cursor.step();
+            let found = self.rows.step();
             return found.map_err(|e| failed(&self.manifest, &e));
         };
         self.next += 1;
@@ -129,12 +154,18 @@ impl FileStates {
             if rows.is_multiple_of(1024) {
                 pgrx::check_for_interrupts!();
             }
-            let found = self.cursor.step().map_err(|e| failed(&self.manifest, &e))?;
+            let found = self.rows.step().map_err(|e| failed(&self.manifest, &e))?;
             self.ended = !found;
             if found {
-                let added = groups.add(|n| self.cursor.value(n));
+                let added = match &self.rows {
+                    Rows::Statement(cursor) => groups.add(|n| cursor.value(n)),
+                    Rows::Walk(walker) => groups.add(|n| walker.value(n)),
+                };
                 added.map_err(|e| unreadable(&self.manifest, &Kind::DataCorrupted, &e.0))?;
             }
+        }
+        if self.ended {
+            check_number(&self.manifest, &self.rows)?;
         }
         Ok(groups.get(0).is_some())
     }
@@ -142,12 +173,53 @@ impl FileStates {
     /// Column `n` of the states at hand.
     pub(super) fn value(&self, n: usize) -> CellRef<'_> {
         match &self.groups {
-            None => self.cursor.value(n),
+            None => self.rows.value(n),
             Some(groups) => {
                 let cell = groups.get(self.next).and_then(|cells| cells.get(n));
                 cell.map_or(CellRef::Null, Cell::as_ref)
             }
         }
+    }
+}
+
+fn rows(
+    db: &Rc<ColdDb>,
+    manifest: &Manifest,
+    outputs: &[Output],
+    asked: &Asked,
+) -> std::result::Result<Rows, SqliteError> {
+    let sql = asked.statement(manifest, outputs);
+    // without any row there is one state all the same, which SQLite makes
+    if asked.is_all() && manifest.rows > 0 {
+        let columns = aggregate::columns(outputs);
+        let columns = columns
+            .iter()
+            .map(|a| manifest.column(*a)?.physical.as_deref());
+        if let Some(columns) = columns.collect::<Option<Vec<&str>>>()
+            && let Some(walker) = db.walker(&sql, &manifest.raw_table, &columns)?
+        {
+            return Ok(Rows::Walk(walker));
+        }
+    }
+    let mut cursor = db.prepare(&sql)?;
+    for (i, cell) in asked.binds.iter().enumerate() {
+        cursor.bind(i + 1, cell)?;
+    }
+    Ok(Rows::Statement(cursor))
+}
+
+/// A walk that ends early, or late, is an error whatever the pages say.
+fn check_number(manifest: &Manifest, rows: &Rows) -> Result<()> {
+    match rows {
+        Rows::Walk(walker) if walker.entries() != manifest.rows => {
+            let what = format!(
+                "it has {} rows, {} were written",
+                walker.entries(),
+                manifest.rows
+            );
+            Err(unreadable(manifest, &Kind::DataCorrupted, &what))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use super::cold_agg_target::{self, Wanted};
 use super::cold_clause;
 use super::cold_cost::Pricing;
 use super::cold_path::cold_manifest;
-use super::list;
+use super::{cold_jit, list};
 use crate::cold::aggregate;
 use crate::cold::manifest::Manifest;
 use crate::cold::pushdown::Class;
@@ -285,8 +285,8 @@ impl Chunks {
             (*path).custom_paths = pg_sys::lappend(std::ptr::null_mut(), child.cast());
             let mut numbers = vec![];
             wanted.iter().for_each(|(o, _)| o.write(&mut numbers));
-            let numbers = list::ints(&numbers);
-            (*path).custom_private = pg_sys::lappend(std::ptr::null_mut(), numbers.cast());
+            let private = pg_sys::lappend(std::ptr::null_mut(), cold_jit::write(cost).cast());
+            (*path).custom_private = pg_sys::lappend(private, list::ints(&numbers).cast());
             Some(path.cast())
         }
     }

@@ -12,6 +12,7 @@ use crate::cold::store::{Hint, StoreError};
 use crate::error::Result;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// So many rows of a statement are found beforehand: each row of an index scan may lie elsewhere.
 const ROWS: u32 = 64;
@@ -35,10 +36,19 @@ thread_local! {
     static AHEAD: RefCell<Vec<Ahead>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Starts a statement ahead, if its file is remote; true if it was.
-pub fn start(owner: usize, statement: Statement) -> Result<bool> {
+/// An answer has come that nobody has looked at. Of this process: it has one thread that asks.
+static NEWS: AtomicBool = AtomicBool::new(false);
+
+/// An answer has come; called on the thread that asks.
+pub fn answered() {
+    NEWS.store(true, Ordering::Relaxed);
+}
+
+/// Puts a statement on the list, if its file is remote. It asks for nothing before [`advance`]: what the
+/// backend itself waits for goes first.
+pub fn plan(owner: usize, statement: Statement) -> Result<()> {
     if !cold_files::open_ahead(&statement.manifest)? {
-        return Ok(false);
+        return Ok(());
     }
     AHEAD.with_borrow_mut(|all| {
         all.push(Ahead {
@@ -47,8 +57,8 @@ pub fn start(owner: usize, statement: Statement) -> Result<bool> {
             cursor: None,
         });
     });
-    advance();
-    Ok(true)
+    NEWS.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// The scan of this file begins: from here it asks by itself.
@@ -67,9 +77,21 @@ fn remove(which: impl Fn(&Ahead) -> bool) {
     drop(gone);
 }
 
+/// The same, called while SQLite works: only when something may have changed.
+pub fn glance() {
+    if NEWS.load(Ordering::Relaxed) {
+        advance();
+    }
+}
+
 /// Runs all of them as far as their bytes are here. Called while the backend waits.
 pub fn advance() {
     let all = AHEAD.take();
+    // also inside of itself
+    if all.is_empty() {
+        return;
+    }
+    NEWS.store(false, Ordering::Relaxed);
     let waiting: Vec<Ahead> = all.into_iter().filter_map(step).collect();
     AHEAD.with_borrow_mut(|all| all.extend(waiting));
 }

@@ -1,5 +1,6 @@
 //! Values between PostgreSQL's Datum and the cells of a cold file.
 
+use super::cold_slot;
 use super::owner::{SettingScope, UserScope};
 use crate::cold::mapping::{self, Cell, CellRef, Encoding};
 use crate::error::{Error, Kind, Result};
@@ -206,19 +207,14 @@ impl Codec {
             }
             (E::Uuid, CellRef::Text(t)) => {
                 let bytes = mapping::uuid_from_text(t).ok_or_else(misfit)?;
-                // SAFETY: 16 fresh bytes from palloc hold the uuid
-                unsafe {
-                    let target = pg_sys::palloc(16).cast::<[u8; 16]>();
-                    *target = bytes;
-                    pg_sys::Datum::from(target)
-                }
+                cold_slot::fixed(bytes)
             }
-            (E::Bytea, CellRef::Blob(b)) => make_varlena(b),
+            (E::Bytea, CellRef::Blob(b)) => cold_slot::varlena(b),
             (E::Text, CellRef::Text(t) | CellRef::Blob(t)) => {
                 if self.utf8 {
-                    make_varlena(t)
+                    cold_slot::varlena(t)
                 } else {
-                    make_varlena(&from_utf8(t))
+                    cold_slot::varlena(&from_utf8(t))
                 }
             }
             (E::TypeText | E::Timestamp | E::TimestampTz, CellRef::Text(t) | CellRef::Blob(t)) => {
@@ -307,16 +303,6 @@ unsafe fn varlena_bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
     unsafe {
         let value = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
         pgrx::varlena_to_byte_slice(value)
-    }
-}
-
-fn make_varlena(bytes: &[u8]) -> pg_sys::Datum {
-    // SAFETY: copies the slice into a fresh varlena; text and bytea have the same layout
-    unsafe {
-        pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(
-            bytes.as_ptr().cast(),
-            bytes.len() as i32,
-        ))
     }
 }
 

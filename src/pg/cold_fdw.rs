@@ -106,8 +106,8 @@ unsafe extern "C-unwind" fn plan(
         let columns = read.values.iter().map(|v| v.column.to_u32() as i32);
         let columns = list::ints(&columns.collect::<Vec<i32>>());
         let needed = list::ints(&needed(rel, clauses));
-        let order = (*best).fdw_private;
-        let mut private = pg_sys::lappend(std::ptr::null_mut(), order.cast());
+        // price and order
+        let mut private = pg_sys::list_copy((*best).fdw_private);
         private = pg_sys::lappend(private, needed.cast());
         private = pg_sys::lappend(private, columns.cast());
         for clause in read.list.iter().filter(|c| c.tree != Tree::Opaque) {
@@ -147,6 +147,25 @@ unsafe fn needed(rel: *mut pg_sys::RelOptInfo, clauses: *mut pg_sys::List) -> Ve
     }
 }
 
+/// True for a scan of ours.
+///
+/// # Safety
+/// `plan` must be a node of a finished plan.
+pub(super) unsafe fn is_ours(plan: *const pg_sys::ForeignScan) -> bool {
+    // SAFETY: promised by the caller; the routine is palloc'd
+    unsafe {
+        let server = (*plan).fs_server;
+        if server == pg_sys::InvalidOid {
+            return false;
+        }
+        let begin: unsafe extern "C-unwind" fn(*mut pg_sys::ForeignScanState, i32) = scan::begin;
+        let routine = pg_sys::GetFdwRoutineByServerId(server);
+        (*routine)
+            .BeginForeignScan
+            .is_some_and(|f| std::ptr::fn_addr_eq(f, begin))
+    }
+}
+
 /// What travels in a plan.
 pub(super) struct Planned {
     pub(super) order: Vec<Key>,
@@ -170,6 +189,8 @@ pub(super) unsafe fn read_private(
             super::cold_datum::encoding_of((*attribute).atttypid)
         };
         let mut lists = list::pointers::<pg_sys::List>((*plan).fdw_private);
+        // the price, which only the planner looks at
+        lists.next();
         let order = lists.next().map(|l| list::integers(l)).unwrap_or_default();
         let needed = lists.next().map(|l| list::integers(l)).unwrap_or_default();
         let columns = lists.next().map(|l| list::integers(l)).unwrap_or_default();

@@ -11,7 +11,7 @@ use super::cold_foreign_file::ForeignFile;
 use super::cold_foreign_open::{Opened, sortable};
 use super::cold_path::{fixed_column, wanted_order};
 use super::cold_state::{ForeignAccess, catalog};
-use super::{cold_param, cold_plan, compat, compat_plan, list};
+use super::{cold_jit, cold_param, cold_plan, compat, compat_plan, list};
 use crate::cold::manifest::{FileIndex, Manifest};
 use crate::cold::order;
 use crate::cold::pushdown::Class;
@@ -204,7 +204,7 @@ impl Ways<'_> {
     unsafe fn add(
         &self,
         rows: f64,
-        reading: f64,
+        (price, handling): (f64, f64),
         outer: pg_sys::Relids,
         pathkeys: *mut pg_sys::List,
         keys: &[order::Key],
@@ -215,12 +215,10 @@ impl Ways<'_> {
             let cost = PathCost {
                 rows,
                 startup,
-                total: startup + reading,
+                total: startup + price + handling,
             };
-            let private = match keys {
-                [] => std::ptr::null_mut(),
-                keys => cold_plan::write_order(keys),
-            };
+            let price = pg_sys::lappend(std::ptr::null_mut(), cold_jit::write(price).cast());
+            let private = pg_sys::lappend(price, cold_plan::write_order(keys).cast());
             let path =
                 compat_plan::foreign_path(self.root, self.rel, &cost, pathkeys, outer, private);
             pg_sys::add_path(self.rel, path.cast());
@@ -231,11 +229,11 @@ impl Ways<'_> {
         // SAFETY: the planner's own, valid structs
         unsafe {
             let handling = self.handling(self.fetched(self.clauses.iter()));
-            let reading = self.pricing.plain(&self.clauses) + handling;
+            let price = self.pricing.plain(&self.clauses);
             let none = std::ptr::null_mut();
             // the target list may hold LATERAL references, also where no condition does
             let outer = (*self.rel).lateral_relids;
-            self.add((*self.rel).rows, reading, outer, none, &[]);
+            self.add((*self.rel).rows, (price, handling), outer, none, &[]);
         }
     }
 
@@ -249,7 +247,7 @@ impl Ways<'_> {
                 return;
             };
             let plain = self.pricing.plain(&self.clauses);
-            let reading = match served.index {
+            let price = match served.index {
                 None => plain * 1.01,
                 Some(index) => self
                     .pricing
@@ -261,7 +259,7 @@ impl Ways<'_> {
             let pathkeys = pg_sys::list_copy_head(keys, served.keys as i32);
             let outer = (*self.rel).lateral_relids;
             let (rows, wanted) = ((*self.rel).rows, &wanted[..served.keys]);
-            self.add(rows, reading + handling, outer, pathkeys, wanted);
+            self.add(rows, (price, handling), outer, pathkeys, wanted);
         }
     }
 
@@ -276,9 +274,12 @@ impl Ways<'_> {
             }
             let more = cold_clause::read(self.root, self.rel, self.manifest, (*info).ppi_clauses);
             let all = || self.clauses.iter().chain(&more.list);
-            let reading = self.pricing.inner(all()) + self.handling(self.fetched(all()));
+            let costs = (
+                self.pricing.inner(all()),
+                self.handling(self.fetched(all())),
+            );
             let none = std::ptr::null_mut();
-            self.add((*info).ppi_rows, reading, outer, none, &[]);
+            self.add((*info).ppi_rows, costs, outer, none, &[]);
         }
     }
 }

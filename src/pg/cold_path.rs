@@ -5,7 +5,7 @@ use super::cold_clause::{self, Clause, plain_var};
 use super::cold_compare::{btree_family, bytewise};
 use super::cold_cost::Pricing;
 use super::cold_state::{self, raise};
-use super::list;
+use super::{cold_jit, cold_plan, list};
 use crate::cold::manifest::{ChunkState, Manifest};
 use crate::cold::order::{self, Key, Served};
 use crate::cold::pushdown::{Class, Op, Test, Tree};
@@ -139,6 +139,7 @@ pub unsafe fn rel_pathlist(
         }
         (*rel).pathlist = std::ptr::null_mut();
         (*rel).partial_pathlist = std::ptr::null_mut();
+        cold_jit::planning();
         let scans = Scans::new(root, rel, &manifest);
         scans.add_plain();
         scans.add_ordered();
@@ -193,7 +194,7 @@ impl<'m> Scans<'m> {
         unsafe {
             // the target list may hold LATERAL references, also where no qual does
             let path = self.path((*self.rel).lateral_relids);
-            (*path).path.total_cost += self.pricing.plain(&self.clauses);
+            self.charge(path, self.pricing.plain(&self.clauses), &[]);
             pg_sys::add_path(self.rel, path.cast());
         }
     }
@@ -209,8 +210,7 @@ impl<'m> Scans<'m> {
             let path = self.path((*self.rel).lateral_relids);
             let keys = (*self.root).query_pathkeys;
             (*path).path.pathkeys = pg_sys::list_copy_head(keys, served.keys as i32);
-            (*path).path.total_cost += self.ordered_cost(served);
-            (*path).custom_private = super::cold_plan::write_order(&wanted[..served.keys]);
+            self.charge(path, self.ordered_cost(served), &wanted[..served.keys]);
             pg_sys::add_path(self.rel, path.cast());
         }
     }
@@ -239,8 +239,19 @@ impl<'m> Scans<'m> {
             }
             let more = cold_clause::read(self.root, self.rel, self.manifest, (*info).ppi_clauses);
             let cost = self.pricing.inner(self.clauses.iter().chain(&more.list));
-            (*path).path.total_cost += cost;
+            self.charge(path, cost, &[]);
             pg_sys::add_path(self.rel, path.cast());
+        }
+    }
+
+    /// Adds the price of the file to a path, and what its plan has to know.
+    unsafe fn charge(&self, path: *mut pg_sys::CustomPath, price: f64, order: &[Key]) {
+        // SAFETY: a fresh path of ours
+        unsafe {
+            (*path).path.total_cost += price;
+            let price = cold_jit::write(price);
+            let private = pg_sys::lappend(std::ptr::null_mut(), price.cast());
+            (*path).custom_private = pg_sys::lappend(private, cold_plan::write_order(order).cast());
         }
     }
 

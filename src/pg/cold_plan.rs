@@ -75,6 +75,8 @@ pub(super) unsafe fn read_private(
     unsafe {
         let mut lists = list::pointers::<pg_sys::List>((*plan).custom_private);
         let mut next = || lists.next().map(|l| list::integers(l));
+        // the price, which only the planner looks at
+        next();
         let mut private = Private {
             order: read_order(&next().unwrap_or_default()),
             values: (next().unwrap_or_default().iter())
@@ -140,8 +142,8 @@ pub(super) unsafe fn plan(planning: &Planning, scan: *mut pg_sys::CustomScan) {
         }
         let exact = expressions_of(read.list.iter().filter(|c| is_exact(c)));
         (*scan).custom_exprs = pg_sys::list_concat(exprs, exact);
-        let order = (*planning.path).custom_private;
-        let mut private = pg_sys::lappend(std::ptr::null_mut(), order.cast());
+        // price and order
+        let mut private = pg_sys::list_copy((*planning.path).custom_private);
         let columns = read.values.iter().map(|v| v.column.to_u32() as i32);
         let values = list::ints(&columns.collect::<Vec<i32>>());
         private = pg_sys::lappend(private, values.cast());

@@ -114,10 +114,11 @@ unsafe fn ask_for_next(node: *mut pg_sys::CustomScanState, half: bool) -> Result
     }
     // SAFETY: promised by the caller
     let (estate, plan) = unsafe { ((*node).ss.ps.state, (*node).ss.ps.plan as usize) };
+    let mut asks_first = false;
     let chosen = QUERIES.with_borrow_mut(|queries| {
         let query = queries.get_mut(&(estate as usize))?;
         let own = query.scans.get_mut(&plan)?;
-        own.begun = true;
+        asks_first = !std::mem::replace(&mut own.begun, true);
         // again in a nested loop: the files are known by then
         if std::mem::replace(&mut own.started, true) && !half {
             return None;
@@ -151,8 +152,13 @@ unsafe fn ask_for_next(node: *mut pg_sys::CustomScanState, half: bool) -> Result
     for (node, prepare) in chosen.unwrap_or_default() {
         // SAFETY: a registered scan of the running query, which has not started
         if let Some(statement) = unsafe { prepare(node)? } {
-            cold_ahead::start(estate as usize, statement)?;
+            cold_ahead::plan(estate as usize, statement)?;
         }
+    }
+    // a scan that nobody has asked for ahead sends its own request first: the others go out while it
+    // waits for the answer, or works
+    if !asks_first {
+        cold_ahead::glance();
     }
     Ok(())
 }
@@ -231,7 +237,7 @@ unsafe fn reads_all(plan: *mut pg_sys::Plan) -> bool {
 }
 
 /// The plan nodes below a node.
-unsafe fn children(plan: *mut pg_sys::Plan) -> Vec<*mut pg_sys::Plan> {
+pub(super) unsafe fn children(plan: *mut pg_sys::Plan) -> Vec<*mut pg_sys::Plan> {
     use pg_sys::NodeTag as T;
     // SAFETY: promised by the caller: the tag tells the struct
     unsafe {

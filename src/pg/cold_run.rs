@@ -8,6 +8,7 @@ use super::cold_prefetch;
 use super::cold_reader::Reader;
 pub(super) use super::cold_reads::Skip;
 use super::cold_rule_out::RuledOut;
+use super::cold_slot;
 use super::cold_value::ValueReader;
 use crate::cold::aggregate::Output;
 use crate::cold::manifest::Manifest;
@@ -226,8 +227,8 @@ impl Scan {
             pgrx::check_for_interrupts!();
             // SAFETY: promised by the caller; the slot holds nothing of the memory any more
             unsafe {
-                pg_sys::ExecClearTuple(slot);
-                pg_sys::MemoryContextReset(memory);
+                cold_slot::clear(slot);
+                cold_slot::reset(memory);
                 let old = pg_sys::MemoryContextSwitchTo(memory);
                 let found = self.read_row(node, slot);
                 pg_sys::MemoryContextSwitchTo(old);
@@ -264,7 +265,7 @@ impl Scan {
                     self.first = First::Given;
                     (*slot).tts_tid = cold_tid(1);
                     (*slot).tts_tableOid = (*rel).rd_id;
-                    pg_sys::ExecStoreVirtualTuple(slot);
+                    cold_slot::store(slot);
                     return Ok(true);
                 }
                 First::Given => {
@@ -293,7 +294,7 @@ impl Scan {
             }
             (*slot).tts_tid = cold_tid(rowid);
             (*slot).tts_tableOid = (*rel).rd_id;
-            pg_sys::ExecStoreVirtualTuple(slot);
+            cold_slot::store(slot);
         }
         Ok(true)
     }

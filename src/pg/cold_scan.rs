@@ -6,7 +6,7 @@ use super::cold_run::{Columns, Phase, Scan, missing_values};
 use super::cold_state::{self, StubScan, raise};
 use super::cold_value;
 use super::custom_node::{self, Exec, Methods, Node, Planning};
-use super::{cold_dump, cold_explain, cold_prefetch, cold_reads, list};
+use super::{cold_dump, cold_explain, cold_prefetch, cold_reads, cold_slot, ffi, list};
 use crate::cold::manifest::ChunkState;
 use crate::error::{Error, Result};
 use pgrx::{pg_guard, pg_sys};
@@ -218,7 +218,7 @@ unsafe fn next_row(
         let slot = (*node).ss_ScanTupleSlot;
         let rel = (*node).ss_currentRelation;
         let memory = (*(*node).ps.ps_ExprContext).ecxt_per_tuple_memory;
-        pg_sys::ExecClearTuple(slot);
+        cold_slot::clear(slot);
         if matches!(scan.phase, Phase::NotStarted) {
             scan.phase = if cold_dump::leaves_file_out((*rel).rd_id) {
                 Phase::Stub(begin_stub(node))
@@ -293,10 +293,11 @@ unsafe extern "C-unwind" fn recheck(
     }
 }
 
-#[pg_guard]
+/// Without a guard, which each row would pay for: an error jumps over this frame, which holds nothing.
+#[allow(ffi_unwind_calls, reason = "there is nothing to unwind")]
 unsafe extern "C-unwind" fn exec(
     node: *mut pg_sys::CustomScanState,
 ) -> *mut pg_sys::TupleTableSlot {
     // SAFETY: the executor's own node
-    unsafe { pg_sys::ExecScan(&mut (*node).ss, Some(next), Some(recheck)) }
+    unsafe { ffi::raw::ExecScan(&mut (*node).ss, Some(next), Some(recheck)) }
 }

@@ -14,6 +14,12 @@ pub mod raw {
         pub fn slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, attnum: i32);
         /// executor/executor.h
         pub fn ExecEndNode(node: *mut pg_sys::PlanState);
+        /// executor/executor.h
+        pub fn ExecScan(
+            node: *mut pg_sys::ScanState,
+            access: pg_sys::ExecScanAccessMtd,
+            recheck: pg_sys::ExecScanRecheckMtd,
+        ) -> *mut pg_sys::TupleTableSlot;
     }
 }
 

@@ -65,6 +65,7 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
     // SAFETY: the server passes a query that is to be started
     unsafe {
         super::planner_zone::check((*query).plannedstmt);
+        super::cold_jit::start((*query).plannedstmt);
         super::router::start(query, flags, start)
     }
 }
@@ -97,6 +98,7 @@ unsafe extern "C-unwind" fn planner(
     // SAFETY: the arguments are passed on; the planner may change its query
     unsafe {
         let mut outer = Outer::new(params);
+        let _here = super::cold_jit::Here::begin();
         super::gapfill_outer::prepare(&mut outer, query);
         let spare = super::planner_zone::spare(query);
         let mut plan = next_planner(query, text, options, params);
@@ -108,6 +110,7 @@ unsafe extern "C-unwind" fn planner(
             super::planner_zone::planned(plan);
         }
         outer.finish(plan);
+        super::cold_jit::decide(plan);
         plan
     }
 }

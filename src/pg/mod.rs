@@ -43,6 +43,7 @@ mod cold_foreign_open;
 mod cold_foreign_value;
 pub mod cold_guard;
 mod cold_heap;
+mod cold_jit;
 mod cold_late;
 mod cold_late_index;
 mod cold_missing;
@@ -61,6 +62,7 @@ mod cold_rows;
 mod cold_rule_out;
 mod cold_run;
 pub mod cold_scan;
+mod cold_slot;
 mod cold_start;
 pub mod cold_state;
 pub mod cold_stub;
@@ -163,6 +165,7 @@ pub mod sqlite;
 mod sqlite_cursor;
 mod sqlite_error;
 mod sqlite_vfs;
+mod sqlite_walk;
 pub mod subxact;
 pub mod time;
 mod time_zone;
@@ -183,7 +186,10 @@ pub fn init() {
     gapfill_node::METHODS.register();
     lazy_scan::METHODS.register();
     time_zone::init();
-    sqlite::set_interrupt_check(catalog::check_for_interrupts);
+    sqlite::set_interrupt_check(|| {
+        catalog::check_for_interrupts();
+        cold_ahead::glance();
+    });
     if preloading() {
         shmem::init();
     }

@@ -109,14 +109,15 @@ impl Cursor {
         let Ok(col) = c_int::try_from(col) else {
             return CellRef::Null;
         };
-        // SAFETY: a live statement; SQLite checks the number. Asking for the blob of a text gives
-        // its UTF-8 bytes without a copy. They stay until step, reset or bind, which need &mut
+        // SAFETY: a live statement of this thread alone; SQLite checks the number. Asking for the blob of a
+        // text gives its UTF-8 bytes without a copy. They stay until step, reset or bind, which need &mut
         unsafe {
-            match ffi::sqlite3_column_type(stmt, col) {
-                ffi::SQLITE_INTEGER => CellRef::Int(ffi::sqlite3_column_int64(stmt, col)),
-                ffi::SQLITE_FLOAT => CellRef::Real(ffi::sqlite3_column_double(stmt, col)),
-                ffi::SQLITE_TEXT => CellRef::Text(bytes_of(stmt, col)),
-                ffi::SQLITE_BLOB => CellRef::Blob(bytes_of(stmt, col)),
+            let value = ffi::sqlite3_column_value(stmt, col);
+            match ffi::sqlite3_value_type(value) {
+                ffi::SQLITE_INTEGER => CellRef::Int(ffi::sqlite3_value_int64(value)),
+                ffi::SQLITE_FLOAT => CellRef::Real(ffi::sqlite3_value_double(value)),
+                ffi::SQLITE_TEXT => CellRef::Text(bytes_of(value)),
+                ffi::SQLITE_BLOB => CellRef::Blob(bytes_of(value)),
                 _ => CellRef::Null,
             }
         }
@@ -124,12 +125,12 @@ impl Cursor {
 }
 
 /// # Safety
-/// `stmt` must be live and column `col` a text or a blob; the slice dies at the next step.
-unsafe fn bytes_of<'a>(stmt: *mut ffi::sqlite3_stmt, col: c_int) -> &'a [u8] {
+/// `value` must be a text or a blob of a row; the slice dies at the next step.
+unsafe fn bytes_of<'a>(value: *mut ffi::sqlite3_value) -> &'a [u8] {
     // SAFETY: the length belongs to the pointer when asked for right after it; null means empty
     unsafe {
-        let data = ffi::sqlite3_column_blob(stmt, col).cast::<u8>();
-        let len = usize::try_from(ffi::sqlite3_column_bytes(stmt, col)).unwrap_or(0);
+        let data = ffi::sqlite3_value_blob(value).cast::<u8>();
+        let len = usize::try_from(ffi::sqlite3_value_bytes(value)).unwrap_or(0);
         if data.is_null() || len == 0 {
             &[]
         } else {

@@ -27,12 +27,12 @@ pub(super) enum Trouble {
 
 /// One file as the callbacks see it.
 pub(super) struct Source {
-    reader: Rc<dyn RangeRead>,
+    pub(super) reader: Rc<dyn RangeRead>,
     check: fn(),
     /// only what is here is read, see [`Source::trial`]
     trial: Cell<bool>,
     /// a callback works, and may wait
-    busy: Cell<bool>,
+    pub(super) busy: Cell<bool>,
     trouble: RefCell<Option<Trouble>>,
 }
 

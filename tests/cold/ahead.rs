@@ -9,7 +9,7 @@ use std::time::Duration;
 const LATENCY: Duration = Duration::from_millis(120);
 
 /// Nine months of a table, eight of them cold, each a file of its own behind the proxy.
-fn months<'a>(name: &'a str, proxy: &FaultProxy) -> Db<'a> {
+pub fn months<'a>(name: &'a str, proxy: &FaultProxy) -> Db<'a> {
     wide_months(name, proxy, 100)
 }
 
@@ -232,4 +232,66 @@ fn a_file_asked_for_ahead_is_read_by_a_function_meanwhile() {
         assert_eq!(answer, "2160 16328520", "{prefetch}");
     }
     proxy.latency(Duration::ZERO);
+}
+
+/// What a scan waits for goes before what others will want: with one connection the files come in their order.
+#[test]
+fn the_file_that_is_waited_for_is_asked_first() {
+    let proxy = s3().proxy();
+    let db = months("ahead_first", &proxy);
+    db.run("ALTER SERVER archive OPTIONS (SET max_connections '1')");
+    let keys = db.keys();
+    let mut session = db.session();
+    exec(&mut session, "SET max_parallel_workers_per_gather = 0");
+    let plan = rows(&mut session, &format!("EXPLAIN (COSTS OFF) {DEVICE}"));
+    assert_eq!(plan.matches("(ColdScan)").count(), 8, "{plan}");
+    exec(&mut session, "SELECT strata.cold_cache_reset()");
+    proxy.reset();
+    one(&mut session, DEVICE);
+    let mut order: Vec<usize> = vec![];
+    for request in proxy.requests() {
+        let file = keys.iter().position(|key| request.contains(key.as_str()));
+        let file = file.expect("a file of this table");
+        if !order.contains(&file) {
+            order.push(file);
+        }
+    }
+    assert_eq!(order, [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+/// While SQLite works on a file that is in memory, the next ones come.
+#[test]
+fn a_file_that_is_here_does_not_hold_up_the_next() {
+    let proxy = s3().proxy();
+    let db = months("ahead_here", &proxy);
+    let mut session = db.session();
+    exec(&mut session, "SET max_parallel_workers_per_gather = 0");
+    let other = (100..110).map(|n| format!("id <> {n}")).collect::<Vec<_>>();
+    let scan = |end: &str| {
+        format!(
+            "SELECT id, ts, dev, note FROM y WHERE {} AND ts < '{end} 00:00+00'",
+            other.join(" AND ")
+        )
+    };
+    exec(&mut session, "SELECT strata.cold_cache_reset()");
+    assert_eq!(
+        rows(&mut session, &scan("2025-02-01")).lines().count(),
+        2222
+    );
+    let asked = "SELECT count(*) FROM strata.cold_session_files WHERE gets > 0 AND key ~ 'y__20250[2345]01'";
+    assert_eq!(one(&mut session, asked), "0");
+    exec(
+        &mut session,
+        &format!(
+            "BEGIN; DECLARE d NO SCROLL CURSOR FOR {}",
+            scan("2025-09-01")
+        ),
+    );
+    // less than half of it, and enough for SQLite to look up from its work
+    assert_eq!(
+        rows(&mut session, "FETCH 1000 FROM d").lines().count(),
+        1000
+    );
+    assert_eq!(one(&mut session, asked), "4");
+    exec(&mut session, "ROLLBACK");
 }

@@ -18,11 +18,12 @@ fn cold<'a>(name: &'a str, proxy: Option<&FaultProxy>, options: &str) -> Db<'a> 
     db
 }
 
-const READS: [&str; 5] = [
+const READS: [&str; 6] = [
     "SELECT count(id + 0) FROM m",
     "SELECT * FROM m WHERE id = 5",
     "SELECT note FROM m ORDER BY ts LIMIT 1",
     "SELECT count(id + 0) FROM strata_chunks.m_h1_20250101",
+    "SELECT sum(dev), min(dev) FROM m",
     "CREATE TABLE copy AS SELECT * FROM m",
 ];
 

@@ -71,14 +71,15 @@ fn cancel_returns_at_once_and_the_session_goes_on() {
     let mut other = db.session();
     let pid = one(&mut session, "SELECT pg_backend_pid()");
     let mut first = None;
-    for n in 0..8 {
+    for n in 0..10 {
         exec(&mut session, "SELECT strata.cold_cache_reset()");
         let sql = [
             "SELECT count(id + 0) FROM m",
             "SELECT * FROM m WHERE id = 5",
             "SELECT note FROM m ORDER BY ts LIMIT 1",
+            "SELECT sum(dev), min(dev) FROM m",
             HASH,
-        ][n % 4];
+        ][n % 5];
         let (out, took) = hang(&mut session, &proxy, sql, || cancel(&mut other, &pid));
         check_cancelled(out, "57014");
         assert!(took < LIMIT, "{sql}: {took:?}");

@@ -36,6 +36,7 @@ mod fuzz_columns;
 mod fuzz_queries;
 mod gc;
 mod interrupts;
+mod jit;
 mod keys;
 mod late;
 mod late_keys;

@@ -1,13 +1,13 @@
 //! Many cold chunks: which of them are opened, what planning them costs, how far reading ahead hides the way to the
 //! bucket; and what late rows cost.
 
-use crate::archive::{Archive, alone, best, forget};
+use crate::archive::{Archive, LATENCY, alone, best, forget};
 use crate::common::{exec, one, rows};
 use crate::measure::percentile;
 use crate::report::Report;
 use crate::stage::Stage;
 use postgres::Client;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Files that one query reads, to see whether it reads ahead.
 const FILES: usize = 8;
@@ -159,6 +159,7 @@ fn ahead(archive: &Archive, session: &mut Client, report: &mut Report) {
     let ((one_by_one, gets), (ahead, _)) = (time(0), time(4));
     let (warm, _) = best(session, &sql);
     exec(session, "RESET strata.cold_prefetch");
+    let shared = by_workers(archive, session, &sql);
     let hidden = (one_by_one - ahead) / (one_by_one - warm).max(0.001) * 100.0;
     report.check(
         &format!("{FILES} files in one query: waiting hidden by reading ahead"),
@@ -166,6 +167,33 @@ fn ahead(archive: &Archive, session: &mut Client, report: &mut Report) {
         &format!("{hidden:.0} % ({one_by_one:.0} ms one after another in {gets} GETs, {ahead:.0} ms ahead, {warm:.0} ms warm)"),
         hidden >= 70.0,
     );
+    report.say(&format!(
+        "the same by two workers, one file each at a time: {shared:.0} ms"
+    ));
+}
+
+/// Milliseconds of a statement below a Parallel Append. Workers begin with nothing in memory.
+fn by_workers(archive: &Archive, session: &mut Client, sql: &str) -> f64 {
+    exec(
+        session,
+        "SET max_parallel_workers_per_gather = 2; SET parallel_setup_cost = 0; SET strata.cold_prefetch = 0",
+    );
+    let plan = rows(session, &format!("EXPLAIN {sql}"));
+    assert!(plan.contains("Parallel Append"), "{plan}");
+    archive.proxy.latency(LATENCY);
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        forget(session);
+        let begun = Instant::now();
+        rows(session, sql);
+        times.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    archive.proxy.latency(Duration::ZERO);
+    exec(
+        session,
+        "SET max_parallel_workers_per_gather = 0; RESET parallel_setup_cost; RESET strata.cold_prefetch",
+    );
+    percentile(&mut times, 50.0)
 }
 
 fn late(archive: &Archive, session: &mut Client, report: &mut Report) {
