@@ -4,7 +4,9 @@
 //! `STRATA_TEST_CANCELS=100` in the environment makes it a thousand of them; a few of each kind otherwise.
 
 use crate::common::{Fault, FaultProxy, force_parallel, wait_until};
-use crate::support::{ColdDb, Db, HASH, JANUARY, chunk_state, exec, one, s3, server, try_one};
+use crate::support::{
+    ColdDb, Db, HASH, JANUARY, chunk_state, exec, one, rows, s3, server, try_one,
+};
 use postgres::{Client, NoTls};
 
 /// A kind of statement, the requests that hang at once before it is cancelled (0: it needs none, and computes for
@@ -201,4 +203,68 @@ fn cancels_of_every_kind_leave_no_thread_no_file_and_no_broken_latch() {
         ),
         "0"
     );
+}
+
+const EXPORTER: &str = "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity \
+    WHERE backend_type LIKE 'pg_strata job%' AND datname = 'cancels_export' AND query LIKE 'pg_strata: tiering%'";
+
+/// The exporter is a process of its own, and so is what waits for it.
+#[test]
+fn cancelled_exports_and_merges_leave_whole_chunks_and_nothing_else() {
+    let proxy = s3().proxy();
+    let db = Db::new(server(), "cancels_export");
+    db.metrics();
+    db.archive(&proxy.endpoint(), ", request_timeout '60s'");
+    db.run("SELECT strata.set_cold_storage('m', server => 'archive')");
+    let mut session = db.session();
+    let call = "CALL strata.tier_chunks('m', older_than => timestamptz '2025-02-01 00:00+00')";
+    for (what, state) in [("upload", "hot"), ("merge", "live")] {
+        let hash = db.hash();
+        for _ in 0..times() {
+            proxy.reset();
+            match what {
+                "upload" => proxy.inject("PUT", ".sqlite", Fault::Hang),
+                _ => proxy.inject("GET", ".sqlite", Fault::Hang),
+            }
+            let hangs = || {
+                let seen = proxy.counts();
+                (if what == "upload" { seen.puts } else { seen.gets }) > 0
+            };
+            // who waits for the export is cancelled, and the export goes on
+            if what == "upload" {
+                let pid = one(&mut session, "SELECT pg_backend_pid()");
+                let error = std::thread::scope(|scope| {
+                    let ending = scope.spawn(|| {
+                        wait_until("a request hangs", hangs);
+                        one(&mut db.session(), &format!("SELECT pg_cancel_backend({pid})"))
+                    });
+                    let out = try_one(&mut session, call);
+                    assert_eq!(ending.join().expect("the thread that cancels"), "t");
+                    out.expect_err("a cancelled call")
+                });
+                assert_eq!(error.code().map(|c| c.code()), Some("57014"), "{error:?}");
+            } else {
+                one(&mut session, &format!("SELECT strata.tier_chunk('{JANUARY}')"));
+                wait_until("a request hangs", hangs);
+            }
+            assert_eq!(one(&mut session, EXPORTER), "t");
+            wait_until("the job has ended", || {
+                one(&mut session, "SELECT state FROM strata.cold_exports ORDER BY id DESC LIMIT 1") == "failed"
+            });
+            proxy.clear();
+            assert_eq!(chunk_state(&mut session, JANUARY), state, "{what}");
+            assert_eq!(db.hash(), hash, "{what}");
+        }
+        one(&mut session, &format!("SELECT strata.tier_chunk('{JANUARY}')"));
+        wait_until("the job is done", || {
+            one(&mut session, "SELECT state FROM strata.cold_exports ORDER BY id DESC LIMIT 1") == "done"
+        });
+        assert_eq!(chunk_state(&mut session, JANUARY), "live");
+        assert_eq!(db.hash(), hash, "{what}");
+        db.run("INSERT INTO m (id, ts, dev) VALUES (9000 + (SELECT count(*) FROM m WHERE id >= 9000), '2025-01-10 00:30+00', 1)");
+    }
+    assert_eq!(one(&mut session, "SELECT generation FROM strata.cold_files"), "2");
+    let processes = "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pg_strata job%' AND datname = 'cancels_export'";
+    wait_until("exporters have left", || one(&mut session, processes) == "0");
+    assert_eq!(rows(&mut session, "SELECT chunk FROM strata.cold_merge"), "");
 }

@@ -19,6 +19,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found.collect()
 }
 
+fn size(folder: &Path) -> u64 {
+    files(folder)
+        .iter()
+        .filter_map(|f| f.metadata().ok())
+        .map(|m| m.len())
+        .sum()
+}
+
 /// January to March cold in the bucket, with rows wide enough for some dozens of blocks.
 fn cold<'a>(cluster: &'a Cluster, name: &'a str, endpoint: &str) -> (Db<'a>, String) {
     let db = Db::new(cluster, name);
@@ -161,6 +169,42 @@ fn torn_blocks_are_never_shown() {
             proxy.requests()
         );
     }
+}
+
+/// Many sessions that miss the same blocks at the same moment, in a directory that is too small for them.
+#[test]
+fn sessions_that_write_the_same_blocks_stay_within_the_bound() {
+    let (db, hash) = cold(server(), "disk_same", &s3().endpoint());
+    let folder = db.cluster.sandbox().folder("disk_same", 0o700);
+    let whole = {
+        assert_eq!(one(&mut cached(&db, &folder, 64), HASH), hash);
+        size(&folder)
+    };
+    let limit = 1 << 20;
+    assert!(whole > limit * 2, "{whole}");
+    for path in files(&folder) {
+        fs::remove_file(path).expect("a block");
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let mut session = cached(&db, &folder, 1);
+                for _ in 0..4 {
+                    assert_eq!(one(&mut session, HASH), hash);
+                    exec(&mut session, "SELECT strata.cold_cache_reset()");
+                }
+            });
+        }
+    });
+    // each may be about to look after it when it has written a sixteenth
+    let bound = limit + 6 * (limit / 16 + 70_000);
+    assert!(size(&folder) <= bound, "{} of {bound}", size(&folder));
+    assert!(
+        files(&folder)
+            .iter()
+            .all(|f| !f.to_string_lossy().contains("part-")),
+        "nobody died"
+    );
 }
 
 /// A disk of its own without room for the bound that was asked for.

@@ -1,7 +1,7 @@
 //! SERIALIZABLE and prepared transactions while chunks move between heap and file: no conflict is lost with the place
 //! of a row, and what was prepared is there afterwards, all of it or nothing.
 
-use crate::common::{Cluster, Stop, wait_until};
+use crate::common::{Cluster, Sandbox, Stop, wait_until};
 use crate::support::{
     Armed, ColdDb, Db, JANUARY, arm, chunk_state, exec, one, server, try_one, wait_at,
 };
@@ -147,6 +147,105 @@ fn conflicts_over_an_export_and_a_merge_are_found() {
     assert_eq!(one(&mut session, "SELECT count(*) FROM m"), "2164");
 }
 
+/// What waits for its second phase at each step of an export and of a merge, and through a crash of the server: the
+/// exporter names it and waits or gives way, and afterwards the rows are those of COMMIT or ROLLBACK PREPARED.
+#[test]
+fn prepared_writers_during_an_export_and_a_merge() {
+    let mut cluster = Cluster::builder()
+        .set("max_prepared_transactions", "5")
+        .set("max_worker_processes", "16")
+        .start();
+    {
+        let db = Db::new(&cluster, "serial_prepared");
+        db.metrics();
+    }
+    let mut rows = 2160;
+    for (n, (point, step)) in [
+        ("cold.export.frozen", "freeze"),
+        ("cold.export.built", "build"),
+        ("cold.export.verified", "verify"),
+    ]
+    .into_iter()
+    .cycle()
+    .take(6)
+    .enumerate()
+    {
+        let end = ["COMMIT", "ROLLBACK"][n % 2];
+        let crash = n == 2 || n == 4;
+        let wanted = rows + if end == "COMMIT" { 2 } else { 0 };
+        {
+            let db = Db {
+                cluster: &cluster,
+                name: "serial_prepared",
+            };
+            arm(&cluster, &format!("{point}:sleep"));
+            let mut session = db.session();
+            queue(&mut session);
+            wait_at(&mut session, step);
+            let mut writer = db.session();
+            exec(
+                &mut writer,
+                &format!(
+                    "BEGIN; INSERT INTO m (id, ts, dev) VALUES ({0}, '2025-01-20 00:30+00', 1); SAVEPOINT s; \
+                     INSERT INTO m (id, ts, dev) VALUES ({0} + 1, '2025-01-20 00:30+00', 1); RELEASE s; PREPARE TRANSACTION 'w'",
+                    9000 + 10 * n
+                ),
+            );
+            // the same session goes on: its next write is one of another transaction, and leaves a mark of its own
+            exec(
+                &mut writer,
+                &format!(
+                    "INSERT INTO m (id, ts, dev) VALUES ({}, '2025-01-21 00:30+00', 1)",
+                    9002 + 10 * n
+                ),
+            );
+            arm(&cluster, "");
+            wait_until("the export names the prepared transaction", || {
+                job(&mut session, "blocked_by").contains("prepared transaction \"w\"")
+            });
+            assert_eq!(db.one("SELECT count(*) FROM m"), (rows + 1).to_string());
+        }
+        if crash {
+            cluster.restart(Stop::Immediate);
+        }
+        let db = Db {
+            cluster: &cluster,
+            name: "serial_prepared",
+        };
+        db.run(&format!("{end} PREPARED 'w'"));
+        let mut session = db.session();
+        wait_done(&mut session);
+        queue(&mut session);
+        wait_done(&mut session);
+        assert_eq!(chunk_state(&mut session, JANUARY), "live", "{point}");
+        rows = wanted + 1;
+        assert_eq!(
+            db.one("SELECT count(*) FROM m"),
+            rows.to_string(),
+            "{point}, {end}"
+        );
+        assert_eq!(
+            db.one("SELECT count(DISTINCT id) FROM m"),
+            rows.to_string(),
+            "{point}, {end}"
+        );
+        assert_eq!(
+            db.one("SELECT count(*) FROM strata.cold_check(deep => true) WHERE status <> 'ok'"),
+            "0"
+        );
+        // from the fourth round on it is a merge
+        if n < 2 {
+            db.run(&format!("CALL strata.untier_chunk('{JANUARY}')"));
+        } else {
+            db.run(&format!(
+                "INSERT INTO m (id, ts, dev) VALUES ({}, '2025-01-21 00:30+00', 1)",
+                9003 + 10 * n
+            ));
+            rows += 1;
+        }
+    }
+}
+
 /// Bringing a chunk back in two phases: cold after ROLLBACK PREPARED, hot after COMMIT PREPARED, through a crash in
 /// between, and for sessions that knew the chunk before.
 #[test]
@@ -230,4 +329,82 @@ fn a_prepared_untier_is_all_or_nothing() {
             assert_eq!(db.hash(), hash, "{what}");
         }
     }
+}
+
+/// Those who hold an export up from afar: a standby that sends feedback, one with a slot, a slot of nobody.
+#[test]
+fn standbys_and_slots_that_hold_an_export_up_are_named() {
+    // a directory that both reach
+    let shared = Sandbox::new();
+    let primary = Cluster::builder()
+        .set("strata.cold_directory", &shared.folder("cold", 0o700).to_string_lossy())
+        .set("max_worker_processes", "16")
+        .set("wal_receiver_status_interval", "1s")
+        .set("hot_standby_feedback", "on")
+        .set("max_standby_streaming_delay", "-1")
+        .start();
+    let db = Db::new(&primary, "serial_standby");
+    db.metrics();
+    let mut session = db.session();
+    let standby = primary.standby();
+    let replica = Db {
+        cluster: &standby,
+        name: "serial_standby",
+    };
+    // by name, without a slot: seen as its WAL sender
+    let mut reader = replica.session();
+    exec(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    let seen = one(&mut reader, "SELECT count(*) FROM pg_class");
+    wait_until("the primary knows of the snapshot", || {
+        one(
+            &mut session,
+            "SELECT count(backend_xmin) FROM pg_stat_replication",
+        ) == "1"
+    });
+    db.run("UPDATE m SET note = 'new' WHERE id < 20");
+    queue(&mut session);
+    let sender =
+        "SELECT format('standby \"%s\" (pid %s)', application_name, pid) FROM pg_stat_replication";
+    let sender = one(&mut session, sender);
+    wait_until("the export names the standby", || {
+        job(&mut session, "blocked_by") == sender
+    });
+    assert_eq!(job(&mut session, "step"), "wait");
+    assert_eq!(one(&mut reader, "SELECT count(*) FROM pg_class"), seen);
+    exec(&mut reader, "COMMIT");
+    wait_done(&mut session);
+    standby.catch_up(&primary);
+    assert_eq!(replica.hash(), db.hash());
+
+    // the same standby through a slot: the slot holds the snapshot, also while the standby is away
+    db.run(&format!("CALL strata.untier_chunk('{JANUARY}'); SELECT pg_create_physical_replication_slot('shelf', true)"));
+    standby.catch_up(&primary);
+    standby.configure(&[("primary_slot_name", "shelf")]);
+    standby.reload();
+    exec(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    one(&mut reader, "SELECT count(*) FROM pg_class");
+    wait_until("the slot holds the snapshot", || {
+        one(
+            &mut session,
+            "SELECT count(*) FROM pg_replication_slots WHERE active AND xmin IS NOT NULL",
+        ) == "1"
+    });
+    db.run("UPDATE m SET note = 'newer' WHERE id < 20");
+    queue(&mut session);
+    wait_until("the export names the slot", || {
+        job(&mut session, "blocked_by") == "replication slot \"shelf\""
+    });
+    drop(reader);
+    drop(standby);
+    // it stays with the slot until somebody drops it
+    assert_eq!(
+        job(&mut session, "blocked_by"),
+        "replication slot \"shelf\""
+    );
+    wait_until("the slot is free", || {
+        try_one(&mut session, "SELECT pg_drop_replication_slot('shelf')").is_ok()
+    });
+    wait_done(&mut session);
+    assert_eq!(chunk_state(&mut session, JANUARY), "live");
+    assert_eq!(db.one("SELECT count(*) FROM m WHERE note = 'newer'"), "20");
 }
