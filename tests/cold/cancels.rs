@@ -228,7 +228,11 @@ fn cancelled_exports_and_merges_leave_whole_chunks_and_nothing_else() {
             }
             let hangs = || {
                 let seen = proxy.counts();
-                (if what == "upload" { seen.puts } else { seen.gets }) > 0
+                (if what == "upload" {
+                    seen.puts
+                } else {
+                    seen.gets
+                }) > 0
             };
             // who waits for the export is cancelled, and the export goes on
             if what == "upload" {
@@ -236,7 +240,10 @@ fn cancelled_exports_and_merges_leave_whole_chunks_and_nothing_else() {
                 let error = std::thread::scope(|scope| {
                     let ending = scope.spawn(|| {
                         wait_until("a request hangs", hangs);
-                        one(&mut db.session(), &format!("SELECT pg_cancel_backend({pid})"))
+                        one(
+                            &mut db.session(),
+                            &format!("SELECT pg_cancel_backend({pid})"),
+                        )
                     });
                     let out = try_one(&mut session, call);
                     assert_eq!(ending.join().expect("the thread that cancels"), "t");
@@ -244,27 +251,47 @@ fn cancelled_exports_and_merges_leave_whole_chunks_and_nothing_else() {
                 });
                 assert_eq!(error.code().map(|c| c.code()), Some("57014"), "{error:?}");
             } else {
-                one(&mut session, &format!("SELECT strata.tier_chunk('{JANUARY}')"));
+                one(
+                    &mut session,
+                    &format!("SELECT strata.tier_chunk('{JANUARY}')"),
+                );
                 wait_until("a request hangs", hangs);
             }
             assert_eq!(one(&mut session, EXPORTER), "t");
             wait_until("the job has ended", || {
-                one(&mut session, "SELECT state FROM strata.cold_exports ORDER BY id DESC LIMIT 1") == "failed"
+                one(
+                    &mut session,
+                    "SELECT state FROM strata.cold_exports ORDER BY id DESC LIMIT 1",
+                ) == "failed"
             });
             proxy.clear();
             assert_eq!(chunk_state(&mut session, JANUARY), state, "{what}");
             assert_eq!(db.hash(), hash, "{what}");
         }
-        one(&mut session, &format!("SELECT strata.tier_chunk('{JANUARY}')"));
+        one(
+            &mut session,
+            &format!("SELECT strata.tier_chunk('{JANUARY}')"),
+        );
         wait_until("the job is done", || {
-            one(&mut session, "SELECT state FROM strata.cold_exports ORDER BY id DESC LIMIT 1") == "done"
+            one(
+                &mut session,
+                "SELECT state FROM strata.cold_exports ORDER BY id DESC LIMIT 1",
+            ) == "done"
         });
         assert_eq!(chunk_state(&mut session, JANUARY), "live");
         assert_eq!(db.hash(), hash, "{what}");
         db.run("INSERT INTO m (id, ts, dev) VALUES (9000 + (SELECT count(*) FROM m WHERE id >= 9000), '2025-01-10 00:30+00', 1)");
     }
-    assert_eq!(one(&mut session, "SELECT generation FROM strata.cold_files"), "2");
+    assert_eq!(
+        one(&mut session, "SELECT generation FROM strata.cold_files"),
+        "2"
+    );
     let processes = "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pg_strata job%' AND datname = 'cancels_export'";
-    wait_until("exporters have left", || one(&mut session, processes) == "0");
-    assert_eq!(rows(&mut session, "SELECT chunk FROM strata.cold_merge"), "");
+    wait_until("exporters have left", || {
+        one(&mut session, processes) == "0"
+    });
+    assert_eq!(
+        rows(&mut session, "SELECT chunk FROM strata.cold_merge"),
+        ""
+    );
 }
