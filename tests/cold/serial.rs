@@ -154,6 +154,7 @@ fn prepared_writers_during_an_export_and_a_merge() {
     let mut cluster = Cluster::builder()
         .set("max_prepared_transactions", "5")
         .set("max_worker_processes", "16")
+        .preload(true)
         .start();
     {
         let db = Db::new(&cluster, "serial_prepared");
