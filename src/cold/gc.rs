@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::pg::{bgworker, databases, inject};
 
 /// Why the first run after a file was queued leaves it alone.
-const UNPROVEN: &str = "until another run finds the owner file as the first one leaves it";
+const UNPROVEN: &str = "until a run some hours later finds the owner file as it was left";
 
 /// How a run goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 const RUN: &str = "SELECT string_agg(action || ' ' || reason, E'\\n' ORDER BY action, reason) FROM strata.cold_gc(dry_run => false)";
 const LOOK: &str = "SELECT string_agg(action || ' ' || reason, E'\\n' ORDER BY action, reason) FROM strata.cold_gc()";
-const AGE: &str = "UPDATE strata.cold_delete_queue SET queued_at = queued_at - interval '8 days', retry_at = NULL";
+const AGE: &str = "UPDATE strata.cold_delete_queue SET queued_at = queued_at - interval '8 days', retry_at = NULL;
+    UPDATE strata.cold_lease SET renewed_at = renewed_at - interval '1 day', proven_at = proven_at - interval '1 day'";
 const CHECK: &str = "SELECT string_agg(status, ',' ORDER BY key) FROM strata.cold_check('m')";
 
 fn moto() -> &'static Store {

@@ -16,7 +16,9 @@ const INTENDED: &str =
     "SELECT coalesce(bool_or(intended_value IS NOT NULL), false) FROM strata.cold_lease";
 const STATE: &str = "SELECT state FROM strata.cold_leases";
 const UNPROVEN: &str =
-    "wait dropped, until another run finds the owner file as the first one leaves it";
+    "wait dropped, until a run some hours later finds the owner file as it was left";
+/// As if the value in the store had stood there for long.
+const STOOD: &str = "UPDATE strata.cold_lease SET renewed_at = renewed_at - interval '9 hours'";
 
 fn s3rver() -> &'static Store {
     static STORE: OnceLock<Store> = OnceLock::new();
@@ -142,7 +144,9 @@ fn a_dispute_that_was_overwritten_is_repeated() {
         put_on(db, s3rver(), &endpoint, "twins_told", "")
     });
     let (one_db, other) = (at(&twins[0]), at(&twins[1]));
+    other.run(STOOD);
     assert_eq!(other.one(RUN), "");
+    other.run(STOOD);
     arm(&twins[1], "cold.lease.intended:sleep");
     std::thread::scope(|scope| {
         let run = scope.spawn(|| other.one(RUN));
@@ -161,7 +165,7 @@ fn a_dispute_that_was_overwritten_is_repeated() {
     });
     assert!(one_db.one(RUN).starts_with("stopped it was taken over by"));
     assert_eq!(
-        one_db.one("SELECT retry_at > now() + interval '7 hours' FROM strata.cold_lease"),
+        one_db.one("SELECT retry_at > now() + interval '3 hours' FROM strata.cold_lease"),
         "t",
         "by the worker, too, some times a day"
     );
@@ -189,7 +193,14 @@ fn the_first_run_after_a_long_silence_deletes_nothing() {
     db.run(SILENCE);
     assert_eq!(db.one(LOOK), UNPROVEN);
     assert_eq!(db.one(RUN), UNPROVEN);
+    let value = "SELECT last_value FROM strata.cold_lease";
+    let written = db.one(value);
+    for ask in [LOOK, RUN, LOOK] {
+        assert_eq!(db.one(ask), UNPROVEN, "too early to prove anything");
+    }
+    assert_eq!(db.one(value), written, "and not begun anew");
     assert!(files[0].exists());
+    db.run(STOOD);
     assert_eq!(db.one(LOOK), "delete dropped");
     assert_eq!(db.one(RUN), "delete dropped");
     assert!(!files[0].exists() && files[1].exists());

@@ -4,6 +4,19 @@ use crate::error::Result;
 use crate::pg::owner::as_extension_owner;
 use crate::pg::{guc, spi};
 
+/// How long a value of an owner file must have stood to prove that no twin is at work: longer than a twin takes to
+/// renew it, or to say again that it is disputed. The argument is the delay in seconds.
+macro_rules! stand {
+    ($delay:literal) => {
+        concat!(
+            "least(interval '8 hours', greatest(",
+            $delay,
+            " * interval '1 second' / 4, interval '1 hour'))"
+        )
+    };
+}
+pub(super) use stand;
+
 const SERVERS: &str = "SELECT server FROM (SELECT server::text FROM strata.cold_lease UNION \
     SELECT server::text FROM strata.cold_delete_queue UNION SELECT server::text FROM strata.cold_upload) s \
     WHERE $1 IS NULL OR server = $1 ORDER BY server";
@@ -11,16 +24,20 @@ const SERVERS: &str = "SELECT server FROM (SELECT server::text FROM strata.cold_
 // $3: the delay in seconds; $5: only a look, which renews nothing. A file that any chunk needs is never deleted,
 // whatever the queue says. Nor one for which it was not proven since it was queued that no twin is at work: the
 // first to look after a long time would delete what the other one still needs
-const QUEUE: &str = "SELECT q.key, q.bytes, q.reason, q.owner_token = $4, \
+const QUEUE: &str = concat!(
+    "SELECT q.key, q.bytes, q.reason, q.owner_token = $4, \
     EXISTS (SELECT FROM strata.cold_file f WHERE f.key = q.key AND f.state = 'live'), \
     q.queued_at + $3 * interval '1 second' <= clock_timestamp(), \
     to_char((q.queued_at + $3 * interval '1 second') AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), \
     coalesce(q.retry_at <= clock_timestamp(), true), q.last_error, \
     $3 = 0 OR EXISTS (SELECT FROM strata.cold_lease l WHERE l.server = q.server \
         AND l.folder = split_part(q.key, '/', 1) \
-        AND q.queued_at <= CASE WHEN $5 THEN l.renewed_at ELSE l.proven_at END) \
+        AND q.queued_at <= CASE WHEN $5 AND l.renewed_at <= clock_timestamp() - ",
+    stand!("$3"),
+    " THEN l.renewed_at ELSE l.proven_at END) \
     FROM strata.cold_delete_queue q WHERE q.server = $1 AND ($2 IS NULL OR split_part(q.key, '/', 1) = $2) \
-    ORDER BY q.queued_at, q.key";
+    ORDER BY q.queued_at, q.key"
+);
 const MAY_DELETE: &str = "SELECT EXISTS (SELECT FROM strata.cold_delete_queue q WHERE q.server = $1 AND q.key = $2 \
     AND q.owner_token = $4 AND q.queued_at + $3 * interval '1 second' <= clock_timestamp()) \
     AND NOT EXISTS (SELECT FROM strata.cold_file f WHERE f.key = $2 AND f.state = 'live')";
@@ -52,7 +69,8 @@ const SWEEP: &str =
 // A folder wants work when something in it is due, when files came since its owner file was written (a copy of
 // the database from before then must find itself out), or when that was a day ago, or a quarter of the delay. One
 // that has stopped reminds its twin.
-const DUE: &str = "SELECT DISTINCT l.server::text FROM strata.cold_lease l \
+const DUE: &str = concat!(
+    "SELECT DISTINCT l.server::text FROM strata.cold_lease l \
     JOIN pg_foreign_server s ON s.srvname = l.server \
     WHERE coalesce(l.retry_at <= clock_timestamp(), true) AND (l.stopped IS NOT NULL \
     OR coalesce(l.renewed_at < clock_timestamp() - least(interval '1 day', \
@@ -65,7 +83,12 @@ const DUE: &str = "SELECT DISTINCT l.server::text FROM strata.cold_lease l \
         AND split_part(q.key, '/', 1) = l.folder AND q.owner_token = l.owner_token \
         AND q.queued_at + $1 * interval '1 second' <= clock_timestamp() \
         AND coalesce(q.retry_at <= clock_timestamp(), true) \
-        AND NOT EXISTS (SELECT FROM strata.cold_file f WHERE f.key = q.key AND f.state = 'live')))";
+        AND ($1 = 0 OR coalesce(q.queued_at <= l.proven_at, false) \
+        OR coalesce(l.renewed_at <= clock_timestamp() - ",
+    stand!("$1"),
+    ", true)) \
+        AND NOT EXISTS (SELECT FROM strata.cold_file f WHERE f.key = q.key AND f.state = 'live')))"
+);
 const RENEWABLE: &str = "SELECT DISTINCT l.server::text FROM strata.cold_lease l \
     JOIN strata.cold_file f ON f.server = l.server AND f.state = 'live' AND split_part(f.key, '/', 1) = l.folder \
     WHERE l.stopped IS NULL AND coalesce(f.created_at > l.renewed_at, true)";
@@ -108,7 +131,7 @@ pub struct Action {
     pub reason: String,
 }
 
-fn delay() -> i64 {
+pub(super) fn delay() -> i64 {
     i64::from(guc::COLD_GC_DELAY_S.get())
 }
 

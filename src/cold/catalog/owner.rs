@@ -1,5 +1,6 @@
 //! Who owns which folder of which server, as far as this database knows.
 
+use super::gc::{delay, stand};
 use crate::cold::catalog::spec;
 use crate::cold::owner::{Held, Me, folder};
 use crate::error::{Error, Result};
@@ -9,20 +10,35 @@ use crate::pg::{session, spi};
 // folders are enlisted before the first object is sent there, under the identity of that moment
 const ENLIST: &str = "INSERT INTO strata.cold_lease (server, folder, owner_token, timeline) VALUES ($1, $2, $3, $4) \
     ON CONFLICT DO NOTHING";
-const LEASES: &str = "SELECT server::text, folder, owner_token, timeline, last_value, intended_value, \
-    coalesce((extract(epoch FROM adopted_at) * 1000000)::bigint, 0), stopped FROM strata.cold_lease \
-    WHERE $1 IS NULL OR server = $1 ORDER BY server, folder";
+// the last one: its value is too young to prove anything, and nobody needs another one
+const LEASES: &str = concat!(
+    "SELECT server::text, folder, owner_token, timeline, last_value, intended_value, \
+    coalesce((extract(epoch FROM adopted_at) * 1000000)::bigint, 0), stopped, \
+    $2 > 0 AND l.intended_value IS NULL AND coalesce(l.renewed_at > clock_timestamp() - ",
+    stand!("$2"),
+    ", false) AND NOT EXISTS (SELECT FROM strata.cold_file f WHERE f.server = l.server AND f.state = 'live' \
+        AND f.created_at > l.renewed_at AND split_part(f.key, '/', 1) = l.folder) \
+    FROM strata.cold_lease l WHERE $1 IS NULL OR server = $1 ORDER BY server, folder"
+);
 // written only by those who know what the row says: an adoption may have come in between
 const INTEND: &str = "UPDATE strata.cold_lease SET intended_value = $5 WHERE server = $1 AND folder = $2 \
     AND last_value IS NOT DISTINCT FROM $3 AND intended_value IS NOT DISTINCT FROM $4 AND stopped IS NULL";
-// the value before it was found as it had been left
-const WRITTEN: &str = "UPDATE strata.cold_lease SET last_value = $3, intended_value = NULL, proven_at = renewed_at, \
+// the value before it was found as it had been left, and had stood long enough for a twin to object
+const WRITTEN: &str = concat!(
+    "UPDATE strata.cold_lease SET last_value = $3, intended_value = NULL, \
+    proven_at = CASE WHEN renewed_at <= clock_timestamp() - ",
+    stand!("$4"),
+    " THEN renewed_at ELSE proven_at END, \
     renewed_at = clock_timestamp(), failures = 0, retry_at = NULL, last_error = NULL \
-    WHERE server = $1 AND folder = $2 AND intended_value = $3";
+    WHERE server = $1 AND folder = $2 AND intended_value = $3"
+);
 const STOP: &str = "UPDATE strata.cold_lease SET stopped = $5 WHERE server = $1 AND folder = $2 \
     AND last_value IS NOT DISTINCT FROM $3 AND intended_value IS NOT DISTINCT FROM $4 AND stopped IS NULL";
-const REMINDED: &str = "UPDATE strata.cold_lease SET retry_at = clock_timestamp() + interval '8 hours' \
-    WHERE server = $1 AND folder = $2 AND stopped IS NOT NULL";
+const REMINDED: &str = concat!(
+    "UPDATE strata.cold_lease SET retry_at = clock_timestamp() + ",
+    stand!("$3"),
+    " / 2 WHERE server = $1 AND folder = $2 AND stopped IS NOT NULL"
+);
 // 1 minute, 2, 4, ... an hour
 const FAILED: &str = "UPDATE strata.cold_lease SET failures = failures + 1, last_error = $3, \
     retry_at = clock_timestamp() + least(power(2, least(failures, 10)), 60) * interval '1 minute' \
@@ -67,6 +83,8 @@ pub struct Folder {
     pub held: Held,
     /// Why nothing is deleted there until somebody decides.
     pub stopped: Option<String>,
+    /// The value there was written so lately that a new one would prove nothing, and no file came since.
+    pub young: bool,
 }
 
 /// Who this database is now. Not on a standby, which has no timeline of its own.
@@ -92,7 +110,7 @@ pub fn enlist(server: &str, key: &str) -> Result<()> {
 /// All folders, or those of one server.
 pub fn folders(server: Option<&str>) -> Result<Vec<Folder>> {
     as_extension_owner(|| {
-        spi::read_latest(LEASES, &[server.into()], |row| {
+        spi::read_latest(LEASES, &[server.into(), delay().into()], |row| {
             Ok(Folder {
                 server: row.need(1)?,
                 folder: row.need(2)?,
@@ -104,6 +122,7 @@ pub fn folders(server: Option<&str>) -> Result<Vec<Folder>> {
                     adopted_us: row.need(7)?,
                 },
                 stopped: row.get(8)?,
+                young: row.need(9)?,
             })
         })
     })
@@ -131,6 +150,7 @@ pub fn written(folder: &Folder, value: &str) -> Result<bool> {
         folder.server.as_str().into(),
         folder.folder.as_str().into(),
         value.into(),
+        delay().into(),
     ];
     as_extension_owner(|| spi::execute(WRITTEN, &args)).map(|n| n == 1)
 }
@@ -142,7 +162,11 @@ pub fn stop(folder: &Folder, why: &str) -> Result<bool> {
 
 /// The twin was told once more; that is enough for some hours.
 pub fn reminded(folder: &Folder) -> Result<()> {
-    let args = [folder.server.as_str().into(), folder.folder.as_str().into()];
+    let args = [
+        folder.server.as_str().into(),
+        folder.folder.as_str().into(),
+        delay().into(),
+    ];
     as_extension_owner(|| spi::execute(REMINDED, &args)).map(|_| ())
 }
 
