@@ -74,7 +74,11 @@ fn comparison(random: &mut Random, parameters: &mut Parameters) -> String {
             value(random),
             value(random)
         ),
-        3 => format!("{name} {not}IN ({}, {})", value(random), value(random)),
+        // values of another type are converted first, which may fail, and nobody promises when: a date too late
+        // for a timestamptz is an error for an index scan without rows, too
+        3 if kind == column.kind => {
+            format!("{name} {not}IN ({}, {})", value(random), value(random))
+        }
         4 => format!("{name} IS {not}DISTINCT FROM {}", value(random)),
         5 => format!("{name} = ANY ({})", array(random, kind, values, parameters)),
         6 => format!(
