@@ -382,6 +382,16 @@ pub fn at_commit(f: impl FnOnce() + std::panic::UnwindSafe + std::panic::RefUnwi
     register_xact_callback(pgrx::PgXactCallbackEvent::Commit, f);
 }
 
+/// Runs `f` when the current transaction has ended, with true after its commit; it must not raise an error.
+pub fn at_end(
+    f: impl Fn(bool) + Copy + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static,
+) {
+    register_xact_callback(pgrx::PgXactCallbackEvent::Commit, move || f(true));
+    register_xact_callback(pgrx::PgXactCallbackEvent::Abort, move || f(false));
+    // whatever becomes of it then is not this session's business
+    register_xact_callback(pgrx::PgXactCallbackEvent::Prepare, move || f(false));
+}
+
 /// The database of this process.
 pub fn my_database() -> pg_sys::Oid {
     // SAFETY: a plain global

@@ -20,6 +20,7 @@ use crate::pg::subxact::Caught;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::ErrorReport;
+use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -78,11 +79,28 @@ pub fn start_dynamic(database: Oid, kind: &str) -> bool {
     worker.start().is_some()
 }
 
-/// Like [`start_dynamic`] in this database, after the commit of the current transaction. When there is
-/// no free process then, the server log says so.
+thread_local! {
+    /// Kinds of jobs that start when the current transaction commits.
+    static AT_COMMIT: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Like [`start_dynamic`] in this database, after the commit of the current transaction, and once for it: a
+/// process for each call could take all that the server has, and others would find none. When there is no free
+/// process then, the server log says so.
 pub fn start_dynamic_at_commit(kind: &'static str) {
-    bgworker::at_commit(move || {
-        if !start_dynamic(bgworker::my_database(), kind) {
+    let asked = AT_COMMIT.with_borrow_mut(|kinds| {
+        let asked = kinds.contains(&kind);
+        if !asked {
+            kinds.push(kind);
+        }
+        asked
+    });
+    if asked {
+        return;
+    }
+    bgworker::at_end(move |committed| {
+        AT_COMMIT.with_borrow_mut(|kinds| kinds.retain(|k| *k != kind));
+        if committed && !start_dynamic(bgworker::my_database(), kind) {
             pgrx::log!(
                 "pg_strata: no free background worker for job \"{kind}\"; see max_worker_processes"
             );

@@ -65,6 +65,32 @@ fn exporters_work_side_by_side_within_the_bound() {
 }
 
 /// A terminated exporter's chunk is taken up by another one, while CALL waits.
+/// Without a launcher nobody starts an exporter later for whom no free process was left, and a process for every
+/// chunk takes all that there are.
+#[test]
+fn a_transaction_that_tiers_many_chunks_starts_one_exporter() {
+    let cluster = Cluster::builder()
+        .set("log_min_messages", "debug1")
+        .set("strata.cold_exporters", "1")
+        .start();
+    let db = Db::new(&cluster, "tiering_once");
+    db.metrics();
+    let tier = format!(
+        "SELECT count(strata.tier_chunk(c)) FROM unnest('{{{JANUARY},{FEBRUARY},{MARCH}}}'::regclass[]) c"
+    );
+    let mut session = db.session();
+    exec(&mut session, &format!("BEGIN; {tier}; ROLLBACK"));
+    exec(&mut session, &tier);
+    for chunk in [JANUARY, FEBRUARY, MARCH] {
+        wait_cold(&mut session, chunk);
+    }
+    let log = cluster.log();
+    let started = log
+        .lines()
+        .filter(|line| line.contains("registering background worker") && line.contains("export"));
+    assert_eq!(started.count(), 1);
+}
+
 #[test]
 fn terminated_exporter_is_replaced() {
     let cluster = armed().take();
