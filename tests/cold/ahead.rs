@@ -134,12 +134,14 @@ fn waits_of_files_that_aggregate_overlap() {
             (proxy.most_at_once(), proxy.counts().gets)
         };
         let (before, one_by_one) = at_once(0);
-        let (together, gets) = at_once(8);
+        // on a machine that is busy otherwise the requests may come one after the other
+        let mut tries = (0..5).map(|_| at_once(8));
+        let found = tries.find(|(together, _)| *together >= 4);
         proxy.latency(Duration::ZERO);
-        assert!(
-            before <= 2 && together >= 4,
-            "{before} and {together} at once: {sql}"
-        );
+        let Some((_, gets)) = found else {
+            panic!("never four requests at once: {sql}");
+        };
+        assert!(before <= 2, "{before} at once: {sql}");
         assert!(gets <= one_by_one + 2, "{gets} instead of {one_by_one}");
     }
 }
