@@ -64,7 +64,6 @@ fn exporters_work_side_by_side_within_the_bound() {
     assert_eq!(db.hash(), hash);
 }
 
-/// A terminated exporter's chunk is taken up by another one, while CALL waits.
 /// Without a launcher nobody starts an exporter later for whom no free process was left, and a process for every
 /// chunk takes all that there are.
 #[test]
@@ -85,12 +84,14 @@ fn a_transaction_that_tiers_many_chunks_starts_one_exporter() {
         wait_cold(&mut session, chunk);
     }
     let log = cluster.log();
+    // and not "unregistering", which is said of one that has ended
     let started = log
         .lines()
-        .filter(|line| line.contains("registering background worker") && line.contains("export"));
+        .filter(|line| line.contains(" registering background worker") && line.contains("export"));
     assert_eq!(started.count(), 1);
 }
 
+/// A terminated exporter's chunk is taken up by another one, while CALL waits.
 #[test]
 fn terminated_exporter_is_replaced() {
     let cluster = armed().take();
