@@ -33,6 +33,8 @@ pub enum Kind {
     InvalidTableDefinition,
     /// 23502: NULLs where none may be
     NotNullViolation,
+    /// 23505: a key is taken
+    UniqueViolation,
     /// 23514: rows break a rule that the table is to have
     CheckViolation,
     /// 55000: the object is not in the state that the operation needs
@@ -87,6 +89,7 @@ impl Kind {
             Kind::WrongObjectType => C::ERRCODE_WRONG_OBJECT_TYPE,
             Kind::InvalidTableDefinition => C::ERRCODE_INVALID_TABLE_DEFINITION,
             Kind::NotNullViolation => C::ERRCODE_NOT_NULL_VIOLATION,
+            Kind::UniqueViolation => C::ERRCODE_UNIQUE_VIOLATION,
             Kind::CheckViolation => C::ERRCODE_CHECK_VIOLATION,
             Kind::NotInState => C::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             Kind::InUse => C::ERRCODE_OBJECT_IN_USE,

@@ -11,9 +11,44 @@ pgrx::extension_sql_file!(
     requires = ["hypertable_tables"]
 );
 pgrx::extension_sql_file!(
+    "../sql/queue/queue_tables.sql",
+    name = "queue_queue_tables",
+    requires = ["queue_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/queue_time_tables.sql",
+    name = "queue_time_tables",
+    requires = ["queue_queue_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/queue_keys.sql",
+    name = "queue_keys",
+    requires = ["queue_queue_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/queue_groups.sql",
+    name = "queue_groups",
+    requires = ["queue_queue_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/queue_after.sql",
+    name = "queue_after",
+    requires = ["queue_queue_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/rights_tables.sql",
+    name = "queue_rights_tables",
+    requires = ["queue_time_tables"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/queue_past_tables.sql",
+    name = "queue_past_tables",
+    requires = ["queue_rights_tables"]
+);
+pgrx::extension_sql_file!(
     "../sql/cold/tables.sql",
     name = "cold_tables",
-    requires = ["queue_tables"]
+    requires = ["queue_past_tables"]
 );
 pgrx::extension_sql_file!(
     "../sql/hypertable/code.sql",
@@ -36,9 +71,44 @@ pgrx::extension_sql_file!(
     requires = ["hypertable_chunk_code"]
 );
 pgrx::extension_sql_file!(
+    "../sql/queue/queue_code.sql",
+    name = "queue_queue_code",
+    requires = ["queue_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/queue_time_code.sql",
+    name = "queue_time_code",
+    requires = ["queue_queue_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/sql_jobs.sql",
+    name = "queue_sql_jobs",
+    requires = ["queue_time_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/rights_code.sql",
+    name = "queue_rights_code",
+    requires = ["queue_sql_jobs"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/schedules.sql",
+    name = "queue_schedules",
+    requires = ["queue_rights_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/queue_past_code.sql",
+    name = "queue_past_code",
+    requires = ["queue_schedules"]
+);
+pgrx::extension_sql_file!(
+    "../sql/queue/wake_code.sql",
+    name = "queue_wake_code",
+    requires = ["queue_past_code"]
+);
+pgrx::extension_sql_file!(
     "../sql/hypertable/policy_code.sql",
     name = "hypertable_policy_code",
-    requires = ["queue_code"]
+    requires = ["queue_wake_code"]
 );
 pgrx::extension_sql_file!(
     "../sql/hypertable/client_code.sql",

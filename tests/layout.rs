@@ -50,6 +50,15 @@ const MODULE_EDGES: &[(&str, &str, &str)] = &[
     ("pg", "cold", "file_schema"),
     ("pg", "cold", "facts"),
     ("pg", "cold", "runs"),
+    // the boards of hints, and what a transaction makes ready, are plain numbers
+    ("pg", "queue", "board"),
+    ("pg", "queue", "hint"),
+    ("pg", "queue", "counters"),
+    ("pg", "queue", "ready"),
+    ("pg", "queue", "dirty"),
+    ("pg", "queue", "room"),
+    // so are the lists of those who wait
+    ("pg", "queue", "waiters"),
     // calendar arithmetic is plain numbers
     ("pg", "hypertable", "calendar"),
     // so are the key ranges that follow from conditions

@@ -5,8 +5,8 @@ use super::{compat, guc};
 use crate::error::Result;
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::memcxt::PgMemoryContexts;
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, register_xact_callback};
 use std::ffi::{CStr, CString};
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
@@ -377,19 +377,10 @@ pub fn renew_snapshot() {
     }
 }
 
-/// Runs `f` right after the commit of the current transaction; it must not raise an error.
-pub fn at_commit(f: impl FnOnce() + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static) {
-    register_xact_callback(pgrx::PgXactCallbackEvent::Commit, f);
-}
-
-/// Runs `f` when the current transaction has ended, with true after its commit; it must not raise an error.
-pub fn at_end(
-    f: impl Fn(bool) + Copy + std::panic::UnwindSafe + std::panic::RefUnwindSafe + 'static,
-) {
-    register_xact_callback(pgrx::PgXactCallbackEvent::Commit, move || f(true));
-    register_xact_callback(pgrx::PgXactCallbackEvent::Abort, move || f(false));
-    // whatever becomes of it then is not this session's business
-    register_xact_callback(pgrx::PgXactCallbackEvent::Prepare, move || f(false));
+/// True in a background worker, ours or not.
+pub fn is_worker() -> bool {
+    // SAFETY: set once in background workers, NULL elsewhere
+    unsafe { !(&raw const pg_sys::MyBgworkerEntry).read().is_null() }
 }
 
 /// The database of this process.

@@ -208,6 +208,12 @@ pub fn lock_object(class: pg_sys::Oid, object: pg_sys::Oid, mode: pg_sys::LOCKMO
     unsafe { pg_sys::LockDatabaseObject(class, object, 0, mode) }
 }
 
+/// Like [`lock_object`], but gives up at once; false when the lock is taken by others, or they wait for it.
+pub fn try_lock_object(class: pg_sys::Oid, object: pg_sys::Oid, mode: pg_sys::LOCKMODE) -> bool {
+    // SAFETY: as above
+    unsafe { pg_sys::ConditionalLockDatabaseObject(class, object, 0, mode) }
+}
+
 /// Like [`lock_relation`], but gives up at once; false when the lock is taken by others.
 pub fn try_lock_relation(relation: pg_sys::Oid, mode: pg_sys::LOCKMODE) -> bool {
     // SAFETY: as above
@@ -242,6 +248,12 @@ pub fn interrupt_pending() -> bool {
         (&raw const pg_sys::QueryCancelPending).read_volatile() != 0
             || (&raw const pg_sys::ProcDiePending).read_volatile() != 0
     }
+}
+
+/// Lets in what other sessions have changed: caches forget it at once, not at the next lock.
+pub fn accept_invalidations() {
+    // SAFETY: what every lock of a relation does (lmgr.c); legal inside a transaction
+    unsafe { pg_sys::AcceptInvalidationMessages() }
 }
 
 /// The current user id.

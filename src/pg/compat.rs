@@ -333,6 +333,15 @@ pub fn nologin_flags() -> Option<u32> {
     }
 }
 
+/// The privilege on a role that lets its members become it, for pg_has_role().
+pub fn become_privilege() -> &'static str {
+    if cfg!(feature = "pg15") {
+        "MEMBER"
+    } else {
+        "SET"
+    }
+}
+
 /// PARTITION BY RANGE (column).
 pub fn range_partition(column: &str) -> *mut pg_sys::PartitionSpec {
     use pgrx::PgBox;

@@ -173,3 +173,26 @@ pub fn lock(database: pg_sys::Oid, barring: Barring) {
     // SAFETY: locking by OID is legal for any OID; released at transaction end
     unsafe { pg_sys::LockSharedObject(pg_sys::DatabaseRelationId, database, 0, mode as i32) }
 }
+
+/// True when somebody waits until nobody is connected to a database, as DROP DATABASE does. Inside of a transaction.
+pub fn is_wanted_alone(database: pg_sys::Oid) -> bool {
+    let tag = pg_sys::LOCKTAG {
+        locktag_field1: 0,
+        locktag_field2: pg_sys::DatabaseRelationId.to_u32(),
+        locktag_field3: database.to_u32(),
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    };
+    // what a new connection takes for a moment
+    let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+    // SAFETY: the tag is valid; released at once
+    unsafe {
+        let free = pg_sys::LockAcquire(&tag, mode, false, true)
+            != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL;
+        if free {
+            pg_sys::LockRelease(&tag, mode, false);
+        }
+        !free
+    }
+}

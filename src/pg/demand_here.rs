@@ -1,7 +1,7 @@
 //! Chunks in the writer's own transaction: when nobody else may make them, and how.
 
 use super::demand_rules::{self, Rules};
-use super::{bgworker, compat, list, managed, session, shmem};
+use super::{bgworker, compat, list, managed, session, shmem, xact};
 use crate::error::{Error, Kind, Result};
 use pgrx::{PgTryBuilder, pg_sys};
 use std::cell::RefCell;
@@ -123,7 +123,7 @@ pub(super) fn nothing_ahead(relation: pg_sys::Oid) {
         last.retain(|_, at| at.elapsed() < HINT_EVERY);
         last.insert(key, Instant::now());
     });
-    bgworker::at_commit(|| {
+    xact::at_commit(|| {
         shmem::wake_worker(bgworker::my_database());
     });
 }

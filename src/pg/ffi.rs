@@ -50,7 +50,12 @@ mod functions {
     guarded! {
         /// storage/predicate.h
         fn TransferPredicateLocksToHeapRelation(relation: pg_sys::Relation);
+        /// storage/predicate.h
         fn PredicateLockRelation(relation: pg_sys::Relation, snapshot: pg_sys::Snapshot);
+        /// commands/async.h
+        fn Async_Notify(channel: *const core::ffi::c_char, payload: *const core::ffi::c_char);
+        /// commands/sequence.h
+        fn nextval_internal(sequence: pg_sys::Oid, check_permissions: bool) -> i64;
         /// optimizer/prep.h
         fn get_agg_clause_costs(
             root: *mut pg_sys::PlannerInfo,

@@ -99,8 +99,17 @@ pub static MOVE_LIMIT_MB: GucSetting<i32> = GucSetting::<i32>::new(64);
 /// Pause between two rounds of a database worker, in seconds (postgresql.conf).
 pub static WORKER_INTERVAL_S: GucSetting<i32> = GucSetting::<i32>::new(60);
 
+/// Row versions after which a segment of a queue is full (postgresql.conf).
+pub static QUEUE_SEGMENT_ROWS: GucSetting<i32> = GucSetting::<i32>::new(200_000);
+
+/// A segment of a queue with many dead rows is not full before this age, in seconds (postgresql.conf).
+pub static QUEUE_SEGMENT_AGE_S: GucSetting<i32> = GucSetting::<i32>::new(15);
+
 /// Jobs of one database that run at once (postgresql.conf).
 pub static MAX_RUNNING_JOBS: GucSetting<i32> = GucSetting::<i32>::new(2);
+
+/// Processes of the whole server that run SQL jobs of queues (postgresql.conf).
+pub static MAX_RUNNERS: GucSetting<i32> = GucSetting::<i32>::new(4);
 
 /// How long the detaching of a chunk waits for sessions that use it before it leaves the rest to the next
 /// run, in seconds (postgresql.conf).
@@ -256,10 +265,40 @@ pub fn init() {
         GucFlags::UNIT_S,
     );
     GucRegistry::define_int_guc(
+        c"strata.queue_segment_rows",
+        c"Row versions after which a segment of a queue is full.",
+        c"With a tenth of it dead it is full, too, after strata.queue_segment_age.",
+        &QUEUE_SEGMENT_ROWS,
+        1_000,
+        5_000_000,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"strata.queue_segment_age",
+        c"Age before which dead rows alone do not make a segment of a queue full.",
+        c"",
+        &QUEUE_SEGMENT_AGE_S,
+        0,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
         c"strata.max_running_jobs",
         c"Jobs and policies of one database that run at once.",
         c"Each takes one of max_worker_processes; 0 runs none.",
         &MAX_RUNNING_JOBS,
+        0,
+        256,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"strata.max_runners",
+        c"Processes of the whole server that run SQL jobs of queues.",
+        c"Each takes one of max_worker_processes; they serve databases, queues and roles in turn. 0 runs none.",
+        &MAX_RUNNERS,
         0,
         256,
         GucContext::Sighup,
@@ -284,6 +323,7 @@ pub fn init() {
         GucContext::Suset,
         GucFlags::NO_SHOW_ALL,
     );
+    super::guc_queue::init();
     // SAFETY: the prefix is a constant NUL terminated string
     unsafe { pg_sys::MarkGUCPrefixReserved(c"strata".as_ptr()) }
 }

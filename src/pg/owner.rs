@@ -132,3 +132,12 @@ pub fn as_extension_owner<T>(f: impl FnOnce() -> T) -> T {
     let _user = extension_owner().map(UserScope::local);
     f()
 }
+
+/// Runs `f`, which makes tables of ours: of the usual kind and in the usual place, whatever the session has set.
+/// The owner of the extension may put them anywhere, and a user must not have him do so.
+pub fn making_tables<T>(f: impl FnOnce() -> T) -> T {
+    let settings = SettingScope::new();
+    settings.set("default_table_access_method", "heap");
+    settings.set("default_tablespace", "");
+    f()
+}

@@ -21,6 +21,12 @@ struct Place {
     latch: usize,
     /// somebody asked for a round since the last one
     called: bool,
+    /// the earliest time at which there is something to do, of those noted since the last look
+    due: i64,
+    /// the end of the shortest lease of those noted since the last look
+    lease_end: i64,
+    /// when the worker looks without being told
+    looks_at: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -36,6 +42,9 @@ const FREE: Place = Place {
     database: 0,
     latch: 0,
     called: false,
+    due: i64::MAX,
+    lease_end: i64::MAX,
+    looks_at: i64::MAX,
 };
 
 // SAFETY: the name is ours alone, and Board holds no pointer into the heap
@@ -89,7 +98,7 @@ pub fn claim(database: pg_sys::Oid) -> Claim {
             *free = Place {
                 database,
                 latch: my_latch(),
-                called: false,
+                ..FREE
             };
             Claim::Ours
         } else {
@@ -137,6 +146,105 @@ pub fn wake_worker(database: pg_sys::Oid) -> bool {
         })
     };
     set(latch)
+}
+
+/// What the worker of a database has to do at some time, in microseconds since 2000-01-01 UTC; `i64::MAX`: nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// a job is due
+    pub due: i64,
+    /// a lease ends
+    pub lease_end: i64,
+}
+
+impl Times {
+    pub const NEVER: Times = Times {
+        due: i64::MAX,
+        lease_end: i64::MAX,
+    };
+
+    /// The earlier ones of both.
+    #[must_use]
+    pub fn and(self, other: Times) -> Times {
+        Times {
+            due: self.due.min(other.due),
+            lease_end: self.lease_end.min(other.lease_end),
+        }
+    }
+}
+
+/// Tells the worker of `database` when there is something to do. It is woken if it does not look that early anyway.
+/// May be called when a transaction ends.
+pub fn note_times(database: pg_sys::Oid, times: Times) {
+    if !available() {
+        return;
+    }
+    let latch = {
+        let mut board = BOARD.exclusive();
+        let database = database.to_u32();
+        let place = board.workers.iter_mut().find(|p| p.database == database);
+        place.map_or(0, |p| {
+            p.due = p.due.min(times.due);
+            p.lease_end = p.lease_end.min(times.lease_end);
+            let woken = times.due.min(times.lease_end) < p.looks_at;
+            if woken { p.latch } else { 0 }
+        })
+    };
+    set(latch);
+}
+
+/// The earliest times that were noted since the last call, for the worker of `database`.
+pub fn take_times(database: pg_sys::Oid) -> Times {
+    if !available() {
+        return Times::NEVER;
+    }
+    let mut board = BOARD.exclusive();
+    let database = database.to_u32();
+    let place = board.workers.iter_mut().find(|p| p.database == database);
+    place.map_or(Times::NEVER, |p| Times {
+        due: std::mem::replace(&mut p.due, i64::MAX),
+        lease_end: std::mem::replace(&mut p.lease_end, i64::MAX),
+    })
+}
+
+/// The worker of `database` looks at this time without being told; true if something earlier was noted meanwhile.
+pub fn will_look_at(database: pg_sys::Oid, at: i64) -> bool {
+    if !available() {
+        return false;
+    }
+    let mut board = BOARD.exclusive();
+    let database = database.to_u32();
+    let place = board.workers.iter_mut().find(|p| p.database == database);
+    place.is_some_and(|p| {
+        p.looks_at = at;
+        p.due.min(p.lease_end) < at
+    })
+}
+
+/// Wakes the worker of `database` without asking for a round. May be called when a transaction ends.
+pub fn tap_worker(database: u32) {
+    if !available() {
+        return;
+    }
+    let latch = {
+        let board = BOARD.share();
+        let place = board.workers.iter().find(|p| p.database == database);
+        place.map_or(0, |p| p.latch)
+    };
+    set(latch);
+}
+
+/// True when a round was asked for since the last [`take_call`].
+pub fn is_called(database: pg_sys::Oid) -> bool {
+    if !available() {
+        return false;
+    }
+    let board = BOARD.share();
+    let database = database.to_u32();
+    board
+        .workers
+        .iter()
+        .any(|p| p.database == database && p.called)
 }
 
 /// True when a round was asked for since the last call.

@@ -3,13 +3,16 @@
 //! pgrx's `Spi::get_one` and `run` take the write path even for SELECT 1, which fails on a standby
 //! and burns transaction ids; so they are not used.
 
+use super::segment_walk::Latest;
+use super::spi_args::Arguments;
+pub use super::spi_row::LatestRow;
 use crate::error::{Error, Result};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiError, SpiHeapTupleData};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 /// One result row; columns are numbered from 1.
 pub struct Row<'a, 'conn>(&'a SpiHeapTupleData<'conn>);
@@ -64,6 +67,16 @@ pub fn refuse_in_recovery() {
     unsafe { pg_sys::PreventCommandDuringRecovery(c"a function that changes something".as_ptr()) }
 }
 
+/// 25006 on a standby and in a read-only transaction: what comes next writes without a statement that the server would
+/// refuse by itself. `function` ends with parentheses.
+pub fn refuse_read_only(function: &CStr) {
+    // SAFETY: raises, or returns; the name outlives the call
+    unsafe {
+        pg_sys::PreventCommandDuringRecovery(function.as_ptr());
+        pg_sys::PreventCommandIfReadOnly(function.as_ptr());
+    }
+}
+
 /// Runs a statement that changes something and turns each row that it returns into an owned value. What it
 /// changed is visible to everything that follows.
 pub fn write<T>(
@@ -100,32 +113,6 @@ pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<usize> {
     done
 }
 
-/// One row of [`read_latest`]; columns are numbered from 1.
-pub struct LatestRow {
-    tuple: pg_sys::HeapTuple,
-    desc: pg_sys::TupleDesc,
-}
-
-impl LatestRow {
-    /// The value of column `n`, `None` for NULL.
-    pub fn get<T: FromDatum>(&self, n: i32) -> Result<Option<T>> {
-        let mut null = false;
-        // SAFETY: tuple and descriptor belong to SPI's current result; the value is copied out
-        unsafe {
-            let datum = pg_sys::SPI_getbinval(self.tuple, self.desc, n, &mut null);
-            let oid = pg_sys::SPI_gettypeid(self.desc, n);
-            Ok(T::from_polymorphic_datum(datum, null, oid))
-        }
-    }
-
-    /// The value of column `n`, which must not be NULL.
-    pub fn need<T: FromDatum>(&self, n: i32) -> Result<T> {
-        self.get(n)?.ok_or_else(|| {
-            Error::internal(format!("unexpected NULL in column {n} of a catalog query"))
-        })
-    }
-}
-
 /// Runs a query under a snapshot taken now, also inside REPEATABLE READ: for facts that are
 /// physical (where rows lie) and must not be seen as of the query's snapshot.
 pub fn read_latest<T>(
@@ -159,6 +146,20 @@ thread_local! {
 
 /// Within `f`, [`read_latest`] and [`read_kept`] see the database as it is when `f` begins.
 pub fn at_one_moment<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: a snapshot of now, which is copied before it is used
+    unsafe { at(pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid), f) }
+}
+
+/// Within `f`, [`read_latest`] and [`read_kept`] see the database as this snapshot does: nothing that is written
+/// inside of `f`.
+pub fn as_of<T>(snapshot: &Latest, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: a registered snapshot
+    unsafe { at(snapshot.0, f) }
+}
+
+/// # Safety
+/// The snapshot must be valid.
+unsafe fn at<T>(snapshot: pg_sys::Snapshot, f: impl FnOnce() -> Result<T>) -> Result<T> {
     struct Inside(bool);
     impl Drop for Inside {
         fn drop(&mut self) {
@@ -167,7 +168,7 @@ pub fn at_one_moment<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     }
     // SAFETY: push and pop are paired on the normal way; on error the (sub)transaction ends the snapshot
     unsafe {
-        pg_sys::PushActiveSnapshot(pg_sys::GetNonHistoricCatalogSnapshot(pg_sys::InvalidOid));
+        pg_sys::PushActiveSnapshot(snapshot);
         let inside = Inside(MOMENT.replace(true));
         let out = f();
         drop(inside);
@@ -183,62 +184,105 @@ pub fn read_kept<T>(
     args: &[DatumWithOid<'_>],
     f: impl FnMut(LatestRow) -> Result<T>,
 ) -> Result<Vec<T>> {
-    let text = c_text(sql)?;
     let mut args = Arguments::new(args);
-    let known = KEPT.with_borrow(|plans| plans.get(&(sql.as_ptr() as usize)).copied());
-    let execute = || {
-        // SAFETY: connected; as many types, values and marks as the statement has parameters. A kept plan
-        // lives to the end of the session, and the server makes it anew when tables change
-        unsafe {
-            let plan = known.unwrap_or_else(|| {
-                let plan = pg_sys::SPI_prepare_cursor(
-                    text.as_ptr(),
-                    args.types.len() as i32,
-                    args.types.as_mut_ptr(),
-                    pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
-                );
-                if !plan.is_null() {
-                    pg_sys::SPI_keepplan(plan);
-                    KEPT.with_borrow_mut(|plans| plans.insert(sql.as_ptr() as usize, plan));
-                }
-                plan
-            });
-            if plan.is_null() {
-                return pg_sys::SPI_result;
-            }
-            pg_sys::SPI_execute_plan(plan, args.values.as_mut_ptr(), args.nulls.as_ptr(), true, 0)
+    // SAFETY: connected; as many values and marks as the plan has parameters
+    let execute = || unsafe {
+        match kept(sql, &mut args) {
+            Some(plan) => pg_sys::SPI_execute_plan(
+                plan,
+                args.values.as_mut_ptr(),
+                args.nulls.as_ptr(),
+                true,
+                0,
+            ),
+            None => pg_sys::SPI_result,
         }
     };
     latest(execute, f)
 }
 
+/// Runs a statement that changes something, with a plan that this session keeps, on what is committed by now at
+/// every isolation level, and turns each row that it returns into an owned value. What it changed is visible to
+/// everything that follows.
+pub fn write_kept<T>(
+    sql: &'static str,
+    args: &[DatumWithOid<'_>],
+    f: impl FnMut(LatestRow) -> Result<T>,
+) -> Result<Vec<T>> {
+    refuse_in_recovery();
+    let mut args = Arguments::new(args);
+    // SAFETY: as above; the server copies the snapshot before it uses it
+    let execute = || unsafe {
+        match kept(sql, &mut args) {
+            Some(plan) => pg_sys::SPI_execute_snapshot(
+                plan,
+                args.values.as_mut_ptr(),
+                args.nulls.as_ptr(),
+                pg_sys::GetLatestSnapshot(),
+                std::ptr::null_mut(),
+                false,
+                true,
+                0,
+            ),
+            None => pg_sys::SPI_result,
+        }
+    };
+    let out = latest(execute, f);
+    super::catalog::command_counter_increment();
+    out
+}
+
+/// Like [`execute`], on what is committed by now at every isolation level.
+pub fn execute_latest(sql: &str, args: &[DatumWithOid<'_>]) -> Result<()> {
+    refuse_in_recovery();
+    let sql = c_text(sql)?;
+    let mut args = Arguments::new(args);
+    // SAFETY: connected; as many types, values and marks as it says; the plan goes with the connection
+    let execute = || unsafe {
+        let types = (args.types.len() as i32, args.types.as_mut_ptr());
+        let plan = pg_sys::SPI_prepare(sql.as_ptr(), types.0, types.1);
+        if plan.is_null() {
+            return pg_sys::SPI_result;
+        }
+        let (values, nulls) = (args.values.as_mut_ptr(), args.nulls.as_ptr());
+        let (now, none) = (pg_sys::GetLatestSnapshot(), std::ptr::null_mut());
+        pg_sys::SPI_execute_snapshot(plan, values, nulls, now, none, false, true, 0)
+    };
+    let out = latest(execute, |_| Ok(()));
+    super::catalog::command_counter_increment();
+    out.map(drop)
+}
+
+/// The plan of a statement, made at the first call in a session; `None` if the server refuses it.
+///
+/// # Safety
+/// SPI must be connected. A kept plan lives to the end of the session, and the server makes it anew when tables
+/// change.
+unsafe fn kept(sql: &'static str, args: &mut Arguments) -> Option<pg_sys::SPIPlanPtr> {
+    let key = sql.as_ptr() as usize;
+    if let Some(plan) = KEPT.with_borrow(|plans| plans.get(&key).copied()) {
+        return Some(plan);
+    }
+    let text = c_text(sql).ok()?;
+    // SAFETY: promised by the caller; as many types as it says
+    unsafe {
+        let plan = pg_sys::SPI_prepare_cursor(
+            text.as_ptr(),
+            args.types.len() as i32,
+            args.types.as_mut_ptr(),
+            pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
+        );
+        if plan.is_null() {
+            return None;
+        }
+        pg_sys::SPI_keepplan(plan);
+        KEPT.with_borrow_mut(|plans| plans.insert(key, plan));
+        Some(plan)
+    }
+}
+
 fn c_text(sql: &str) -> Result<CString> {
     CString::new(sql).map_err(|_| Error::internal("NUL in a catalog query"))
-}
-
-/// Arguments as SPI takes them.
-struct Arguments {
-    types: Vec<pg_sys::Oid>,
-    values: Vec<pg_sys::Datum>,
-    nulls: Vec<core::ffi::c_char>,
-}
-
-impl Arguments {
-    fn new(args: &[DatumWithOid<'_>]) -> Arguments {
-        let mut out = Arguments {
-            types: args.iter().map(DatumWithOid::oid).collect(),
-            values: Vec::with_capacity(args.len()),
-            nulls: Vec::with_capacity(args.len()),
-        };
-        for arg in args {
-            let datum = arg.datum();
-            let mark = if datum.is_some() { b' ' } else { b'n' };
-            out.nulls.push(mark as core::ffi::c_char);
-            out.values
-                .push(datum.map_or(pg_sys::Datum::null(), |d| d.sans_lifetime()));
-        }
-        out
-    }
 }
 
 /// Connects, runs `execute` under a snapshot of now, and turns the rows of its result into owned values.
@@ -260,8 +304,11 @@ fn latest<T>(
             return Err(Error::internal("SPI_connect failed"));
         }
         let status = execute();
-        let out = if status == pg_sys::SPI_OK_SELECT as i32 {
-            let table = pg_sys::SPI_tuptable;
+        let table = pg_sys::SPI_tuptable;
+        let out = if status > 0 && table.is_null() {
+            // a statement that returns nothing
+            Ok(Vec::new())
+        } else if status > 0 {
             (0..pg_sys::SPI_processed as usize)
                 .map(|i| {
                     f(LatestRow {

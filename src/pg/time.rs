@@ -7,6 +7,12 @@ use std::cell::RefCell;
 use std::ffi::CString;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The clock of now, in microseconds since 2000-01-01 UTC.
+pub fn wall_clock() -> i64 {
+    // SAFETY: reads the clock
+    unsafe { pgrx::pg_sys::GetCurrentTimestamp() }
+}
+
 /// Nanoseconds since 1970 by the system's clock; 0 before.
 pub fn unix_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -41,7 +41,8 @@ pub fn run(
         // SAFETY: the context lives until after the transaction's end
         unsafe {
             memory.set_as_current();
-            execute(&sql);
+            let nowhere = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone);
+            execute(&sql, &[], std::ptr::null_mut(), nowhere);
             pg_sys::CommitTransactionCommand();
         }
         Ok(())
@@ -79,11 +80,18 @@ fn under_snapshot(f: impl FnOnce() -> Result<()>) {
     unsafe { pg_sys::PopActiveSnapshot() };
 }
 
-/// The middle of exec_simple_query (postgres.c:1043 on), for one statement without a client.
+/// The middle of exec_simple_query (postgres.c:1043 on), for one statement without a client, with arguments of
+/// these types.
 ///
 /// # Safety
-/// In a transaction, with no portal running, and in a memory context that outlives the transaction.
-unsafe fn execute(sql: &CString) {
+/// In a transaction, with no portal running, and in a memory context that outlives the transaction; so do the
+/// arguments and the receiver.
+pub(super) unsafe fn execute(
+    sql: &CString,
+    types: &[pg_sys::Oid],
+    params: pg_sys::ParamListInfo,
+    receiver: *mut pg_sys::DestReceiver,
+) {
     // SAFETY: promised by the caller; each call gets what the one before it made
     unsafe {
         let parsed = pg_sys::pg_parse_query(sql.as_ptr());
@@ -94,11 +102,11 @@ unsafe fn execute(sql: &CString) {
         let queries = pg_sys::pg_analyze_and_rewrite_fixedparams(
             raw,
             sql.as_ptr(),
-            std::ptr::null(),
-            0,
+            types.as_ptr(),
+            types.len() as i32,
             std::ptr::null_mut(),
         );
-        let plans = pg_sys::pg_plan_queries(queries, sql.as_ptr(), 0, std::ptr::null_mut());
+        let plans = pg_sys::pg_plan_queries(queries, sql.as_ptr(), 0, params);
         pg_sys::PopActiveSnapshot();
         let portal = pg_sys::CreatePortal(c"".as_ptr(), true, true);
         (*portal).visible = false;
@@ -110,9 +118,8 @@ unsafe fn execute(sql: &CString) {
             plans,
             std::ptr::null_mut(),
         );
-        pg_sys::PortalStart(portal, std::ptr::null_mut(), 0, std::ptr::null_mut());
-        let nowhere = pg_sys::CreateDestReceiver(pg_sys::CommandDest::DestNone);
-        compat::run_top_level_portal(portal, nowhere);
+        pg_sys::PortalStart(portal, params, 0, std::ptr::null_mut());
+        compat::run_top_level_portal(portal, receiver);
         pg_sys::PortalDrop(portal, false);
     }
 }

@@ -308,6 +308,7 @@ pub fn search_path_of(role: pg_sys::Oid) -> Result<String> {
 /// jobs that wait for a time that the clock will not see for long.
 pub fn sweep() -> Result<()> {
     complete_states()?;
+    super::home::note_renamed()?;
     as_extension_owner(|| {
         spi::execute(FORGET, &[])?;
         spi::execute(FORGET_MANY, &[])?;

@@ -2,6 +2,7 @@
 
 use super::catalog::{self, Job};
 use super::resolve::{self, Named};
+use super::settings::LONGEST_US;
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::current_user;
 use crate::pg::owner::{UserScope, as_extension_owner};
@@ -60,8 +61,7 @@ pub fn delete(id: i32) -> Result<()> {
     Ok(())
 }
 
-/// Bounds that keep the arithmetic of schedules within the range of timestamps.
-const LONGEST_US: i64 = 100 * 365 * 86_400_000_000;
+/// This and [`LONGEST_US`] keep the arithmetic of schedules within the range of timestamps.
 const SHORTEST_US: i64 = 100_000;
 
 fn length_us(i: &Interval) -> i64 {
@@ -235,6 +235,7 @@ pub fn start_workers() -> Result<i32> {
             Some("SELECT id, name, owner FROM strata.job"),
         );
     }
+    super::home::move_in()?;
     worker::wake_at_commit();
     Ok(taken.len() as i32)
 }

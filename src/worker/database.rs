@@ -1,9 +1,10 @@
 //! The worker of one database: rounds of registered steps, as long as the extension is there.
 
-use super::{DATABASE, STEPS, WATCHES, list, log_failure};
+use super::{DATABASE, STEPS, WATCHES, leave, list, log_failure, prompt};
 use crate::error::Result;
 use crate::pg::bgworker;
 use crate::pg::inject;
+use crate::pg::object_lock;
 use crate::pg::shmem::{self, Claim};
 use pgrx::pg_sys::Oid;
 use std::sync::PoisonError;
@@ -53,6 +54,7 @@ pub fn run(database: Oid) {
         let mut nap = bgworker::interval();
         match bgworker::transaction(|| Ok(installed())) {
             Ok(Installed::No) => return,
+            Ok(_) if leave::gives_way() => return,
             Ok(now) => {
                 // only now: a worker that merely looked must not seem to be serving the database
                 if !claimed && !claim(database) {
@@ -75,7 +77,10 @@ pub fn run(database: Oid) {
             Err(error) => log_failure("looking for the extension", error),
         }
         bgworker::report_idle();
-        if bgworker::wait(nap) {
+        if !shmem::available() {
+            nap = nap.min(leave::LOOK);
+        }
+        if prompt::rest(database, nap) {
             next_round = Instant::now();
         }
     }
@@ -100,11 +105,38 @@ fn watch() -> Duration {
 }
 
 /// What failed because DROP EXTENSION came first is nobody's business.
-fn is_gone() -> bool {
+pub(super) fn is_gone() -> bool {
     matches!(bgworker::transaction(|| Ok(installed())), Ok(Installed::No))
 }
 
+/// The lock of a worker that no launcher has started: `pg_extension` is nobody's class of such locks.
+const LOCK: (Oid, u32) = (pgrx::pg_sys::ExtensionRelationId, 0);
+
+/// True if a worker without launcher runs in this database.
+pub(super) fn is_served() -> bool {
+    let free = object_lock::try_hold(LOCK.0, LOCK.1);
+    if free {
+        object_lock::release(LOCK.0, LOCK.1);
+    }
+    !free
+}
+
+/// Becomes the one worker where no launcher sees to it. Sessions that look for one hold the lock for a moment.
+fn claim_alone() -> bool {
+    for _ in 0..20 {
+        let got = bgworker::transaction(|| Ok(object_lock::try_hold(LOCK.0, LOCK.1)));
+        if matches!(got, Ok(true)) {
+            return true;
+        }
+        bgworker::wait(Duration::from_millis(50));
+    }
+    false
+}
+
 fn claim(database: Oid) -> bool {
+    if !shmem::available() {
+        return claim_alone();
+    }
     match shmem::claim(database) {
         Claim::Ours => true,
         Claim::Taken => false,

@@ -1,8 +1,8 @@
 //! The launcher: sees to it that every database with the extension has its worker.
 
 use super::roster::{Millis, Roster, Sight};
-use super::{DATABASE, LAUNCHER, log_failure};
-use crate::pg::bgworker::{self, Handle, Worker};
+use super::{LAUNCHER, database_worker, log_failure};
+use crate::pg::bgworker::{self, Handle};
 use crate::pg::databases;
 use crate::pg::shmem::{self, Wishes};
 use pgrx::pg_sys::Oid;
@@ -78,13 +78,8 @@ impl Launcher {
 
     fn start(&mut self) {
         while let Some(database) = self.roster.next(self.now()) {
-            let worker = Worker {
-                name: &format!("{DATABASE} of database {database}"),
-                kind: DATABASE,
-                database: Oid::from(database),
-                role: "database",
-            };
-            let Some(handle) = worker.start() else {
+            let started = database_worker(Oid::from(database), |worker| worker.start());
+            let Some(handle) = started else {
                 if self.roster.refused(self.now()) {
                     self.say_full();
                 }

@@ -9,6 +9,7 @@ mod database;
 mod job;
 mod launcher;
 mod leave;
+mod prompt;
 mod roster;
 mod task;
 
@@ -17,12 +18,14 @@ use crate::pg;
 use crate::pg::bgworker::{self, Worker};
 use crate::pg::databases::Command;
 use crate::pg::subxact::Caught;
+use crate::pg::xact;
 use pgrx::PgLogLevel;
 use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::ErrorReport;
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LAUNCHER: &str = "pg_strata launcher";
 const DATABASE: &str = "pg_strata worker";
@@ -34,10 +37,14 @@ const CONNECTED: [&str; 2] = [DATABASE, JOB];
 pub type Work = fn() -> Result<()>;
 type Named = Vec<(&'static str, Work)>;
 type Watch = fn() -> Result<Duration>;
+type Step = fn() -> Result<Prompt>;
+static PROMPTS: Mutex<Vec<(&'static str, Step)>> = Mutex::new(Vec::new());
 static WATCHES: Mutex<Vec<(&'static str, Watch)>> = Mutex::new(Vec::new());
 static STEPS: Mutex<Named> = Mutex::new(Vec::new());
 static JOBS: Mutex<Named> = Mutex::new(Vec::new());
 
+pub use leave::gives_way;
+pub use prompt::Prompt;
 pub use task::{Task, register_task, start_task};
 
 /// Adds a step to the round of every database worker.
@@ -59,6 +66,11 @@ pub fn register_job(kind: &'static str, run: fn() -> Result<()>) {
 /// The steps of a round, for places without a background worker.
 pub fn steps() -> Vec<(&'static str, Work)> {
     list(&STEPS, |steps| steps.clone())
+}
+
+/// True when the extension of this database has the version of the loaded library; inside a transaction.
+pub fn is_current() -> bool {
+    database::installed() == database::Installed::Ours
 }
 
 fn list<T>(registry: &Mutex<Named>, f: impl FnOnce(&mut Named) -> T) -> T {
@@ -98,7 +110,7 @@ pub fn start_dynamic_at_commit(kind: &'static str) {
     if asked {
         return;
     }
-    bgworker::at_end(move |committed| {
+    xact::at_end(move |committed| {
         AT_COMMIT.with_borrow_mut(|kinds| kinds.retain(|k| *k != kind));
         if committed && !start_dynamic(bgworker::my_database(), kind) {
             pgrx::log!(
@@ -110,7 +122,7 @@ pub fn start_dynamic_at_commit(kind: &'static str) {
 
 /// Lets the worker of this database begin a round after the commit of the current transaction.
 pub fn wake_at_commit() {
-    bgworker::at_commit(|| {
+    xact::at_commit(|| {
         pg::shmem::wake_worker(bgworker::my_database());
     });
 }
@@ -120,6 +132,49 @@ pub fn wake_at_commit() {
 pub fn register_watch(name: &'static str, run: Watch) {
     let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
     watches.push((name, run));
+}
+
+/// Adds a step that runs whenever a database worker is woken, at once: see [`Prompt`].
+pub fn register_prompt(name: &'static str, run: fn() -> Result<Prompt>) {
+    let mut prompts = PROMPTS.lock().unwrap_or_else(PoisonError::into_inner);
+    prompts.push((name, run));
+}
+
+fn list_prompts(prompts: &Mutex<Vec<(&'static str, Step)>>) -> Vec<(&'static str, Step)> {
+    let prompts = prompts.lock().unwrap_or_else(PoisonError::into_inner);
+    prompts.clone()
+}
+
+/// How often a session without a launcher looks whether its database has a worker.
+const LOOK_FOR_WORKER: Duration = Duration::from_secs(5);
+
+/// Starts the worker of this database if it does not run, where there is no launcher to do it. Without a free
+/// process it is tried again later. Takes and gives back a lock that only these workers take.
+pub fn ensure_worker() {
+    thread_local! {
+        static LOOKED: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let fresh = |at: Instant| at.elapsed() < LOOK_FOR_WORKER;
+    if pg::shmem::available() || LOOKED.get().is_some_and(fresh) || bgworker::is_worker() {
+        return;
+    }
+    LOOKED.set(Some(Instant::now()));
+    if !database::is_served() {
+        // at once it might look before there is anything to be seen
+        xact::at_commit(|| {
+            database_worker(bgworker::my_database(), |worker| worker.start());
+        });
+    }
+}
+
+/// The worker of a database, as it is started.
+fn database_worker<T>(database: Oid, start: impl FnOnce(&Worker<'_>) -> T) -> T {
+    start(&Worker {
+        name: &format!("{DATABASE} of database {}", database.to_u32()),
+        kind: DATABASE,
+        database,
+        role: "database",
+    })
 }
 
 /// Registers the launcher when preloading, and what every worker process of ours runs.
@@ -151,8 +206,10 @@ fn main(database: Oid, role: &str) {
 
 fn before_command(command: &Command) -> Result<()> {
     match command {
-        Command::Extension => bgworker::at_commit(|| {
+        Command::Extension => xact::at_commit(|| {
             let here = bgworker::my_database();
+            // queues that were here before may come back from a dump: their numbers begin anew
+            pg::queue_board::clear(here.to_u32());
             pg::shmem::wake_worker(here);
             pg::shmem::wake_launcher(Some(here));
         }),
@@ -171,7 +228,7 @@ fn before_command(command: &Command) -> Result<()> {
 }
 
 fn look_again() {
-    bgworker::at_commit(|| pg::shmem::wake_launcher(None));
+    xact::at_commit(|| pg::shmem::wake_launcher(None));
 }
 
 /// Writes an error of background work to the server log, and goes on.

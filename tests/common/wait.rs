@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a condition may take before the test fails.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a condition may take before the test fails: long, for machines that do much else.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Returns when `condition` holds; panics with `what` after [`DEADLINE`].
 #[track_caller]

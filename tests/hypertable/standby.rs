@@ -29,6 +29,7 @@ const MAKE: &str = "
     SELECT strata.alter_job(strata.add_job('tick', '100 ms'), retry_period => '100 ms');
     CREATE ROLE reader;
     SELECT strata.expose_to_client('reader');
+    SELECT strata.create_queue('UTC'), strata.queue_push('UTC', '1');
     SELECT strata.install_timescale_names()";
 
 /// A preloaded server with database `life`, and its standby. Both see the folder of cold files.
@@ -87,17 +88,28 @@ fn sample(of: &str) -> &'static str {
         "smallint" => "2::smallint",
         "integer" => "2::integer",
         "bigint" => "2::bigint",
+        "bigint[]" => "'{2}'::bigint[]",
         "real" => "2::real",
         "double precision" => "2::float8",
         "boolean" => "false",
         "jsonb" => "'{}'::jsonb",
+        "jsonb[]" => "'{1}'::jsonb[]",
         "strata.dimension_info" => "strata.by_range('ts')",
         _ => panic!("what is a {of}? say it in sample()"),
     }
 }
 
 /// Statements for functions that samples of their required arguments make no sense for, by name.
-const STATEMENTS: [(&str, &str); 37] = [
+const STATEMENTS: [(&str, &str); 40] = [
+    ("create_queue", "SELECT strata.create_queue('new')"),
+    (
+        "queue_grant",
+        "SELECT strata.queue_grant('UTC', 'reader', 'pop')",
+    ),
+    (
+        "queue_revoke",
+        "SELECT strata.queue_revoke('UTC', 'reader', 'pop')",
+    ),
     (
         "add_reorder_policy",
         "SELECT strata.add_reorder_policy('m', 'm_pkey')",

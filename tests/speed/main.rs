@@ -6,13 +6,16 @@
 mod archive;
 #[path = "../common/mod.rs"]
 mod common;
+mod contenders;
 mod dropping;
 mod loading;
 mod many;
 mod measure;
 mod planning;
+mod queue;
 mod reading;
 mod report;
+mod slow_disk;
 mod stage;
 mod tiering;
 
@@ -22,11 +25,11 @@ use stage::Stage;
 use std::time::Instant;
 
 const HELP: &str = "\
-cargo measure [--scale N] [--runs N] [--only copy,insert,first,planning,drop,tiering] [--fsync] [--smoke]
+cargo measure [--scale N] [--runs N] [--only copy,insert,first,planning,drop,tiering,queue] [--fsync] [--smoke]
   --scale N  1 (default) takes about 2 minutes: 200,000 rows, up to 1,000 chunks; N times the rows,
              from 2 on also 5,000 chunks
   --runs N   measurements of each cell, in turns (default 5); medians are printed
-  --only     these parts
+  --only     these parts; `queue` (about 8 minutes, N times the churned jobs) runs only when it is named
   --fsync    the server waits for the disk, as in production; off, figures vary less
   --smoke    tiny numbers, to see that the benchmark itself works";
 
@@ -93,6 +96,17 @@ fn main() {
     } else {
         stage::install_partman();
     }
+    if options
+        .only
+        .as_deref()
+        .is_some_and(|only| only.split(',').any(|part| part == "queue"))
+    {
+        queues(&mut report, &options);
+        if options.only.as_deref() == Some("queue") {
+            report.sum_up();
+            return println!("{:.0} s in all", start.elapsed().as_secs_f64());
+        }
+    }
     let stage = Stage::build(options.fsync);
     introduce(&stage, &report, &options);
     let wanted = |part: &str| {
@@ -125,6 +139,27 @@ fn main() {
     }
     report.sum_up();
     println!("{:.0} s in all", start.elapsed().as_secs_f64());
+}
+
+fn queues(report: &mut Report, options: &Options) {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    report.say(&format!("{processors} processors; {}", build()));
+    let scale = options.rows / 200_000;
+    let extent = match options.smoke {
+        true => queue::Extent {
+            runs: 1,
+            seconds: 1.0,
+            backlog: 20_000,
+            churn: 2_000,
+        },
+        false => queue::Extent {
+            runs: options.runs.min(3),
+            seconds: 3.0,
+            backlog: 60_000,
+            churn: 200_000 * scale.max(1),
+        },
+    };
+    queue::queue(report, &extent);
 }
 
 /// What was measured, where and how.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     RowsPerSecond,
+    JobsPerSecond,
     Milliseconds,
 }
 
@@ -97,7 +98,7 @@ impl Case {
     pub fn ratio(&self, name: &str, other: &str) -> Option<f64> {
         let (own, other) = (self.row(name)?.median()?, self.row(other)?.median()?);
         Some(match self.unit {
-            Unit::RowsPerSecond => own / other,
+            Unit::RowsPerSecond | Unit::JobsPerSecond => own / other,
             Unit::Milliseconds => other / own,
         })
     }

@@ -167,6 +167,8 @@ fn figure(unit: Unit, value: f64) -> (String, &'static str) {
     match unit {
         Unit::RowsPerSecond if value >= 1e6 => (format!("{:.2} M", value / 1e6), "rows/s"),
         Unit::RowsPerSecond => (format!("{:.1} k", value / 1e3), "rows/s"),
+        Unit::JobsPerSecond if value >= 1e4 => (format!("{:.1} k", value / 1e3), "jobs/s"),
+        Unit::JobsPerSecond => (format!("{value:.0}"), "jobs/s"),
         Unit::Milliseconds if value < 10.0 => (format!("{value:.3}"), "ms"),
         Unit::Milliseconds => (format!("{value:.1}"), "ms"),
     }

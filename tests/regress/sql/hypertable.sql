@@ -343,7 +343,10 @@ SELECT attempt('DELETE FROM fk_base WHERE id = 2');
 SELECT attempt('DELETE FROM fk_base WHERE id = 1');
 DELETE FROM fk_base WHERE id = 5 RETURNING id;
 -- a chunk whose rows are referenced stays, the hypertable with it
-SELECT attempt('SELECT strata.drop_chunks(''fk_base'', older_than => TIMESTAMPTZ ''2024-03-01 00:00+00'')');
+-- (the server asks the two keys in the order in which its catalog happens to hold them, and reads the other table as the owner of this one)
+GRANT SELECT ON fk_ref TO fk_owner;
+SELECT attempt('SELECT strata.drop_chunks(''fk_base'', older_than => TIMESTAMPTZ ''2024-03-01 00:00+00'')')
+    ~ '^removing partition "fk_base_h15_20240101" violates foreign key constraint; Key .* is still referenced from table "fk_(base|ref)"\.$' AS refused;
 SELECT count(*) FROM strata.show_chunks('fk_base', older_than => TIMESTAMPTZ '2024-03-01 00:00+00');
 -- the owner changes: chunks of both owners are made and dropped
 ALTER TABLE fk_base OWNER TO fk_other;
