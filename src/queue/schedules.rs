@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// A tick is not missed yet when it is so late, in microseconds.
 const LATE: i64 = 10_000_000;
-/// One round takes no longer, so that wake-ups stay prompt.
+/// After this time a round ends with the next job that it pushes, so that wake-ups stay prompt.
 const ROUND: Duration = Duration::from_millis(20);
 const LONGEST_NAP: Duration = Duration::from_secs(60);
 /// A schedule that somebody is in the way of is looked at again after this time.
@@ -147,11 +147,10 @@ pub fn fire(tx: Tx) -> Result<Duration> {
         })?;
         match fired {
             None => break,
+            // takes no time from those behind it, which would wait as long as it
             Some((id, false)) => passed.push(id),
+            Some((_, true)) if begun.elapsed() >= ROUND => return Ok(Duration::ZERO),
             Some((_, true)) => {}
-        }
-        if begun.elapsed() >= ROUND {
-            return Ok(Duration::ZERO);
         }
     }
     let longest = if passed.is_empty() {

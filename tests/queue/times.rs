@@ -239,20 +239,22 @@ fn fifty_thousand_overdue_jobs_come_back_and_living_ones_do_not() {
         &mut s,
         "SELECT strata.queue_push('q', '1') FROM generate_series(1, 50000)",
     );
+    // in one transaction: none of them comes back while others are still to be given
+    exec(&mut s, "BEGIN");
     for _ in 0..5 {
         let all = "SELECT count(*) FROM strata.queue_pop('q', worker => 'w', n => 10000, lease => '0.5 s')";
         assert_eq!(one(&mut s, all), "10000");
     }
     exec(
         &mut s,
-        "DELETE FROM strata.queue_worker WHERE name = 'w' AND NOT by_session",
+        "DELETE FROM strata.queue_worker WHERE name = 'w' AND NOT by_session; COMMIT",
     );
     let ready = "SELECT ready FROM strata.queue_stats WHERE queue = 'q'";
     wait_until("all are back", || one(&mut s, ready) == "50000");
     // some may be in the hands of the housekeeping, which moves them, for a moment
     let mut again = 0;
     wait_until("each is given once more", || {
-        let all = "SELECT count(*) FILTER (WHERE attempt = 2), count(*) FROM strata.queue_pop('q', n => 10000)";
+        let all = "SELECT count(*) FILTER (WHERE attempt = 2), count(*) FROM strata.queue_pop('q', n => 10000, lease => '1 hour')";
         let got = rows(&mut s, all);
         let (second, any) = got.split_once('|').expect("two counts");
         assert_eq!(second, any, "no attempt is counted twice");
