@@ -17,6 +17,8 @@ pub enum Kind {
     UndefinedTable,
     /// 42703: a column does not exist
     UndefinedColumn,
+    /// 42939: a name that we use ourselves
+    ReservedName,
     /// 42701: two columns of one name
     DuplicateColumn,
     /// 22023: bad argument
@@ -81,6 +83,7 @@ impl Kind {
             Kind::DuplicateObject => C::ERRCODE_DUPLICATE_OBJECT,
             Kind::UndefinedTable => C::ERRCODE_UNDEFINED_TABLE,
             Kind::UndefinedColumn => C::ERRCODE_UNDEFINED_COLUMN,
+            Kind::ReservedName => C::ERRCODE_RESERVED_NAME,
             Kind::DuplicateColumn => C::ERRCODE_DUPLICATE_COLUMN,
             Kind::InvalidParameter => C::ERRCODE_INVALID_PARAMETER_VALUE,
             Kind::NullNotAllowed => C::ERRCODE_NULL_VALUE_NOT_ALLOWED,

@@ -64,9 +64,11 @@ LANGUAGE c STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'queue_jobs_wrapper';
 COMMENT ON FUNCTION strata._queue_jobs() IS 'internal: living jobs that the current user may read';
 
 CREATE VIEW strata.queue_jobs WITH (security_barrier = true) AS
-SELECT j.id, q.name AS queue, j.kind, j.state, j.priority, j.payload, j.progress, j.errors, j.attempt, j.max_attempts,
+SELECT j.id, CASE WHEN j.qid OPERATOR(pg_catalog.<) 0 THEN 'strata.jobs' ELSE q.name END AS queue, j.kind, j.state, j.priority, j.payload, j.progress, j.errors, j.attempt, j.max_attempts,
   j.unique_key, j.group_key, w.name AS worker, j.run_at, j.pushed_at, j.started_at, j.lease_until
-FROM strata._queue_jobs() j JOIN strata.queue q ON q.qid OPERATOR(pg_catalog.=) j.qid
-LEFT JOIN strata.queue_worker w ON w.id OPERATOR(pg_catalog.=) j.worker;
+FROM strata._queue_jobs() j LEFT JOIN strata.queue q ON q.qid OPERATOR(pg_catalog.=) j.qid
+LEFT JOIN strata.queue_worker w ON w.id OPERATOR(pg_catalog.=) j.worker
+WHERE q.qid IS NOT NULL OR j.qid OPERATOR(pg_catalog.<) 0;
 COMMENT ON VIEW strata.queue_jobs IS 'living jobs of the queues that you may read';
+COMMENT ON COLUMN strata.queue_jobs.queue IS 'strata.jobs for runs of jobs and policies, which the owner of pg_strata sees';
 GRANT SELECT ON strata.queue_jobs TO PUBLIC;

@@ -70,6 +70,17 @@ COMMENT ON COLUMN strata.job_state.total_runs IS 'number of runs';
 COMMENT ON COLUMN strata.job_state.total_successes IS 'number of runs without an error';
 COMMENT ON COLUMN strata.job_state.total_failures IS 'number of failed runs';
 
+-- Runs that are due, until they have ended: jobs of ring 0, see src/queue/own.rs. Not dumped.
+CREATE TABLE strata.job_queued (
+  job_id integer PRIMARY KEY,
+  queue_job bigint NOT NULL,
+  claim bigint
+) WITH (fillfactor = 50);
+COMMENT ON TABLE strata.job_queued IS 'runs of jobs that wait for a process, or have one';
+COMMENT ON COLUMN strata.job_queued.job_id IS 'the job, which may be gone';
+COMMENT ON COLUMN strata.job_queued.queue_job IS 'its number in the queue of runs';
+COMMENT ON COLUMN strata.job_queued.claim IS 'claim of the process that runs it; NULL while it waits';
+
 -- Ended runs, failed ones for 30 days and others for 7. Not dumped.
 CREATE TABLE strata.job_run (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -125,7 +136,7 @@ COMMENT ON COLUMN strata.detaching.target IS 'schema to move it to, or the bound
 COMMENT ON COLUMN strata.detaching.condition IS 'rows that put it back; NULL: any row';
 COMMENT ON COLUMN strata.detaching.noted_at IS 'when the detaching began';
 
-REVOKE ALL ON TABLE strata.job, strata.job_state, strata.job_run, strata.detaching FROM PUBLIC;
+REVOKE ALL ON TABLE strata.job, strata.job_state, strata.job_queued, strata.job_run, strata.detaching FROM PUBLIC;
 REVOKE ALL ON SEQUENCE strata.job_id_seq, strata.job_run_id_seq FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('strata.job', '');

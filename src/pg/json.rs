@@ -5,6 +5,11 @@ use pgrx::datum::AnyElement;
 use pgrx::{direct_function_call, pg_sys};
 use std::ffi::CString;
 
+/// A value given as JSON text. Lives in the current memory context.
+pub fn value(text: &str) -> Value {
+    append(None, text)
+}
+
 /// An array with the elements of another one, given as text, behind its own; NULL counts as empty. Lives in the
 /// current memory context.
 pub fn append(array: Option<Value>, more: &str) -> Value {

@@ -25,8 +25,22 @@ const JOB: &str = concat!(job_columns!(), "WHERE j.id = $2");
 const DUE: &str = concat!(
     job_columns!(),
     "WHERE j.scheduled AND j.home = $1 AND s.next_start <= clock_timestamp() AND j.id <> ALL ($2) \
+     AND NOT EXISTS (SELECT FROM strata.job_queued q WHERE q.job_id = j.id) \
      ORDER BY s.next_start, j.id LIMIT $3"
 );
+const WAITING: &str = concat!(
+    job_columns!(),
+    "JOIN strata.job_queued q ON q.job_id = j.id WHERE q.claim IS NULL AND j.home = $1 AND j.id <> ALL ($2) \
+     ORDER BY q.queue_job LIMIT 1"
+);
+// runs that wait though their job is gone or not due any more, and those of processes that are gone with their job
+const STALE: &str = "SELECT q.job_id, q.claim IS NULL FROM strata.job_queued q \
+    LEFT JOIN strata.job j ON j.id = q.job_id LEFT JOIN strata.job_state s ON s.job_id = q.job_id \
+    WHERE CASE WHEN q.claim IS NULL THEN j.id IS NULL OR NOT j.scheduled OR s.next_start IS NULL \
+      OR s.next_start > clock_timestamp() \
+    ELSE j.id IS NULL AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+      AND l.classid = 'strata.job'::regclass AND l.objid = q.job_id::oid) END";
 const STILL_DUE: &str = "SELECT EXISTS (SELECT FROM strata.job j JOIN strata.job_state s ON s.job_id = j.id \
     WHERE j.id = $1 AND j.scheduled AND j.home = $2 AND s.next_start <= clock_timestamp())";
 /// Some process holds the lock of the run, or is the one that began it: its procedure may have let go of all locks.
@@ -52,7 +66,8 @@ const ORPHANS: &str = concat!(
 );
 const NEXT: &str = "SELECT (extract(epoch FROM min(s.next_start) - clock_timestamp()) * 1000)::int8 \
     FROM strata.job_state s JOIN strata.job j ON j.id = s.job_id \
-    WHERE j.scheduled AND j.home = $1 AND j.id <> ALL ($2)";
+    WHERE j.scheduled AND j.home = $1 AND j.id <> ALL ($2) \
+    AND NOT EXISTS (SELECT FROM strata.job_queued q WHERE q.job_id = j.id)";
 const WITHOUT_STATE: &str = "INSERT INTO strata.job_state (job_id, next_start) \
     SELECT j.id, greatest(j.initial_start, now()) FROM strata.job j \
     WHERE j.home = $1 AND NOT EXISTS (SELECT FROM strata.job_state s WHERE s.job_id = j.id) ON CONFLICT DO NOTHING";
@@ -209,10 +224,22 @@ pub fn find(id: i32) -> Result<Option<Job>> {
     Ok(found.into_iter().next())
 }
 
-/// Jobs that are due, the longest due first, without those of `except`.
+/// Jobs that are due and not queued, the longest due first, without those of `except`.
 pub fn due(except: &[i32], limit: i64) -> Result<Vec<Job>> {
     let args = [here().into(), except.to_vec().into(), limit.into()];
     as_extension_owner(|| spi::read_latest(DUE, &args, job))
+}
+
+/// The job whose run has waited longest for a process, without those of `except`.
+pub fn waiting(except: &[i32]) -> Result<Option<Job>> {
+    let args = [here().into(), except.to_vec().into()];
+    let found = as_extension_owner(|| spi::read_latest(WAITING, &args, job))?;
+    Ok(found.into_iter().next())
+}
+
+/// Jobs whose queued run is to be taken away, and whether it waits still.
+pub fn stale() -> Result<Vec<(i32, bool)>> {
+    as_extension_owner(|| spi::read_latest(STALE, &[], |r| Ok((r.need(1)?, r.need(2)?))))
 }
 
 pub fn still_due(id: i32) -> Result<bool> {
@@ -233,7 +260,7 @@ pub fn orphans(except: &[i32]) -> Result<Vec<i32>> {
     as_extension_owner(|| spi::read_latest(ORPHANS, &args, |r| r.need(1)))
 }
 
-/// Milliseconds until the next job is due, negative when one is; `None` when there is none.
+/// Milliseconds until the next job is due that is not queued, negative when one is; `None` when there is none.
 pub fn until_next(except: &[i32]) -> Result<Option<i64>> {
     let args = [here().into(), except.to_vec().into()];
     let found = as_extension_owner(|| spi::read_latest(NEXT, &args, |r| r.get(1)))?;

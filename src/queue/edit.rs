@@ -1,6 +1,7 @@
 //! Changing, deleting and taking over jobs: who may, and what is refused.
 
 use super::catalog::{self, Job};
+use super::own;
 use super::resolve::{self, Named};
 use super::settings::LONGEST_US;
 use crate::error::{Error, Kind, Result};
@@ -227,6 +228,7 @@ pub fn start_workers() -> Result<i32> {
         spi::execute(KEEP_ONE_STATE, &[taken.clone().into()])?;
         Ok::<_, Error>(taken)
     })?;
+    taken.iter().try_for_each(|id| own::bury(*id))?;
     catalog::complete_states()?;
     let left = as_extension_owner(|| spi::read_one(LEFT, &[here.into()], |r| r.need::<i64>(1)))?;
     if let Some(left @ 1..) = left {

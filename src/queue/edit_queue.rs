@@ -5,7 +5,7 @@ use super::known::{self, Queue};
 use super::rights::{self, Privilege};
 use super::settings::check_name;
 use super::settings_sql::{self as sql, Given, Stored, us};
-use super::{after_all, home, queue_sql, schedule_sql};
+use super::{after_all, home, own, queue_sql, schedule_sql};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{current_user, quote_literal};
 use crate::pg::session;
@@ -29,6 +29,7 @@ fn taken(name: &str) -> Error {
 /// Makes a queue that belongs to the current user; false if there is one of this name.
 pub fn create(name: &str, given: Given, if_not_exists: bool) -> Result<bool> {
     check_name("queue", name)?;
+    own::check_name(name)?;
     let settings = sql::defaults().with(given);
     settings.check(us)?;
     let user = current_user();
@@ -69,7 +70,7 @@ fn need_create(role: Oid) -> Result<()> {
 }
 
 /// The first segment of a ring that has none. Nobody drops the ring until the transaction ends.
-fn make_ring(ring: i32) -> Result<()> {
+pub(super) fn make_ring(ring: i32) -> Result<()> {
     queue_sql::lock_ring(ring);
     if known::ring(ring)?.segments.is_empty() {
         queue_sql::make_segment(ring, 0, "tail")?;
@@ -144,6 +145,7 @@ pub fn alter(
 
 fn rename(from: &str, to: &str) -> Result<()> {
     check_name("rename_to", to)?;
+    own::check_name(to)?;
     if sql::exists(to)? {
         return Err(taken(to));
     }

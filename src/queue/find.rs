@@ -7,6 +7,7 @@
 use super::claim_id::Lane;
 use super::hint::Key;
 use super::known::{self, Queue, Segment as KnownSegment};
+use super::own;
 use super::pair::{Each, MOVED, both, each};
 pub use super::waiting::Store;
 use crate::error::Result;
@@ -91,6 +92,9 @@ const STREAMS: &str = "SELECT qid FROM strata.queue_stream WHERE queue = $1";
 
 /// The numbers that rows of a queue have: its own, and those of its SQL jobs.
 pub fn streams(queue: &Queue) -> Result<Vec<i32>> {
+    if own::is_own(queue.qid) {
+        return own::streams();
+    }
     let mut streams = vec![queue.qid];
     let more = as_extension_owner(|| {
         spi::read_kept(STREAMS, &[queue.qid.into()], |row| row.need::<i32>(1))

@@ -175,6 +175,10 @@ pub fn run_maintenance() -> Outcome {
     loop {
         let allowed = |job: &Job| session::has_role(job.owner.to_u32());
         let pass = scheduler.pass(&allowed)?;
+        if pass.more {
+            bgworker::pause(Duration::ZERO);
+            continue;
+        }
         if pass.started > 0 || !pass.full {
             seen = Instant::now();
         }

@@ -1,7 +1,7 @@
 //! What a session knows about queues and rings; read anew after any change of them.
 
-use super::queue_sql;
 use super::retry::Retry;
+use super::{own, queue_sql};
 use crate::error::{Error, Kind, Result};
 use crate::pg::{catalog, queue_watch};
 use pgrx::pg_sys::{self, Oid};
@@ -164,6 +164,9 @@ pub fn queue(name: &str) -> Result<Rc<Queue>> {
 
 /// The queue that a row with this `qid` belongs to; `None` if it has been dropped.
 pub fn by_number(qid: i32) -> Result<Option<Rc<Queue>>> {
+    if own::is_own(qid) {
+        return Ok(Some(own::queue()));
+    }
     if let Some(known) = with(|k| k.numbers.get(&qid).cloned()) {
         return Ok(Some(known));
     }

@@ -200,6 +200,20 @@ pub fn running(
     Ok((out, missing))
 }
 
+/// Ends the running jobs of a stream whose worker is known to be gone, as failed.
+pub fn end_running(queue: &Queue, stream: i32) -> Result<()> {
+    let (rows, _) = running(queue.ring, false, |row| row.int(column::QID) == stream)?;
+    each_running(queue.ring, &rows, |queue, segment, (row, found)| {
+        let row = row.copy();
+        if segment.delete(found, false) == Change::Missed {
+            return Ok(false);
+        }
+        job_ended(queue, &row, &Outcome::Failed)?;
+        Ok(true)
+    })
+    .map(drop)
+}
+
 /// Which running jobs of a queue somebody wants back, see `queue_requeue_in_progress`.
 pub struct Wanted<'a> {
     /// numbers of a worker; `None`: of all

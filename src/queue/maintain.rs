@@ -3,7 +3,9 @@
 use super::rotate::{self, Done, Transactions};
 use super::scheduler::Tx;
 use super::sweep::{self, Row};
-use super::{asked, groups, home, keys_tidy, known, pair_upkeep, past, queue_sql, times, workers};
+use super::{
+    asked, groups, home, keys_tidy, known, own, pair_upkeep, past, queue_sql, times, workers,
+};
 use crate::error::Result;
 use crate::pg::{catalog, object_lock, time};
 use std::cell::RefCell;
@@ -14,8 +16,6 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_micros(sweep::PAUSE_US as u64);
 /// The same where the end of a lease is known.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
-/// The ring of the project's own jobs.
-const OWN_RING: i32 = 0;
 /// A sweep may take this part of the time.
 const SHARE: u32 = 20;
 /// But a lease that is over is seen to within some seconds, however slow the machine makes a round.
@@ -108,7 +108,7 @@ pub(super) fn round(tx: Tx) -> Result<Done> {
     let here = tx.run(home::is_here)?;
     let mut rings = tx.run(queue_sql::rings)?;
     // in a copy only what is the project's own goes on
-    rings.retain(|ring| here || *ring == OWN_RING);
+    rings.retain(|ring| here || *ring == own::RING);
     let gone = tx.run(workers::gone)?;
     let mut workers = HashSet::new();
     let mut whole = true;

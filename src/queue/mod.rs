@@ -1,9 +1,9 @@
-//! Schedules: jobs of users and policies of tables, each run by a process of its own when it is due.
+//! Job queues, and schedules: jobs of users and policies of tables, each run by a process of its own when it is due.
 //!
-//! Invariants: a job never runs twice at once (a lock of its process that ends with the process), the one
-//! that has been due longest goes first, and what a run did to the catalog says so before the process ends.
-//! Issue "queue" replaces the inside by ring 0 of the job queue: what other nouns use is [`register_policy`],
-//! [`add_policy`], [`policy_of`], [`remove_policy`], [`note_run`] and [`Job`].
+//! Invariants of schedules: a job never runs twice at once (a lock of its process that ends with the process), the one
+//! that has been due longest goes first, and what a run did to the catalog says so before the process ends. Runs are
+//! jobs of ring 0, see [`own`]. What other nouns use is [`register_policy`], [`add_policy`], [`policy_of`],
+//! [`remove_policy`], [`note_run`] and [`Job`].
 
 #![allow(
     dead_code,
@@ -57,6 +57,7 @@ mod maintain;
 mod many;
 mod marks;
 mod notify;
+mod own;
 mod pair;
 mod pair_upkeep;
 mod parents;

@@ -4,7 +4,7 @@
 
 use super::change::{self, Wish};
 use super::rights::{self, Privilege};
-use super::{cancel, find, known, living, past_sql, past_table, queue_sql};
+use super::{cancel, find, known, living, own, past_sql, past_table, queue_sql};
 use crate::error::{Error, Kind, Result};
 use crate::pg::call::Value;
 use crate::pg::queue_past::{Calls, Row};
@@ -61,7 +61,7 @@ impl Calls for Jobs {
                 living::jobs(&queue, &mut *put)?;
             }
         }
-        Ok(())
+        own::shown()?.map_or(Ok(()), |queue| living::jobs(&queue, put))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Statements about queues, rings and segments; all run as the extension's owner.
 
 use super::known::{Keep, Notify, Queue, Ring, Segment, State};
+use super::own;
 use super::retry::Retry;
 use crate::error::{Error, Result};
 use crate::pg::owner::{as_extension_owner, making_tables};
@@ -144,6 +145,13 @@ pub fn make_segment(ring: i32, slot: i32, state: &str) -> Result<()> {
             &[],
         )?;
         for_nobody(&format!("strata.{name}"))?;
+        if ring == own::RING {
+            // neither dumped nor in the way of DROP EXTENSION
+            spi::execute(
+                &format!("ALTER EXTENSION pg_strata ADD TABLE strata.{name}"),
+                &[],
+            )?;
+        }
         let args = [ring.into(), slot.into(), name.as_str().into(), state.into()];
         spi::execute(ADD_SEGMENT, &args)?;
         queue_watch::changed("queue_segment");
@@ -268,6 +276,12 @@ pub fn drop_segment(ring: i32, slot: i32) -> Result<()> {
         return Ok(());
     }
     as_extension_owner(|| {
+        if ring == own::RING {
+            spi::execute(
+                &format!("ALTER EXTENSION pg_strata DROP TABLE strata.{name}"),
+                &[],
+            )?;
+        }
         spi::execute(&format!("DROP TABLE strata.{name}"), &[])?;
         spi::execute(FORGET, &[ring.into(), slot.into()])?;
         queue_watch::changed("queue_segment");

@@ -2,13 +2,13 @@
 
 use super::catalog::{self, Job, Outcome, Seen};
 use super::scheduler::Tx;
-use super::{backoff, policy, resolve};
+use super::{backoff, own, policy, resolve};
 use crate::error::{Error, Kind, Result};
 use crate::pg::owner::{SettingScope, UserScope};
 use crate::pg::subxact::attempt;
-use crate::pg::{bgworker, inject, object_lock, spi, timeout, toplevel};
+use crate::pg::{bgworker, inject, object_lock, spi, sql_job, timeout, toplevel};
 use pgrx::PgSqlErrorCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Kind of the task in which a job runs.
 pub const KIND: &str = "run";
@@ -32,7 +32,7 @@ pub(super) fn task(argument: &str) -> Result<()> {
     if !object_lock::try_hold(class, id as u32) {
         return Ok(());
     }
-    let Some((job, seen)) = bgworker::transaction(|| claim(id, role, now))? else {
+    let Some(Claimed { job, seen, claim }) = claim_patiently(id, role, now)? else {
         return Ok(());
     };
     inject::point("queue.claimed");
@@ -53,27 +53,78 @@ pub(super) fn task(argument: &str) -> Result<()> {
     // a cancel that came too late is for nobody; code of users may have left a role, a path
     bgworker::forget_cancel();
     bgworker::reset_settings();
-    note(&job, &outcome, seen)
+    note(&job, &outcome, seen, claim)
+}
+
+/// A run that this process has claimed.
+struct Claimed {
+    job: Job,
+    seen: Seen,
+    /// of its row in the queue; `None`: it was not queued
+    claim: Option<i64>,
+}
+
+/// What came of an attempt to claim a run.
+enum Attempt {
+    Claimed(Box<Claimed>),
+    /// there is nothing for this process to do
+    Nothing,
+    /// somebody has the row of the run in hand: housekeeping, for a moment
+    InTheWay,
+}
+
+/// How often to look again for a row that somebody has in hand, and how soon.
+const LOOKS: u32 = 100;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+fn claim_patiently(id: i32, role: u32, now: bool) -> Result<Option<Claimed>> {
+    for _ in 0..LOOKS {
+        match bgworker::transaction(|| claim(id, role, now))? {
+            Attempt::Claimed(claimed) => return Ok(Some(*claimed)),
+            Attempt::Nothing => return Ok(None),
+            Attempt::InTheWay => {
+                bgworker::wait(LOOK_AGAIN);
+            }
+        }
+    }
+    // the row is lost: the job is due still, and is queued anew
+    bgworker::transaction(|| own::take_back(id))?;
+    Ok(None)
 }
 
 /// Takes the job for this process.
-fn claim(id: i32, role: u32, now: bool) -> Result<Option<(Job, Seen)>> {
+fn claim(id: i32, role: u32, now: bool) -> Result<Attempt> {
+    sql_job::commit_durably();
     let Some(job) = catalog::find(id)? else {
-        return Ok(None);
+        return Ok(Attempt::Nothing);
     };
+    let waits = own::waits(id)?;
+    if !now && !waits {
+        return Ok(Attempt::Nothing);
+    }
     if !now && !catalog::still_due(id)? {
-        return Ok(None);
+        // or it would look as if this process could not start, should the job be due again soon
+        own::take_back(id)?;
+        return Ok(Attempt::Nothing);
     }
     // the owner may have changed since the process was started
     if role != 0 && job.owner.to_u32() != role {
-        return Ok(None);
+        return Ok(Attempt::Nothing);
     }
     // a procedure may let go of all locks of its session, and run on
     if catalog::is_running(id)? {
-        return Ok(None);
+        return Ok(Attempt::Nothing);
+    }
+    // a run by hand is the one that is queued, too
+    let claim = match waits {
+        true => own::claim_run(id)?,
+        false => None,
+    };
+    if claim.is_none() && !now {
+        return Ok(Attempt::InTheWay);
     }
     let seen = catalog::begin(id)?;
-    Ok(Some((job, seen)))
+    Ok(Attempt::Claimed(Box::new(Claimed { job, seen, claim })))
 }
 
 fn execute(job: &Job, role: u32) -> Outcome {
@@ -114,8 +165,13 @@ fn owner_exists(job: &Job) -> Result<()> {
 }
 
 /// Notes the end of a run, and when the next one is.
-fn note(job: &Job, outcome: &Outcome, seen: Seen) -> Result<()> {
-    let failures = bgworker::transaction(|| catalog::finish(job.id, outcome))?;
+fn note(job: &Job, outcome: &Outcome, seen: Seen, claim: Option<i64>) -> Result<()> {
+    let failures = bgworker::transaction(|| {
+        if let Some(claim) = claim {
+            own::end_run(job.id, claim, outcome.is_ok())?;
+        }
+        catalog::finish(job.id, outcome)
+    })?;
     let Some(failures) = failures else {
         return Ok(()); // deleted meanwhile
     };

@@ -2,7 +2,7 @@
 //! it wakes, `run_maintenance` makes them until nothing is due.
 
 use super::catalog::{self, Job, Seen};
-use super::{policy, run};
+use super::{own, policy, run};
 use crate::error::Result;
 use crate::pg::bgworker::{self, Handle};
 use crate::pg::subxact::attempt;
@@ -19,6 +19,8 @@ const FULL: Duration = Duration::from_secs(1);
 const SAY_AGAIN: Duration = Duration::from_secs(600);
 const SWEEP: Duration = Duration::from_secs(3600);
 const LONGEST_NAP: Duration = Duration::from_secs(60);
+/// Jobs are queued for so long; then others have their turn.
+const ROUND: Duration = Duration::from_millis(20);
 /// How soon to look again at a job that is due and that some session runs by hand.
 const BY_HAND: Duration = Duration::from_secs(2);
 
@@ -72,6 +74,8 @@ pub(super) struct Pass {
     pub(super) started: usize,
     /// there was no free process for a job that is due
     pub(super) full: bool,
+    /// there may be more jobs that are due
+    pub(super) more: bool,
 }
 
 thread_local! {
@@ -107,27 +111,21 @@ impl Scheduler {
         self.reap()?;
         self.bury_orphans()?;
         let mut pass = Pass {
-            nap: LONGEST_NAP,
+            nap: Duration::ZERO,
             started: 0,
             full: false,
+            more: false,
         };
         let most = usize::try_from(guc::MAX_RUNNING_JOBS.get()).unwrap_or(0);
+        pass.more = self.push_due(allowed)?;
         let mut passed_over = Vec::new();
         while self.running.len() < most {
             let mut except = self.busy();
             except.extend(&passed_over);
-            // one at a time: each start may change what is due
-            let due = self.tx.run(|| catalog::due(&except, 1))?;
-            let Some(job) = due.into_iter().next() else {
+            let Some(job) = self.tx.run(|| catalog::waiting(&except))? else {
                 break;
             };
             if !allowed(&job) {
-                passed_over.push(job.id);
-                continue;
-            }
-            if !self.needed(&job)? {
-                // who has set another time meanwhile, with another config perhaps, is not overruled
-                run::next_tick(self.tx, &job, Seen::Time(job.next_start))?;
                 passed_over.push(job.id);
                 continue;
             }
@@ -138,8 +136,36 @@ impl Scheduler {
             }
             pass.started += 1;
         }
-        pass.nap = self.nap(most, pass.full)?;
+        if !pass.more {
+            pass.nap = self.nap(most, pass.full)?;
+        }
         Ok(pass)
+    }
+
+    /// Queues a run of every job that is due and that `allowed` lets through; true if its time was over before.
+    fn push_due(&self, allowed: &dyn Fn(&Job) -> bool) -> Result<bool> {
+        let begun = Instant::now();
+        let mut except = self.busy();
+        loop {
+            // one at a time: each look at a policy may take its time, and change what is due
+            let due = self.tx.run(|| catalog::due(&except, 1))?;
+            let Some(job) = due.into_iter().next() else {
+                return Ok(false);
+            };
+            if begun.elapsed() >= ROUND {
+                return Ok(true);
+            }
+            except.push(job.id);
+            if !allowed(&job) {
+                continue;
+            }
+            if self.needed(&job)? {
+                self.tx.run(|| own::push_run(job.id, &job.proc_name))?;
+            } else {
+                // who has set another time meanwhile, with another config perhaps, is not overruled
+                run::next_tick(self.tx, &job, Seen::Time(job.next_start))?;
+            }
+        }
     }
 
     fn busy(&self) -> Vec<i32> {
@@ -204,7 +230,7 @@ impl Scheduler {
         let found = self.tx.run(|| {
             let job = catalog::find(r.job)?.filter(|job| (job.runs, job.owner) == r.before);
             match job {
-                Some(job) if catalog::still_due(r.job)? => {
+                Some(job) if catalog::still_due(r.job)? && own::waits(r.job)? => {
                     Ok(Some((job, catalog::is_running(r.job)?)))
                 }
                 _ => Ok(None),
@@ -219,6 +245,7 @@ impl Scheduler {
             Some((job, false)) => {
                 let outcome = Err(run::stillborn().into());
                 let ended = self.tx.run(|| {
+                    own::take_back(job.id)?;
                     let seen = catalog::begin(job.id)?;
                     Ok(catalog::finish(job.id, &outcome)?.map(|failures| (seen, failures)))
                 })?;
@@ -231,12 +258,14 @@ impl Scheduler {
         }
     }
 
-    /// Notes the failure of runs whose process was killed, here or with the whole server.
+    /// Notes the failure of runs whose process was killed, here or with the whole server, and takes runs away that
+    /// nobody wants any more.
     fn bury_orphans(&mut self) -> Result<()> {
         let mine: Vec<i32> = self.running.iter().map(|r| r.job).collect();
         for id in self.tx.run(|| catalog::orphans(&mine))? {
             let outcome = Err(run::vanished().into());
             let found = self.tx.run(|| {
+                own::bury(id)?;
                 let Some(job) = catalog::find(id)? else {
                     return Ok(None);
                 };
@@ -246,6 +275,12 @@ impl Scheduler {
                 run::schedule(self.tx, &job, &outcome, failures, Seen::Any)?;
                 run::say_failed(&job, "the process of the job ended without a result");
             }
+        }
+        for (id, waits) in self.tx.run(catalog::stale)? {
+            self.tx.run(|| match waits {
+                true => own::take_back(id),
+                false => own::bury(id),
+            })?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Statements that make, change and drop queues; all run as the extension's owner.
 
+use super::own;
 use super::settings::{Changes, Settings};
 use crate::error::{Error, Result};
 use crate::pg::catalog::quote_qualified;
@@ -206,6 +207,9 @@ const TABLES: &str = "SELECT c.relname::text, c.reloftype = 'strata.queue_row'::
 
 /// Numbers under which the jobs of a queue lie: its own, and those of its streams.
 pub fn numbers(qid: i32) -> Result<Vec<i32>> {
+    if own::is_own(qid) {
+        return own::streams();
+    }
     let mut all = vec![qid];
     all.extend(as_extension_owner(|| {
         spi::read_latest(STREAMS, &[qid.into()], |r| r.need::<i32>(1))

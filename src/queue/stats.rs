@@ -1,6 +1,7 @@
 //! How queues stand: jobs by state, what has happened to them, who works.
 
 use super::known::{self, Queue, Ring, State};
+use super::own;
 use super::rights::{self, Privilege};
 use super::settings_sql as sql;
 use crate::error::Result;
@@ -39,11 +40,15 @@ type Places = HashMap<i32, usize>;
 fn readable() -> Result<(Queues, Places)> {
     let mut queues = Queues::new();
     let mut places = Places::new();
+    let mut all = Vec::new();
     for name in sql::names()? {
         let queue = known::queue(&name)?;
-        if !rights::has(&queue, Privilege::Read)? {
-            continue;
+        if rights::has(&queue, Privilege::Read)? {
+            all.push(queue);
         }
+    }
+    all.extend(own::shown()?);
+    for queue in all {
         for number in sql::numbers(queue.qid)? {
             places.insert(number, queues.len());
         }

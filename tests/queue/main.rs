@@ -22,6 +22,7 @@ mod guards;
 mod keys;
 mod many;
 mod past;
+mod policies;
 mod retries;
 mod rights;
 mod rotation;

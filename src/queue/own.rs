@@ -1,0 +1,193 @@
+//! Runs of policies and of jobs of users are jobs themselves: in a queue of the project's own, on ring 0, each job in
+//! a stream of its own.
+//!
+//! A run that is due is pushed; its process claims it with a lease by session and ends it together with the record of
+//! the run. What is to be run, when, and what came of it stays in `strata.job` and `strata.job_state`: a row of the
+//! ring that is lost delays a run, and neither loses nor doubles it.
+
+use super::claim::{self, Wanted};
+use super::ended::job_ended;
+use super::job::{NewJob, Outcome};
+use super::known::{self, Keep, Notify, Queue};
+use super::retry::Retry;
+use super::{edit_queue, end, home, leases, push, rights, workers};
+use crate::error::{Error, Kind, Result};
+use crate::pg::owner::{as_extension_owner, extension_owner};
+use crate::pg::{json, queue_args, queue_seq, spi, time};
+use pgrx::pg_sys::InvalidOid;
+use std::rc::Rc;
+
+/// Number of the queue. Those of users begin with 1.
+const QID: i32 = -1;
+/// The ring of the project's own jobs.
+pub const RING: i32 = 0;
+/// What views call the queue.
+pub const NAME: &str = "strata.jobs";
+/// More rows of one job than this do not come together.
+const MANY: usize = 100;
+
+/// The stream of a job. Numbers of jobs begin with 1000.
+fn stream(job: i32) -> i32 {
+    -job
+}
+
+/// True for the number of the queue, and of its streams.
+#[must_use]
+pub fn is_own(qid: i32) -> bool {
+    qid < 0
+}
+
+/// The queue of runs; no row of `strata.queue`, so that nobody can name or change it.
+pub fn queue() -> Rc<Queue> {
+    Rc::new(Queue {
+        qid: QID,
+        name: NAME.to_string(),
+        owner: extension_owner().unwrap_or(InvalidOid),
+        ring: RING,
+        lease_us: 300_000_000,
+        max_attempts: 1,
+        paused: false,
+        retry: Retry {
+            delay_us: 0,
+            factor: 1.0,
+            max_us: 0,
+            jitter: 0.0,
+        },
+        keep: Keep::None,
+        dead_letter: None,
+        max_ready: None,
+        group_limit: 1,
+        group_holds: false,
+        notify: Notify::None,
+        notify_channel: String::new(),
+    })
+}
+
+const STREAMS: &str = "SELECT -job_id FROM strata.job_queued";
+
+/// The streams in which there are runs.
+pub fn streams() -> Result<Vec<i32>> {
+    as_extension_owner(|| spi::read_latest(STREAMS, &[], |r| r.need(1)))
+}
+
+/// The queue, for views: for members of the role that has installed pg_strata, once it has had a run.
+pub fn shown() -> Result<Option<Rc<Queue>>> {
+    let queue = queue();
+    let shown = rights::is_owner(&queue) && !known::ring(RING)?.segments.is_empty();
+    Ok(shown.then_some(queue))
+}
+
+/// 42939 for a name that a queue of users must not have.
+pub fn check_name(name: &str) -> Result<()> {
+    if name != NAME {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::ReservedName,
+        format!("queue name \"{NAME}\" is reserved"),
+    )
+    .detail("The runs of jobs and policies lie in a queue of this name.")
+    .hint("Choose another name."))
+}
+
+const ADD: &str =
+    "INSERT INTO strata.job_queued (job_id, queue_job) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const CLAIMED: &str = "UPDATE strata.job_queued SET claim = $2 WHERE job_id = $1 AND claim IS NULL";
+const ENDED: &str = "DELETE FROM strata.job_queued WHERE job_id = $1 AND claim = $2";
+const WAITS: &str =
+    "SELECT EXISTS (SELECT FROM strata.job_queued WHERE job_id = $1 AND claim IS NULL)";
+const UNQUEUE: &str = "DELETE FROM strata.job_queued WHERE job_id = $1 AND claim IS NULL";
+const FORGET: &str = "DELETE FROM strata.job_queued WHERE job_id = $1";
+
+/// Pushes a run of a job that is due; false if somebody else has done so.
+pub fn push_run(job: i32, kind: &str) -> Result<bool> {
+    let queue = queue();
+    if known::ring(RING)?.segments.is_empty() {
+        home::settle_first()?;
+        edit_queue::make_ring(RING)?;
+    }
+    let seq = queue_seq::next();
+    let added = as_extension_owner(|| spi::execute(ADD, &[job.into(), seq.into()]))?;
+    if added == 0 {
+        return Ok(false);
+    }
+    drop_ready(&queue, job)?;
+    let payload = json::value(&format!("{{\"job_id\": {job}}}"));
+    push::push(
+        &queue,
+        &NewJob {
+            stream: Some(stream(job)),
+            seq: Some(seq),
+            kind: queue_args::text_value(kind),
+            payload: Some(payload),
+            ..NewJob::default()
+        },
+    )?;
+    Ok(true)
+}
+
+/// Claims what waits in the stream of a job, at most `n`.
+fn claim_some(queue: &Queue, job: i32, n: usize, session: bool) -> Result<Vec<i64>> {
+    let now = time::wall_clock();
+    let wanted = Wanted {
+        stream: stream(job),
+        n,
+        now,
+        lease: workers::lease(queue, now, None, None, session)?,
+    };
+    let got = claim::claim(queue, &wanted)?;
+    Ok(got.into_iter().map(|d| d.claim.pack()).collect())
+}
+
+fn finish(queue: &Queue, job: i32, claim: i64, outcome: &Outcome) -> Result<()> {
+    match end::take(queue, stream(job), claim)? {
+        Some(row) => job_ended(queue, &row, outcome),
+        None => Ok(()),
+    }
+}
+
+fn drop_ready(queue: &Queue, job: i32) -> Result<()> {
+    for claim in claim_some(queue, job, MANY, false)? {
+        finish(queue, job, claim, &Outcome::Cancelled { reason: None })?;
+    }
+    Ok(())
+}
+
+/// Claims the run of a job for this process, until it ends; `None` if there is none, or somebody has it in hand.
+pub fn claim_run(job: i32) -> Result<Option<i64>> {
+    let claim = claim_some(&queue(), job, 1, true)?.pop();
+    if let Some(claim) = claim {
+        as_extension_owner(|| spi::execute(CLAIMED, &[job.into(), claim.into()]))?;
+    }
+    Ok(claim)
+}
+
+/// Ends the run that this process has claimed.
+pub fn end_run(job: i32, claim: i64, ok: bool) -> Result<()> {
+    let outcome = match ok {
+        true => Outcome::Done { result: None },
+        false => Outcome::Failed,
+    };
+    finish(&queue(), job, claim, &outcome)?;
+    as_extension_owner(|| spi::execute(ENDED, &[job.into(), claim.into()])).map(drop)
+}
+
+/// True while a run of the job waits for a process.
+pub fn waits(job: i32) -> Result<bool> {
+    let found = as_extension_owner(|| spi::read_latest(WAITS, &[job.into()], |r| r.need(1)))?;
+    Ok(found.first() == Some(&true))
+}
+
+/// Takes a run back that nobody has claimed yet.
+pub fn take_back(job: i32) -> Result<()> {
+    drop_ready(&queue(), job)?;
+    as_extension_owner(|| spi::execute(UNQUEUE, &[job.into()])).map(drop)
+}
+
+/// Ends a run whose process is gone, or that is of another database.
+pub fn bury(job: i32) -> Result<()> {
+    let queue = queue();
+    drop_ready(&queue, job)?;
+    leases::end_running(&queue, stream(job))?;
+    as_extension_owner(|| spi::execute(FORGET, &[job.into()])).map(drop)
+}
