@@ -6,6 +6,7 @@
 
 use super::compat_segment as compat;
 pub use super::segment_values::Values;
+use crate::error::{Error, Kind};
 use pgrx::pg_sys;
 use std::cell::Cell;
 
@@ -90,6 +91,11 @@ impl Segment {
             let relation = pg_sys::try_relation_open(relation, mode);
             if relation.is_null() {
                 return None;
+            }
+            // values are read into arrays of this size
+            let columns = (*(*relation).rd_att).natts;
+            if columns as usize != column::COUNT {
+                other_version(columns);
             }
             let now = compat::primary_key(relation);
             let index = if now == pg_sys::InvalidOid {
@@ -222,41 +228,21 @@ impl Segment {
 
     /// Like [`Segment::change`], but waits for another transaction that has the row.
     pub fn change_waiting(&self, found: &Found, columns: &[usize], row: &mut Values) -> Change {
-        // SAFETY: the walk that found it holds the snapshot; pin and lock are given back on the normal way, and
-        // by the end of the transaction on error
+        let mut tid = found.tid;
+        // SAFETY: the walk that found it holds the snapshot; the lock is given back on the normal way, and by the
+        // end of the transaction on error
         unsafe {
-            let mut tid = found.tid;
-            let mut old = pg_sys::HeapTupleData {
-                t_self: tid,
-                ..std::mem::zeroed()
-            };
             // who does not wait passes the row by from now on
             compat::lock_row(self.relation, &mut tid);
-            let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
-            let mut failure: pg_sys::TM_FailureData = std::mem::zeroed();
-            let got = pg_sys::heap_lock_tuple(
-                self.relation,
-                &mut old,
-                pg_sys::GetCurrentCommandId(true),
-                pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
-                pg_sys::LockWaitPolicy::LockWaitBlock,
-                false,
-                &mut buffer,
-                &mut failure,
-            );
-            let out = match got {
-                pg_sys::TM_Result::TM_Ok => self.replace(&mut old, columns, row),
-                _ => Change::Missed,
-            };
-            if buffer != pg_sys::InvalidBuffer as pg_sys::Buffer {
-                pg_sys::ReleaseBuffer(buffer);
-            }
+            // no lock in the row itself: the new version would inherit it, and look to this very transaction as if
+            // somebody had it
+            let out = self.version(&tid, |old, _| self.replace(old, columns, row));
             compat::unlock_row(self.relation, &mut tid);
             out
         }
     }
 
-    /// Writes the next version of a row that nobody else can change.
+    /// Writes the next version of a row, after waiting for whoever changes the row himself.
     fn replace(
         &self,
         old: &mut pg_sys::HeapTupleData,
@@ -306,28 +292,46 @@ impl Segment {
             if !compat::try_lock_row(self.relation, &mut tid) {
                 return Change::Missed;
             }
-            let block = pgrx::itemptr::item_pointer_get_block_number(&tid);
-            let offset = pgrx::itemptr::item_pointer_get_offset_number(&tid);
+            let out = self.version(&tid, |old, state| match state {
+                pg_sys::TM_Result::TM_Ok => work(old),
+                _ => Change::Missed,
+            });
+            compat::unlock_row(self.relation, &mut tid);
+            self.raced.set(self.raced.get() || out == Change::Missed);
+            out
+        }
+    }
+
+    /// Runs `work` with the version of a row that lies there, pinned, and with whether this transaction could change
+    /// it at once.
+    ///
+    /// # Safety
+    /// A snapshot that sees the version is held.
+    unsafe fn version<T>(
+        &self,
+        tid: &pg_sys::ItemPointerData,
+        work: impl FnOnce(&mut pg_sys::HeapTupleData, pg_sys::TM_Result::Type) -> T,
+    ) -> T {
+        // SAFETY: promised by the caller; the pin is given back on the normal way, and by the end of the transaction
+        // on error
+        unsafe {
+            let block = pgrx::itemptr::item_pointer_get_block_number(tid);
+            let offset = pgrx::itemptr::item_pointer_get_offset_number(tid);
             let buffer = pg_sys::ReadBuffer(self.relation, block);
             pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
             let page = pg_sys::BufferGetPage(buffer);
             let item = pg_sys::PageGetItemId(page, offset);
             let mut old = pg_sys::HeapTupleData {
                 t_len: (*item).lp_len(),
-                t_self: tid,
+                t_self: *tid,
                 t_tableOid: (*self.relation).rd_id,
                 t_data: pg_sys::PageGetItem(page, item).cast(),
             };
             let command = pg_sys::GetCurrentCommandId(false);
             let state = pg_sys::HeapTupleSatisfiesUpdate(&mut old, command, buffer);
             pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
-            let out = match state {
-                pg_sys::TM_Result::TM_Ok => work(&mut old),
-                _ => Change::Missed,
-            };
+            let out = work(&mut old, state);
             pg_sys::ReleaseBuffer(buffer);
-            compat::unlock_row(self.relation, &mut tid);
-            self.raced.set(self.raced.get() || out == Change::Missed);
             out
         }
     }
@@ -367,6 +371,16 @@ impl Segment {
         unsafe { compat::unlock_row(self.relation, &mut tid) };
         out
     }
+}
+
+/// 55000: the type of the rows is of another version.
+fn other_version(columns: i32) -> ! {
+    let known = column::COUNT;
+    let text = format!("a segment has {columns} columns, and the loaded library knows {known}");
+    let error = Error::new(Kind::NotInState, text);
+    super::demand::raise(
+        error.hint("ALTER EXTENSION pg_strata UPDATE; if that was done, connect again."),
+    );
 }
 
 impl Drop for Segment {

@@ -7,12 +7,13 @@
 use super::ended::job_ended;
 use super::find::{self, Open, Spot, Store};
 use super::job::Outcome;
-use super::known::{self, Queue};
+use super::known::{self, Queue, Ring};
 use super::{asked, failure, interrupts};
 use crate::error::Result;
 use crate::pg::segment::{CANCELLING, Change, READY, Segment, Values, column};
 use crate::pg::segment_walk::{Latest, Walk};
 use crate::pg::{catalog, json, queue_memory, queue_xact, time};
+use std::rc::Rc;
 
 /// What became of the wish to cancel a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,12 +133,28 @@ pub fn purge(queue: &Queue) -> Result<u64> {
 }
 
 fn purge_ready(queue: &Queue, streams: &[i32]) -> Result<u64> {
-    let ring = known::ring(queue.ring)?;
+    let mut ended = 0;
+    loop {
+        let ring = known::ring(queue.ring)?;
+        ended += purge_ring(queue, &ring, streams)?;
+        // once more if jobs may have been moved meanwhile
+        if known::ring(queue.ring)? == ring {
+            return Ok(ended);
+        }
+    }
+}
+
+fn purge_ring(queue: &Queue, ring: &Rc<Ring>, streams: &[i32]) -> Result<u64> {
     let mut ended = 0;
     for known in &ring.segments {
         let Some(mut segment) = Segment::open(known.table, known.index) else {
             continue;
         };
+        // its table may live on under another generation: with the lock held, it stays what it is now
+        if known::ring(queue.ring)? != *ring {
+            segment.release();
+            return Ok(ended);
+        }
         let snapshot = Latest::take();
         let mut here = 0;
         for stream in streams {

@@ -47,6 +47,43 @@ fn a_change_that_says_nothing_changes_nothing() {
     assert_eq!(one(&mut s, &sql), "f", "it runs");
 }
 
+#[test]
+fn who_changes_a_job_and_goes_on_with_it_in_the_same_transaction_is_in_nobodys_way() {
+    let db = with_queue(preloaded(), "states_again");
+    let mut s = db.session();
+    for mode in ["replace", "replace_payload"] {
+        exec(&mut s, "BEGIN");
+        let job = id(
+            &mut s,
+            "SELECT strata.queue_push('q', '1', unique_key => 'k')",
+        );
+        exec(&mut s, "COMMIT; BEGIN");
+        let change = format!("SELECT strata.queue_change('q', {job}, payload => '2')");
+        assert_eq!(one(&mut s, &change), "t");
+        let push = format!(
+            "SELECT strata.queue_push('q', '3', unique_key => 'k', on_duplicate => '{mode}')"
+        );
+        one(&mut s, &push);
+        exec(&mut s, "COMMIT");
+        let all = "SELECT payload FROM strata.queue_jobs";
+        assert_eq!(rows(&mut s, all), "3", "{mode}");
+        // a pop gets what this transaction has changed
+        let job = one(&mut s, "SELECT id FROM strata.queue_jobs");
+        exec(&mut s, "BEGIN");
+        let change = format!("SELECT strata.queue_change('q', {job}, payload => '4')");
+        assert_eq!(one(&mut s, &change), "t");
+        let (got, claim) = pop_soon(&mut s, "q", "");
+        assert_eq!(got.to_string(), job);
+        // and what it has of its own is given back
+        let extend = format!("SELECT strata.queue_extend('q', {claim})");
+        assert_eq!(one(&mut s, &extend), "held");
+        let back = "SELECT strata.queue_requeue_in_progress('q')";
+        assert_eq!(one(&mut s, back), "1");
+        exec(&mut s, "COMMIT");
+        assert_eq!(one(&mut s, "SELECT strata.queue_purge('q')"), "1");
+    }
+}
+
 /// A member that has come back and then gets another time gives its place to the next one, and waits for a place
 /// when its time has come.
 #[test]
