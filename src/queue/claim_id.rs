@@ -8,9 +8,6 @@
 /// Smallest and greatest priority of a job; the smaller number goes first.
 pub const PRIORITIES: std::ops::RangeInclusive<i32> = -50..=50;
 
-/// Above this a claim would not fit into 63 bits.
-pub const LAST_SEQ: i64 = (1 << 47) - 1;
-
 /// The place of a job in the order of its queue: two lanes for each priority, the lower one for jobs that
 /// came back (retry due, lease over, released).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +106,9 @@ mod tests {
         assert_eq!(Lane::from_number(202), None);
         assert_eq!(Lane::from_number(-1), None);
     }
+
+    /// Above this a claim would not fit into 63 bits.
+    const LAST_SEQ: i64 = (1 << 47) - 1;
 
     #[test]
     fn claims_survive_packing_and_are_never_ids() {

@@ -204,14 +204,6 @@ pub fn hold(queue: &Queue) -> Result<Rc<Queue>> {
     by_number(queue.qid)?.ok_or_else(|| unknown(&queue.name))
 }
 
-/// The same by the number of a queue or of one of its streams; nothing if it has been dropped.
-pub fn hold_number(qid: i32) -> Result<()> {
-    match by_number(qid)? {
-        Some(queue) => hold(&queue).map(drop),
-        None => Ok(()),
-    }
-}
-
 /// What came of [`hold_now`].
 pub enum Held {
     /// nobody drops it, or moves it to another ring, to the end of the transaction

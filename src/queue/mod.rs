@@ -5,11 +5,6 @@
 //! jobs of ring 0, see [`own`]. What other nouns use is [`register_policy`], [`add_policy`], [`policy_of`],
 //! [`remove_policy`], [`note_run`] and [`Job`].
 
-#![allow(
-    dead_code,
-    reason = "until all parts of issue 5 are in: goes with the last one"
-)]
-
 mod after;
 mod after_all;
 mod after_sql;

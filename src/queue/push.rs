@@ -154,25 +154,6 @@ pub(super) fn tell(queue: &Queue, row: &Values, key: Key) {
     }
 }
 
-/// Gives a row a new number in the lane of those that come back, so that an old claim finds nothing. The row is
-/// in no store; [`place`] or [`ready`] puts it into one.
-pub fn renumber(row: &mut Values) -> Result<()> {
-    keys::returned(row)?;
-    let Some(lane) = Lane::from_number(row.short(column::LANE)) else {
-        return Err(Error::internal("a job has no lane"));
-    };
-    known::hold_number(row.int(column::QID))?;
-    let (seq, lane) = (queue_seq::next(), lane.returned());
-    row.set_long(column::SEQ, seq);
-    row.set_short(column::LANE, lane.number());
-    find::moved(&[Moved {
-        qid: row.int(column::QID),
-        id: row.long(column::ID),
-        lane,
-        seq,
-    }])
-}
-
 pub(super) fn max_attempts(queue: &Queue, wanted: Option<i32>) -> Result<i16> {
     let Some(n) = wanted else {
         return Ok(queue.max_attempts);

@@ -266,7 +266,7 @@ fn ring_0_turns_and_belongs_to_the_extension() {
     let strangers = "SELECT count(*) FROM pg_class c WHERE c.relname LIKE 'queue\\_seg\\_0\\_%' AND c.relkind = 'r' \
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')";
     assert_eq!(one(&mut s, strangers), "0");
-    let dump = succeeds(server.program("pg_dump").args(["-d", "ring"]));
+    let dump = succeeds(server.tool("pg_dump").arg("ring"));
     assert!(!dump.contains("queue_seg_0"), "ring 0 is in the dump");
     assert!(
         !dump.contains("COPY strata.job_queued"),
