@@ -33,14 +33,6 @@ const WAITING: &str = concat!(
     "JOIN strata.job_queued q ON q.job_id = j.id WHERE q.claim IS NULL AND j.home = $1 AND j.id <> ALL ($2) \
      ORDER BY q.queue_job LIMIT 1"
 );
-// runs that wait though their job is gone or not due any more, and those of processes that are gone with their job
-const STALE: &str = "SELECT q.job_id, q.claim IS NULL FROM strata.job_queued q \
-    LEFT JOIN strata.job j ON j.id = q.job_id LEFT JOIN strata.job_state s ON s.job_id = q.job_id \
-    WHERE CASE WHEN q.claim IS NULL THEN j.id IS NULL OR NOT j.scheduled OR s.next_start IS NULL \
-      OR s.next_start > clock_timestamp() \
-    ELSE j.id IS NULL AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-      AND l.classid = 'strata.job'::regclass AND l.objid = q.job_id::oid) END";
 const STILL_DUE: &str = "SELECT EXISTS (SELECT FROM strata.job j JOIN strata.job_state s ON s.job_id = j.id \
     WHERE j.id = $1 AND j.scheduled AND j.home = $2 AND s.next_start <= clock_timestamp())";
 /// Some process holds the lock of the run, or is the one that began it: its procedure may have let go of all locks.
@@ -235,11 +227,6 @@ pub fn waiting(except: &[i32]) -> Result<Option<Job>> {
     let args = [here().into(), except.to_vec().into()];
     let found = as_extension_owner(|| spi::read_latest(WAITING, &args, job))?;
     Ok(found.into_iter().next())
-}
-
-/// Jobs whose queued run is to be taken away, and whether it waits still.
-pub fn stale() -> Result<Vec<(i32, bool)>> {
-    as_extension_owner(|| spi::read_latest(STALE, &[], |r| Ok((r.need(1)?, r.need(2)?))))
 }
 
 pub fn still_due(id: i32) -> Result<bool> {

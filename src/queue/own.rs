@@ -178,6 +178,20 @@ pub fn waits(job: i32) -> Result<bool> {
     Ok(found.first() == Some(&true))
 }
 
+// runs that wait though their job is gone or not due any more, and those of processes that are gone with their job
+const STALE: &str = "SELECT q.job_id, q.claim IS NULL FROM strata.job_queued q \
+    LEFT JOIN strata.job j ON j.id = q.job_id LEFT JOIN strata.job_state s ON s.job_id = q.job_id \
+    WHERE CASE WHEN q.claim IS NULL THEN j.id IS NULL OR NOT j.scheduled OR s.next_start IS NULL \
+      OR s.next_start > clock_timestamp() \
+    ELSE j.id IS NULL AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+      AND l.classid = 'strata.job'::regclass AND l.objid = q.job_id::oid) END";
+
+/// Jobs whose queued run is to be taken away, and whether it waits still.
+pub fn stale() -> Result<Vec<(i32, bool)>> {
+    as_extension_owner(|| spi::read_latest(STALE, &[], |r| Ok((r.need(1)?, r.need(2)?))))
+}
+
 /// Takes a run back that nobody has claimed yet.
 pub fn take_back(job: i32) -> Result<()> {
     drop_ready(&queue(), job)?;

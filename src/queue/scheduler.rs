@@ -276,7 +276,7 @@ impl Scheduler {
                 run::say_failed(&job, "the process of the job ended without a result");
             }
         }
-        for (id, waits) in self.tx.run(catalog::stale)? {
+        for (id, waits) in self.tx.run(own::stale)? {
             self.tx.run(|| match waits {
                 true => own::take_back(id),
                 false => own::bury(id),
