@@ -78,10 +78,6 @@ const RETRY_AT: &str = "UPDATE strata.job_state SET next_start = clock_timestamp
     WHERE job_id = $1 AND ($3 OR next_start IS NOT DISTINCT FROM $4)";
 const ROLE: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE oid = $1)";
 const SWITCH_OFF: &str = "UPDATE strata.job SET scheduled = false WHERE id = $1";
-const SEARCH_PATH: &str = "SELECT substr(c, 13) FROM pg_db_role_setting s, unnest(s.setconfig) c \
-    WHERE c LIKE 'search_path=%' AND s.setrole IN (0, $1) \
-    AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
-    ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1";
 const FORGET: &str = "DELETE FROM strata.job_run WHERE finish_time < now() - CASE WHEN succeeded \
     THEN interval '7 days' ELSE interval '30 days' END";
 // a job of every second makes a million rows in that time
@@ -310,12 +306,6 @@ pub fn switch_off(id: i32) -> Result<()> {
 pub fn role_exists(role: pg_sys::Oid) -> Result<bool> {
     let found = as_extension_owner(|| spi::read_latest(ROLE, &[role.into()], |r| r.need(1)))?;
     Ok(found.first() == Some(&true))
-}
-
-/// The search_path that a session of the role would have.
-pub fn search_path_of(role: pg_sys::Oid) -> Result<String> {
-    let found = as_extension_owner(|| spi::read_one(SEARCH_PATH, &[role.into()], |r| r.need(1)))?;
-    Ok(found.unwrap_or_else(|| "\"$user\", public".into()))
 }
 
 /// What is to be done now and then: states for jobs that a restore left without, old runs, names of roles,

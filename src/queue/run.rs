@@ -4,10 +4,10 @@ use super::catalog::{self, Job, Outcome, Seen};
 use super::scheduler::Tx;
 use super::{backoff, own, policy, resolve};
 use crate::error::{Error, Kind, Result};
-use crate::pg::owner::{SettingScope, UserScope};
+use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
 use crate::pg::subxact::attempt;
 use crate::pg::{bgworker, inject, object_lock, spi, sql_job, timeout, toplevel};
-use pgrx::PgSqlErrorCode;
+use pgrx::{PgSqlErrorCode, pg_sys};
 use std::time::{Duration, Instant};
 
 /// Kind of the task in which a job runs.
@@ -143,13 +143,24 @@ fn execute(job: &Job, role: u32) -> Outcome {
     // a role that may not log in, before PostgreSQL 17: no commit inside, since the next transaction would
     // not be the owner's any more
     bgworker::transaction(|| {
-        let path = catalog::search_path_of(job.owner)?;
+        let path = search_path_of(job.owner)?;
         let settings = SettingScope::new();
         settings.set("search_path", &path);
         // nothing of the owner's is left for the commit: such an operation may not defer triggers
         let _owner = UserScope::restricted(job.owner);
         spi::execute(&call, &[]).map(|_| ())
     })
+}
+
+const SEARCH_PATH: &str = "SELECT substr(c, 13) FROM pg_db_role_setting s, unnest(s.setconfig) c \
+    WHERE c LIKE 'search_path=%' AND s.setrole IN (0, $1) \
+    AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
+    ORDER BY s.setrole = 0, s.setdatabase = 0 LIMIT 1";
+
+/// The search_path that a session of the role would have.
+fn search_path_of(role: pg_sys::Oid) -> Result<String> {
+    let found = as_extension_owner(|| spi::read_one(SEARCH_PATH, &[role.into()], |r| r.need(1)))?;
+    Ok(found.unwrap_or_else(|| "\"$user\", public".into()))
 }
 
 /// 42704 for a job whose owner was dropped: its procedure must not run as somebody else.
