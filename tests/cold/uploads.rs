@@ -129,7 +129,10 @@ fn lost_answers_are_settled_by_looking() {
     );
     assert_eq!(chunk_state(&mut db.session(), JANUARY), "hot");
     assert_eq!(db.hash(), hash);
-    assert_eq!(db.one("SELECT count(*) FROM strata.cold_upload"), "0");
+    // its process forgets the upload when the store has answered
+    wait_until("the upload is forgotten", || {
+        db.one("SELECT count(*) FROM strata.cold_upload") == "0"
+    });
     wait_until("the exporter has ended", || {
         db.one("SELECT count(*) FROM strata.cold_exports WHERE state = 'running'") == "0"
     });
