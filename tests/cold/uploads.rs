@@ -121,15 +121,17 @@ fn lost_answers_are_settled_by_looking() {
         .expect_err("a part was refused");
     proxy.clear();
     assert!(error.contains("access refused"), "{error}");
-    assert!(
-        proxy
-            .requests()
-            .iter()
-            .any(|r| r.starts_with("DELETE") && r.contains("uploadId="))
-    );
+    wait_until("the upload is given up", || {
+        let requests = proxy.requests();
+        let mut gone = requests.iter().filter(|r| r.starts_with("DELETE"));
+        gone.any(|r| r.contains("uploadId="))
+    });
     assert_eq!(chunk_state(&mut db.session(), JANUARY), "hot");
     assert_eq!(db.hash(), hash);
-    assert_eq!(db.one("SELECT count(*) FROM strata.cold_upload"), "0");
+    // its process forgets the upload when the store has answered
+    wait_until("the upload is forgotten", || {
+        db.one("SELECT count(*) FROM strata.cold_upload") == "0"
+    });
     wait_until("the exporter has ended", || {
         db.one("SELECT count(*) FROM strata.cold_exports WHERE state = 'running'") == "0"
     });
