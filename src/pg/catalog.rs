@@ -62,7 +62,7 @@ pub fn extension() -> Option<Extension> {
 /// Keeps DROP EXTENSION waiting to the end of the transaction, and waits for one that is under way. For workers,
 /// before they lock anything else: it locks the extension first and then its tables one after another, in
 /// an order that nobody else follows.
-pub(super) fn hold_extension() {
+pub fn hold_extension() {
     // SAFETY: a plain global; a worker without a database has no catalogs to look into. The lock is the one that
     // DROP takes on its object (objectaddress.c, get_object_address), in a weak mode
     unsafe {

@@ -225,10 +225,11 @@ pub fn start_workers() -> Result<i32> {
     let here = catalog::here();
     let taken = as_extension_owner(|| {
         let taken = spi::write(TAKE_OVER, &[here.as_str().into()], |r| r.need::<i32>(1))?;
+        // before the states, as every process that claims a run
+        taken.iter().try_for_each(|id| own::bury(*id))?;
         spi::execute(KEEP_ONE_STATE, &[taken.clone().into()])?;
         Ok::<_, Error>(taken)
     })?;
-    taken.iter().try_for_each(|id| own::bury(*id))?;
     catalog::complete_states()?;
     let left = as_extension_owner(|| spi::read_one(LEFT, &[here.into()], |r| r.need::<i64>(1)))?;
     if let Some(left @ 1..) = left {

@@ -8,7 +8,7 @@ use super::job::Outcome;
 use super::known::{self, Held, Queue};
 use super::sweep::Row;
 use super::workers::{BY_SESSION, Beats, Gone};
-use super::{keys, lease_code};
+use super::{keys, lease_code, workers};
 use crate::error::Result;
 use crate::pg::segment::{CANCELLING, Change, Segment, Values, column};
 use crate::pg::segment_look::Look;
@@ -200,18 +200,21 @@ pub fn running(
     Ok((out, missing))
 }
 
-/// Ends the running jobs of a stream whose worker is known to be gone, as failed.
-pub fn end_running(queue: &Queue, stream: i32) -> Result<()> {
-    let (rows, _) = running(queue.ring, false, |row| row.int(column::QID) == stream)?;
-    each_running(queue.ring, &rows, |queue, segment, (row, found)| {
+/// Ends the running jobs of a stream whose worker is known to be gone, as failed; false if there may be more.
+pub fn end_running(queue: &Queue, stream: i32) -> Result<bool> {
+    let (rows, missing) = running(queue.ring, false, |row| row.int(column::QID) == stream)?;
+    let mut gone = Vec::new();
+    let ended = each_running(queue.ring, &rows, |queue, segment, (row, found)| {
         let row = row.copy();
+        gone.push(row.int(column::WORKER));
         if segment.delete(found, false) == Change::Missed {
             return Ok(false);
         }
         job_ended(queue, &row, &Outcome::Failed)?;
         Ok(true)
-    })
-    .map(drop)
+    })?;
+    workers::drop_all(gone)?;
+    Ok(ended == rows.len() && !missing)
 }
 
 /// Which running jobs of a queue somebody wants back, see `queue_requeue_in_progress`.

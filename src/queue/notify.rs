@@ -2,7 +2,7 @@
 //! queue since the last one. NOTIFY takes a lock that the whole cluster shares; so only this process takes it.
 
 use super::known::{self, Notify, Queue};
-use super::{look, runners, wake_sql};
+use super::{look, own, runners, wake_sql};
 use crate::error::Result;
 use crate::pg::queue_wake::{self, Lost};
 use crate::pg::queue_xact::notification;
@@ -136,7 +136,9 @@ fn send(news: &[(i32, i64)]) -> Result<bool> {
         let Some(queue) = known::by_number(*qid)? else {
             continue;
         };
-        if queue.qid != *qid {
+        if own::is_own(*qid) {
+            // its processes are started by the scheduler
+        } else if queue.qid != *qid {
             sql_jobs = true;
         } else if queue.notify == Notify::Auto {
             let entry = queues.entry(queue.qid).or_insert((queue, *last));

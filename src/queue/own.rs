@@ -10,10 +10,11 @@ use super::ended::job_ended;
 use super::job::{NewJob, Outcome};
 use super::known::{self, Keep, Notify, Queue};
 use super::retry::Retry;
-use super::{edit_queue, end, home, leases, push, rights, workers};
+use super::{edit_queue, end, leases, look, push, rights, workers};
 use crate::error::{Error, Kind, Result};
 use crate::pg::owner::{as_extension_owner, extension_owner};
-use crate::pg::{json, queue_args, queue_seq, spi, time};
+use crate::pg::{catalog, json, queue_args, queue_counters, queue_seq, spi, time};
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::InvalidOid;
 use std::rc::Rc;
 
@@ -90,25 +91,33 @@ pub fn check_name(name: &str) -> Result<()> {
     .hint("Choose another name."))
 }
 
-const ADD: &str =
-    "INSERT INTO strata.job_queued (job_id, queue_job) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-const CLAIMED: &str = "UPDATE strata.job_queued SET claim = $2 WHERE job_id = $1 AND claim IS NULL";
-const ENDED: &str = "DELETE FROM strata.job_queued WHERE job_id = $1 AND claim = $2";
+const ADD: &str = "INSERT INTO strata.job_queued (job_id, queue_job) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1";
+const CLAIMED: &str =
+    "UPDATE strata.job_queued SET claim = $2 WHERE job_id = $1 AND claim IS NULL RETURNING 1";
+const ENDED: &str = "DELETE FROM strata.job_queued WHERE job_id = $1 AND claim = $2 RETURNING 1";
 const WAITS: &str =
     "SELECT EXISTS (SELECT FROM strata.job_queued WHERE job_id = $1 AND claim IS NULL)";
-const UNQUEUE: &str = "DELETE FROM strata.job_queued WHERE job_id = $1 AND claim IS NULL";
-const FORGET: &str = "DELETE FROM strata.job_queued WHERE job_id = $1";
+const UNQUEUE: &str =
+    "DELETE FROM strata.job_queued WHERE job_id = $1 AND claim IS NULL RETURNING 1";
+const FORGET: &str = "DELETE FROM strata.job_queued WHERE job_id = $1 RETURNING 1";
+
+/// How many rows a statement has changed, whatever the isolation level hides.
+fn change(sql: &'static str, args: &[DatumWithOid<'_>]) -> Result<usize> {
+    as_extension_owner(|| spi::write_kept(sql, args, |_| Ok(()))).map(|rows| rows.len())
+}
 
 /// Pushes a run of a job that is due; false if somebody else has done so.
 pub fn push_run(job: i32, kind: &str) -> Result<bool> {
+    // before anything else, as whoever drops the extension does
+    catalog::hold_extension();
     let queue = queue();
     if known::ring(RING)?.segments.is_empty() {
-        home::settle_first()?;
         edit_queue::make_ring(RING)?;
+        // of an extension that was dropped
+        queue_counters::forget(QID);
     }
     let seq = queue_seq::next();
-    let added = as_extension_owner(|| spi::execute(ADD, &[job.into(), seq.into()]))?;
-    if added == 0 {
+    if change(ADD, &[job.into(), seq.into()])? == 0 {
         return Ok(false);
     }
     drop_ready(&queue, job)?;
@@ -146,30 +155,37 @@ fn finish(queue: &Queue, job: i32, claim: i64, outcome: &Outcome) -> Result<()> 
     }
 }
 
-fn drop_ready(queue: &Queue, job: i32) -> Result<()> {
+/// Takes what waits in the stream of a job out of the ring; false if housekeeping has some of it in hand.
+fn drop_ready(queue: &Queue, job: i32) -> Result<bool> {
     for claim in claim_some(queue, job, MANY, false)? {
         finish(queue, job, claim, &Outcome::Cancelled { reason: None })?;
     }
-    Ok(())
+    let stream = Queue {
+        qid: stream(job),
+        ..queue.clone()
+    };
+    Ok(!look::any_ready(&stream)?)
 }
 
 /// Claims the run of a job for this process, until it ends; `None` if there is none, or somebody has it in hand.
 pub fn claim_run(job: i32) -> Result<Option<i64>> {
     let claim = claim_some(&queue(), job, 1, true)?.pop();
     if let Some(claim) = claim {
-        as_extension_owner(|| spi::execute(CLAIMED, &[job.into(), claim.into()]))?;
+        change(CLAIMED, &[job.into(), claim.into()])?;
     }
     Ok(claim)
 }
 
-/// Ends the run that this process has claimed.
+/// Ends the run that this process has claimed, the last one that it has.
 pub fn end_run(job: i32, claim: i64, ok: bool) -> Result<()> {
     let outcome = match ok {
         true => Outcome::Done { result: None },
         false => Outcome::Failed,
     };
     finish(&queue(), job, claim, &outcome)?;
-    as_extension_owner(|| spi::execute(ENDED, &[job.into(), claim.into()])).map(drop)
+    change(ENDED, &[job.into(), claim.into()])?;
+    // or housekeeping would look for more of it
+    workers::leave()
 }
 
 /// True while a run of the job waits for a process.
@@ -178,12 +194,14 @@ pub fn waits(job: i32) -> Result<bool> {
     Ok(found.first() == Some(&true))
 }
 
-// runs that wait though their job is gone or not due any more, and those of processes that are gone with their job
+// runs that wait though their job is gone or not due any more, and those that have ended, or whose job is gone, and no
+// process has them
 const STALE: &str = "SELECT q.job_id, q.claim IS NULL FROM strata.job_queued q \
     LEFT JOIN strata.job j ON j.id = q.job_id LEFT JOIN strata.job_state s ON s.job_id = q.job_id \
     WHERE CASE WHEN q.claim IS NULL THEN j.id IS NULL OR NOT j.scheduled OR s.next_start IS NULL \
       OR s.next_start > clock_timestamp() \
-    ELSE j.id IS NULL AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
+    ELSE (j.id IS NULL OR s.job_id IS NULL OR s.finished_at IS NOT NULL) \
+      AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
       AND l.classid = 'strata.job'::regclass AND l.objid = q.job_id::oid) END";
 
@@ -192,16 +210,17 @@ pub fn stale() -> Result<Vec<(i32, bool)>> {
     as_extension_owner(|| spi::read_latest(STALE, &[], |r| Ok((r.need(1)?, r.need(2)?))))
 }
 
-/// Takes a run back that nobody has claimed yet.
-pub fn take_back(job: i32) -> Result<()> {
-    drop_ready(&queue(), job)?;
-    as_extension_owner(|| spi::execute(UNQUEUE, &[job.into()])).map(drop)
+/// Takes a run back that nobody has claimed yet; false if somebody has, or has it in hand.
+pub fn take_back(job: i32) -> Result<bool> {
+    Ok(drop_ready(&queue(), job)? && change(UNQUEUE, &[job.into()])? > 0)
 }
 
 /// Ends a run whose process is gone, or that is of another database.
 pub fn bury(job: i32) -> Result<()> {
     let queue = queue();
-    drop_ready(&queue, job)?;
-    leases::end_running(&queue, stream(job))?;
-    as_extension_owner(|| spi::execute(FORGET, &[job.into()])).map(drop)
+    // what somebody has in hand is left for the next time
+    if drop_ready(&queue, job)? && leases::end_running(&queue, stream(job))? {
+        change(FORGET, &[job.into()])?;
+    }
+    Ok(())
 }

@@ -92,8 +92,16 @@ fn claim_patiently(id: i32, role: u32, now: bool) -> Result<Option<Claimed>> {
     Ok(None)
 }
 
+/// The role of this process may have set how long it waits for locks.
+fn patient() -> SettingScope {
+    let settings = SettingScope::new();
+    settings.set("lock_timeout", "0");
+    settings
+}
+
 /// Takes the job for this process.
 fn claim(id: i32, role: u32, now: bool) -> Result<Attempt> {
+    let _settings = patient();
     sql_job::commit_durably();
     let Some(job) = catalog::find(id)? else {
         return Ok(Attempt::Nothing);
@@ -178,8 +186,14 @@ fn owner_exists(job: &Job) -> Result<()> {
 /// Notes the end of a run, and when the next one is.
 fn note(job: &Job, outcome: &Outcome, seen: Seen, claim: Option<i64>) -> Result<()> {
     let failures = bgworker::transaction(|| {
+        let _settings = patient();
+        // a row of the queue that is not to be had is taken away later: what the run came to is known in any case
         if let Some(claim) = claim {
-            own::end_run(job.id, claim, outcome.is_ok())?;
+            let ended = attempt(|| own::end_run(job.id, claim, outcome.is_ok()));
+            if let Err(e) = ended.and_then(|out| out.map_err(Into::into)) {
+                let (id, text) = (job.id, e.message);
+                pgrx::log!("pg_strata: the run of job {id} stays in the queue: {text}");
+            }
         }
         catalog::finish(job.id, outcome)
     })?;

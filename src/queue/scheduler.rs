@@ -109,7 +109,7 @@ impl Scheduler {
     /// Looks after the running jobs and starts those that are due and that `allowed` lets through.
     pub(super) fn pass(&mut self, allowed: &dyn Fn(&Job) -> bool) -> Result<Pass> {
         self.reap()?;
-        self.bury_orphans()?;
+        let unfinished = self.bury_orphans()?;
         let mut pass = Pass {
             nap: Duration::ZERO,
             started: 0,
@@ -117,7 +117,7 @@ impl Scheduler {
             more: false,
         };
         let most = usize::try_from(guc::MAX_RUNNING_JOBS.get()).unwrap_or(0);
-        pass.more = self.push_due(allowed)?;
+        pass.more = self.push_due(allowed)? || unfinished;
         let mut passed_over = Vec::new();
         while self.running.len() < most {
             let mut except = self.busy();
@@ -137,7 +137,7 @@ impl Scheduler {
             pass.started += 1;
         }
         if !pass.more {
-            pass.nap = self.nap(most, pass.full)?;
+            pass.nap = self.nap(pass.full)?;
         }
         Ok(pass)
     }
@@ -152,9 +152,6 @@ impl Scheduler {
             let Some(job) = due.into_iter().next() else {
                 return Ok(false);
             };
-            if begun.elapsed() >= ROUND {
-                return Ok(true);
-            }
             except.push(job.id);
             if !allowed(&job) {
                 continue;
@@ -165,7 +162,15 @@ impl Scheduler {
                 // who has set another time meanwhile, with another config perhaps, is not overruled
                 run::next_tick(self.tx, &job, Seen::Time(job.next_start))?;
             }
+            if self.is_over(begun) {
+                return Ok(true);
+            }
         }
+    }
+
+    /// A session does all that is due before it looks at anything else.
+    fn is_over(&self, begun: Instant) -> bool {
+        matches!(self.tx, Tx::Worker) && begun.elapsed() >= ROUND
     }
 
     fn busy(&self) -> Vec<i32> {
@@ -245,7 +250,10 @@ impl Scheduler {
             Some((job, false)) => {
                 let outcome = Err(run::stillborn().into());
                 let ended = self.tx.run(|| {
-                    own::take_back(job.id)?;
+                    // another process of it may have begun since
+                    if !own::take_back(job.id)? {
+                        return Ok(None);
+                    }
                     let seen = catalog::begin(job.id)?;
                     Ok(catalog::finish(job.id, &outcome)?.map(|failures| (seen, failures)))
                 })?;
@@ -259,8 +267,9 @@ impl Scheduler {
     }
 
     /// Notes the failure of runs whose process was killed, here or with the whole server, and takes runs away that
-    /// nobody wants any more.
-    fn bury_orphans(&mut self) -> Result<()> {
+    /// nobody wants any more; true if there may be more.
+    fn bury_orphans(&mut self) -> Result<bool> {
+        let begun = Instant::now();
         let mine: Vec<i32> = self.running.iter().map(|r| r.job).collect();
         for id in self.tx.run(|| catalog::orphans(&mine))? {
             let outcome = Err(run::vanished().into());
@@ -275,17 +284,23 @@ impl Scheduler {
                 run::schedule(self.tx, &job, &outcome, failures, Seen::Any)?;
                 run::say_failed(&job, "the process of the job ended without a result");
             }
+            if self.is_over(begun) {
+                return Ok(true);
+            }
         }
         for (id, waits) in self.tx.run(own::stale)? {
             self.tx.run(|| match waits {
-                true => own::take_back(id),
+                true => own::take_back(id).map(drop),
                 false => own::bury(id),
             })?;
+            if self.is_over(begun) {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn nap(&self, most: usize, full: bool) -> Result<Duration> {
+    fn nap(&self, full: bool) -> Result<Duration> {
         if full {
             return Ok(FULL);
         }
@@ -294,13 +309,11 @@ impl Scheduler {
         for at in self.running.iter().filter_map(|r| r.kill_at).chain(held) {
             nap = nap.min(at.saturating_duration_since(Instant::now()));
         }
-        if self.running.len() < most {
-            let busy = self.busy();
-            if let Some(ms) = self.tx.run(|| catalog::until_next(&busy))? {
-                // one more than asked for: the clock must have passed the time
-                let ms = u64::try_from(ms).unwrap_or(0).saturating_add(1);
-                nap = nap.min(Duration::from_millis(ms));
-            }
+        let busy = self.busy();
+        if let Some(ms) = self.tx.run(|| catalog::until_next(&busy))? {
+            // one more than asked for: the clock must have passed the time
+            let ms = u64::try_from(ms).unwrap_or(0).saturating_add(1);
+            nap = nap.min(Duration::from_millis(ms));
         }
         Ok(nap)
     }

@@ -96,6 +96,17 @@ thread_local! {
 const ADD: &str = "INSERT INTO strata.queue_worker (id, name, by_session, runner, pid, started) \
     VALUES (pg_catalog.nextval('strata.queue_worker_seq'), $1, $2, $3, $4, $5) RETURNING id";
 
+/// This session, which has no name and leases by session, has no job any more and takes none.
+pub fn leave() -> Result<()> {
+    let entry = NUMBERS.with_borrow_mut(|known| known.numbers.remove(&(None, true)));
+    entry.map_or(Ok(()), |entry| drop_all(vec![entry.number]))
+}
+
+/// Forgets workers that have no job any more, whether they are gone or not.
+pub fn drop_all(numbers: Vec<i32>) -> Result<()> {
+    as_extension_owner(|| spi::write_kept(FORGET, &[numbers.into()], |_| Ok(()))).map(drop)
+}
+
 /// Bytes of the name of a worker, at most: it must fit into a page of an index.
 const LONGEST_NAME: usize = 1_000;
 

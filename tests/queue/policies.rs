@@ -1,9 +1,10 @@
 //! Policies and jobs of `add_job` run as jobs of ring 0.
 
-use crate::common::{Cluster, Stop, arm, fails, succeeds, wait_until};
+use crate::common::{Cluster, Stop, arm, fails, succeeds, wait_until, wait_until_within};
 use crate::sql_jobs::builder;
 use crate::support::{Db, exec, one, rows};
 use postgres::Client;
+use std::time::Duration;
 
 /// A database with a procedure that writes down its run, waits for the lock of table `gate`, and fails if it is told to.
 fn with_procedure<'a>(server: &'a Cluster, name: &'a str) -> Db<'a> {
@@ -14,6 +15,15 @@ fn with_procedure<'a>(server: &'a Cluster, name: &'a str) -> Db<'a> {
            INSERT INTO ran VALUES (job_id); COMMIT;
            LOCK TABLE gate IN ACCESS SHARE MODE;
            IF config ? 'fail' THEN RAISE EXCEPTION 'no luck'; END IF;
+         END $$;
+         CREATE FUNCTION left_over() RETURNS bigint LANGUAGE plpgsql AS $$
+           DECLARE n bigint; seg text; every bigint := (SELECT count(*) FROM strata.job_queued) + (SELECT count(*) FROM strata.queue_worker);
+         BEGIN
+           FOR seg IN SELECT name FROM strata.queue_segment WHERE ring = 0 LOOP
+             EXECUTE format('SELECT count(*) FROM strata.%I', seg) INTO n;
+             every := every + n;
+           END LOOP;
+           RETURN every;
          END $$",
     );
     db
@@ -31,13 +41,18 @@ fn shut(db: &Db<'_>) -> Client {
     holder
 }
 
-/// Nothing of any run is left in the ring, nor in what is known of it.
+/// Nothing of any run is left: in the ring, in what is known of runs and of who has them.
 #[track_caller]
 fn wait_tidy(session: &mut Client) {
     wait_until("no run is left", || {
-        let left = "SELECT (SELECT count(*) FROM strata.job_queued) + (SELECT count(*) FROM strata.queue_seg_0_0)";
-        one(session, left) == "0"
+        one(session, "SELECT left_over()") == "0"
     });
+}
+
+#[track_caller]
+fn wait_tidy_after(session: &mut Client, sql: &str) {
+    wait_for(session, "it has run", sql);
+    wait_tidy(session);
 }
 
 #[track_caller]
@@ -72,8 +87,9 @@ fn runs_wait_in_the_queue_for_a_process_and_leave_it_when_they_end() {
     );
     wait_tidy(&mut s);
     assert_eq!(one(&mut s, "SELECT count(*) FROM ran"), "3");
+    // what a transaction did counts when it has ended
     let stats = "SELECT ready, running, pushed, done, failed FROM strata.queue_stats WHERE queue = 'strata.jobs'";
-    assert_eq!(rows(&mut s, stats), "0|0|3|3|0");
+    wait_until("all counts", || rows(&mut s, stats) == "0|0|3|3|0");
     // a failed run has failed there, too
     add(&mut s, r#", '{"fail": 1}'"#);
     wait_for(
@@ -82,7 +98,7 @@ fn runs_wait_in_the_queue_for_a_process_and_leave_it_when_they_end() {
         "SELECT total_failures = 1 FROM strata.job_stats WHERE job_id = 1003",
     );
     wait_tidy(&mut s);
-    assert_eq!(rows(&mut s, stats), "0|0|4|3|1");
+    wait_until("that counts, too", || rows(&mut s, stats) == "0|0|4|3|1");
 }
 
 #[test]
@@ -196,6 +212,8 @@ fn a_run_whose_process_is_killed_leaves_nothing_and_is_noted_once() {
 fn after_a_crash_of_the_server_runs_go_on_from_the_queue() {
     let mut server = builder().set("strata.max_running_jobs", "1").start();
     let gate;
+    let waiting = "SELECT job_id, queue_job FROM strata.job_queued WHERE claim IS NULL ORDER BY 1";
+    let queued;
     {
         let db = with_procedure(&server, "crash");
         let mut s = db.session();
@@ -210,7 +228,9 @@ fn after_a_crash_of_the_server_runs_go_on_from_the_queue() {
         let there = "SELECT count(*) = 3 AND count(*) FILTER (WHERE state = 'running') = 1 \
             FROM strata.queue_jobs WHERE queue = 'strata.jobs'";
         wait_for(&mut s, "one runs and two wait", there);
+        queued = rows(&mut s, waiting);
     }
+    server.configure(&[("strata.max_running_jobs", "0")]);
     server.restart(Stop::Immediate);
     drop(gate);
     let db = Db {
@@ -218,6 +238,15 @@ fn after_a_crash_of_the_server_runs_go_on_from_the_queue() {
         name: "crash",
     };
     let mut s = db.session();
+    wait_for(
+        &mut s,
+        "the run that was broken off is noted",
+        "SELECT sum(total_failures) = 1 FROM strata.job_stats",
+    );
+    let now = rows(&mut s, waiting);
+    assert!(now.contains(&queued), "{now}, and before {queued}");
+    server.configure(&[("strata.max_running_jobs", "1")]);
+    server.reload();
     let ended = "SELECT count(*) = 3 FROM strata.job_stats WHERE total_successes = 1";
     wait_for(&mut s, "all have run", ended);
     wait_tidy(&mut s);
@@ -234,18 +263,16 @@ fn ring_0_turns_and_belongs_to_the_extension() {
         .start();
     let db = with_procedure(&server, "ring");
     let mut s = db.session();
+    // one run stays claimed all the time
+    let mut gate = shut(&db);
     add(&mut s, "");
-    wait_for(&mut s, "it has run", "SELECT count(*) = 1 FROM ran");
-    exec(
-        &mut s,
-        "SELECT strata.alter_job(1000, schedule_interval => '0.1 s', fixed_schedule => false, next_start => now())",
-    );
+    let running = "SELECT claim, (SELECT state FROM strata.queue_jobs) FROM strata.job_queued";
+    wait_until("it runs", || rows(&mut s, running).ends_with("|running"));
+    let claim = rows(&mut s, running);
     // as thousands of runs leave it: the tail is full of rows that nobody needs
     for turn in 2..=4 {
-        let tail = one(
-            &mut s,
-            "SELECT name FROM strata.queue_segment WHERE ring = 0 AND state = 'tail'",
-        );
+        let tail = "SELECT name FROM strata.queue_segment WHERE ring = 0 AND state = 'tail'";
+        let tail = one(&mut s, tail);
         exec(
             &mut s,
             &format!(
@@ -260,9 +287,19 @@ fn ring_0_turns_and_belongs_to_the_extension() {
             one(&mut s, &turned) == "t"
         });
     }
-    exec(&mut s, "TRUNCATE ran");
-    wait_for(&mut s, "runs go on", "SELECT count(*) > 2 FROM ran");
-    assert_eq!(one(&mut s, "SELECT count(*) FROM strata.job_errors"), "0");
+    let first =
+        "SELECT NOT EXISTS (SELECT FROM strata.queue_segment WHERE ring = 0 AND generation = 1)";
+    wait_until("its first segment was emptied", || {
+        exec(&mut s, "CALL strata.queue_maintain()");
+        one(&mut s, first) == "t"
+    });
+    assert_eq!(rows(&mut s, running), claim, "it was moved on");
+    exec(&mut gate, "COMMIT");
+    wait_tidy(&mut s);
+    let stats = "SELECT total_successes, total_failures FROM strata.job_stats";
+    assert_eq!(rows(&mut s, stats), "1|0");
+    let stats = "SELECT done, failed FROM strata.queue_stats WHERE queue = 'strata.jobs'";
+    wait_until("it has ended as done", || rows(&mut s, stats) == "1|0");
     let strangers = "SELECT count(*) FROM pg_class c WHERE c.relname LIKE 'queue\\_seg\\_0\\_%' AND c.relkind = 'r' \
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')";
     assert_eq!(one(&mut s, strangers), "0");
@@ -272,10 +309,24 @@ fn ring_0_turns_and_belongs_to_the_extension() {
         !dump.contains("COPY strata.job_queued"),
         "runs are in the dump"
     );
-    // also while runs are queued
+    // also while a run is queued; and all begins anew
+    server.configure(&[("strata.max_running_jobs", "0")]);
+    server.reload();
+    add(&mut s, "");
+    wait_for(
+        &mut s,
+        "it waits",
+        "SELECT count(*) = 1 FROM strata.job_queued",
+    );
     exec(&mut s, "DROP EXTENSION pg_strata CASCADE");
     let left = "SELECT count(*) FROM pg_class WHERE relname LIKE 'queue\\_seg%'";
     assert_eq!(one(&mut s, left), "0");
+    server.configure(&[("strata.max_running_jobs", "2")]);
+    server.reload();
+    exec(&mut s, "TRUNCATE ran; CREATE EXTENSION pg_strata");
+    add(&mut s, "");
+    wait_tidy_after(&mut s, "SELECT count(*) = 1 FROM ran");
+    wait_until("counts begin anew", || rows(&mut s, stats) == "1|0");
 }
 
 #[test]
@@ -306,4 +357,87 @@ fn a_copy_of_the_database_runs_nothing_of_what_was_queued() {
     wait_tidy(&mut c);
     assert_eq!(one(&mut c, "SELECT count(*) FROM ran"), "2");
     assert_eq!(one(&mut c, "SELECT count(*) FROM strata.job_errors"), "0");
+}
+
+#[test]
+fn a_session_runs_its_due_jobs_beside_any_number_of_others() {
+    let server = Cluster::builder().set("max_worker_processes", "16").start();
+    server.psql("postgres", "CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN");
+    let db = with_procedure(&server, "strangers");
+    db.run("GRANT ALL ON ran, gate TO PUBLIC");
+    let mut bob = db.session_as("bob");
+    let many = "SELECT count(strata.add_job('work', '1 hour', initial_start => now() - interval '1 day')) FROM generate_series(1, 300)";
+    assert_eq!(one(&mut bob, many), "300");
+    let mut alice = db.session_as("alice");
+    let mine = add(&mut alice, "");
+    exec(&mut alice, "CALL strata.run_maintenance()");
+    let mut s = db.session();
+    assert_eq!(rows(&mut s, "SELECT job FROM ran"), mine.to_string());
+    assert_eq!(one(&mut s, "SELECT left_over()"), "0");
+}
+
+#[test]
+fn a_role_that_waits_for_no_lock_gets_its_runs_noted_as_they_were() {
+    let server = builder().start();
+    server.psql(
+        "postgres",
+        "CREATE ROLE alice LOGIN; ALTER ROLE alice SET lock_timeout = '20 ms'",
+    );
+    let db = with_procedure(&server, "impatient");
+    db.run("GRANT ALL ON ran TO PUBLIC; CREATE TABLE go (); CREATE PROCEDURE wait_for_go(job_id int, config jsonb) LANGUAGE plpgsql AS $$
+        BEGIN WHILE to_regclass('go') IS NOT NULL LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END $$");
+    let mut s = db.session();
+    let mut alice = db.session_as("alice");
+    exec(&mut alice, "SELECT strata.add_job('wait_for_go', '1 hour')");
+    let claimed = "SELECT count(*) = 1 FROM strata.job_queued WHERE claim IS NOT NULL";
+    wait_for(&mut s, "it runs", claimed);
+    let mut holder = db.session();
+    exec(
+        &mut holder,
+        "BEGIN; LOCK TABLE strata.queue_seg_0_0 IN EXCLUSIVE MODE",
+    );
+    exec(&mut s, "DROP TABLE go");
+    let waits = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'strata.queue_seg_0_0'::regclass";
+    wait_for(&mut s, "its end waits", waits);
+    std::thread::sleep(Duration::from_millis(100));
+    exec(&mut holder, "COMMIT");
+    wait_for(
+        &mut s,
+        "it has ended",
+        "SELECT total_successes = 1 FROM strata.job_stats",
+    );
+    wait_tidy(&mut s);
+    assert_eq!(one(&mut s, "SELECT count(*) FROM strata.job_errors"), "0");
+}
+
+#[test]
+fn runs_are_queued_when_they_are_due_although_all_places_are_taken() {
+    let server = builder().set("strata.max_running_jobs", "1").start();
+    let db = with_procedure(&server, "places");
+    let mut s = db.session();
+    let mut gate = shut(&db);
+    add(&mut s, "");
+    wait_until("it runs", || rows(&mut s, RUNS) == "1000|work|running|1");
+    add(&mut s, ", initial_start => now() + interval '1 s'");
+    wait_until_within(Duration::from_secs(20), "the other one waits", || {
+        rows(&mut s, RUNS) == "1000|work|running|1\n1001|work|ready|0"
+    });
+    exec(&mut gate, "COMMIT");
+    wait_tidy_after(&mut s, "SELECT count(*) = 2 FROM ran");
+}
+
+#[test]
+fn what_is_left_of_a_run_that_has_ended_keeps_no_job_from_running() {
+    let server = builder().start();
+    let db = with_procedure(&server, "stale");
+    let mut s = db.session();
+    add(&mut s, "");
+    wait_tidy_after(&mut s, "SELECT count(*) = 1 FROM ran");
+    // as if its process had died after a session had noted its end
+    exec(
+        &mut s,
+        "INSERT INTO strata.job_queued (job_id, queue_job, claim) VALUES (1000, 1, 77); \
+         SELECT strata.alter_job(1000, next_start => now())",
+    );
+    wait_tidy_after(&mut s, "SELECT count(*) = 2 FROM ran");
 }
