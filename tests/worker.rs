@@ -270,7 +270,9 @@ fn a_cancelled_step_does_not_end_the_worker() {
     let worker = pid(&server, WORKER).expect("a worker");
     let cancel = format!("SELECT pg_cancel_backend({worker})");
     inject(&server, "worker.step.premake:sleep");
-    wait_until("a step sleeps", || state(&server).starts_with("active"));
+    wait_until("a step sleeps", || {
+        state(&server) == "active pg_strata: premake in transaction"
+    });
     run(&server, &cancel);
     wait_until("the round is over", || state(&server).starts_with("idle"));
     let log = server.log();
@@ -288,7 +290,9 @@ fn a_cancelled_step_does_not_end_the_worker() {
 fn drop_extension_waits_for_the_step_and_neither_fails() {
     let server = with_worker(preloaded());
     inject(&server, "worker.step.premake:sleep");
-    wait_until("a step sleeps", || state(&server).starts_with("active"));
+    wait_until("a step sleeps", || {
+        state(&server) == "active pg_strata: premake in transaction"
+    });
     let mut session = server.client("postgres");
     let dropping = std::thread::spawn(move || session.batch_execute("DROP EXTENSION pg_strata"));
     wait_until("DROP EXTENSION waits for the worker", || {

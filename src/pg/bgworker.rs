@@ -130,6 +130,8 @@ pub(super) fn obey_signals() {
     unsafe {
         compat::pqsignal(pg_sys::SIGTERM as i32, Some(die));
         compat::pqsignal(pg_sys::SIGHUP as i32, Some(SignalHandlerForConfigReload));
+        // until now the server has ignored it for us (bgworker.c, StartBackgroundWorker): one may be lost
+        (&raw mut pg_sys::ConfigReloadPending).write_volatile(1);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
 }

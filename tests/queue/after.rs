@@ -244,7 +244,7 @@ fn a_child_keeps_its_time_its_group_and_its_key() {
         "{}, group_key => 'g', unique_key => 'k', priority => 3, run_at => now() - interval '1 hour'",
         after(&[&a])
     );
-    let child = push(&mut s, "child", &more);
+    push(&mut s, "child", &more);
     assert_eq!(push(&mut s, "twin", ", unique_key => 'k'"), "");
     push(&mut s, "member", ", group_key => 'g'");
     let member = next(&mut s, "member");
@@ -258,11 +258,24 @@ fn a_child_keeps_its_time_its_group_and_its_key() {
     let claim = next(&mut s, "child");
     complete(&mut s, &claim);
     assert_ne!(push(&mut s, "next", ", unique_key => 'k'"), "");
+    // one whose time has not come when its parent ends waits for it
+    let parent = one(&mut s, "SELECT strata.queue_push('other', '1')");
+    let more = format!("{}, run_at => now() + interval '1 hour'", after(&[&parent]));
+    let later = push(&mut s, "later", &more);
+    exec(
+        &mut s,
+        "SELECT strata.queue_complete('other', claim) FROM strata.queue_pop('other')",
+    );
+    let state = format!(
+        "SELECT state, run_at > now() + interval '50 min' FROM strata.queue_jobs WHERE id = {later}"
+    );
+    wait_until("it waits for its time", || {
+        rows(&mut s, &state) == "scheduled|t"
+    });
     let bad = "SELECT strata.queue_push('q', '1', after => '{999999}')";
     fails(&mut s, bad, "22023", &["999999"]);
     let bad = "SELECT strata.queue_push('q', '1', after => '{1, NULL}')";
     fails(&mut s, bad, "22004", &["after"]);
-    let _ = child;
 }
 
 #[test]

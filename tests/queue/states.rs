@@ -52,12 +52,9 @@ fn who_changes_a_job_and_goes_on_with_it_in_the_same_transaction_is_in_nobodys_w
     let db = with_queue(preloaded(), "states_again");
     let mut s = db.session();
     for mode in ["replace", "replace_payload"] {
+        let push = "SELECT strata.queue_push('q', '1', unique_key => 'k')";
+        let job = id(&mut s, push);
         exec(&mut s, "BEGIN");
-        let job = id(
-            &mut s,
-            "SELECT strata.queue_push('q', '1', unique_key => 'k')",
-        );
-        exec(&mut s, "COMMIT; BEGIN");
         let change = format!("SELECT strata.queue_change('q', {job}, payload => '2')");
         assert_eq!(one(&mut s, &change), "t");
         let push = format!(

@@ -354,9 +354,9 @@ impl<'a> Contender<'a> {
         let output = pgbench.arg(DATABASE).output().map_err(|e| e.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
-        let failed = errors
-            .lines()
-            .find(|l| l.contains("ERROR") || l.contains("aborted"));
+        let failed = errors.lines().find(|l| {
+            l.contains("ERROR") || l.contains("expected one row") || l.contains("aborted")
+        });
         if let Some(line) = failed {
             return Err(line.to_owned());
         }
