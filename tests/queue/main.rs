@@ -23,6 +23,7 @@ mod keys;
 mod many;
 mod past;
 mod policies;
+mod policies_others;
 mod retries;
 mod rights;
 mod rotation;
