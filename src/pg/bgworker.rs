@@ -164,7 +164,7 @@ pub(super) fn start_once(
 }
 
 /// Sets a setting for the rest of this process's life; outside of transactions.
-pub(super) fn set_for_life(name: &str, value: &str) {
+pub fn set_for_life(name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) {
         override_setting(&name, &value);
     }

@@ -1,6 +1,19 @@
-//! Wait events: a name of our own since PostgreSQL 17, "Extension" before.
+//! Waiting: limits of it, and wait events, which have a name of our own since PostgreSQL 17, "Extension" before.
 
 use pgrx::pg_sys;
+
+/// Settings by which a role ends transactions that wait for something.
+#[must_use]
+pub fn limits() -> &'static [&'static str] {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    {
+        &["lock_timeout"]
+    }
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    {
+        &["lock_timeout", "transaction_timeout"]
+    }
+}
 
 /// What pg_stat_activity shows while a backend waits for a store.
 #[cfg(any(feature = "pg15", feature = "pg16"))]

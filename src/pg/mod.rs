@@ -76,7 +76,7 @@ mod compat_executor;
 mod compat_plan;
 mod compat_segment;
 mod compat_swap;
-mod compat_wait;
+pub mod compat_wait;
 mod copy;
 mod copy_demand;
 mod copy_error;

@@ -35,27 +35,6 @@ const WAITING: &str = concat!(
 );
 const STILL_DUE: &str = "SELECT EXISTS (SELECT FROM strata.job j JOIN strata.job_state s ON s.job_id = j.id \
     WHERE j.id = $1 AND j.scheduled AND j.home = $2 AND s.next_start <= clock_timestamp())";
-/// Some process holds the lock of the run, or is the one that began it: its procedure may have let go of all locks.
-macro_rules! is_running {
-    () => {
-        "(EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
-         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         AND l.classid = 'strata.job'::regclass AND l.objid = s.job_id::oid AND l.pid <> pg_backend_pid()) \
-         OR s.finished_at IS NULL AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = s.pid AND a.pid <> pg_backend_pid() \
-         AND a.backend_type = 'pg_strata job' AND a.backend_start <= s.started_at))"
-    };
-}
-const IS_RUNNING: &str = concat!(
-    "SELECT ",
-    is_running!(),
-    " FROM strata.job_state s WHERE s.job_id = $1"
-);
-// runs that were begun, and whose process is gone: it was killed, or the server was
-const ORPHANS: &str = concat!(
-    "SELECT s.job_id FROM strata.job_state s WHERE s.started_at IS NOT NULL AND s.finished_at IS NULL \
-     AND s.job_id <> ALL ($1) AND NOT ",
-    is_running!()
-);
 const NEXT: &str = "SELECT (extract(epoch FROM min(s.next_start) - clock_timestamp()) * 1000)::int8 \
     FROM strata.job_state s JOIN strata.job j ON j.id = s.job_id \
     WHERE j.scheduled AND j.home = $1 AND j.id <> ALL ($2) \
@@ -229,18 +208,6 @@ pub fn still_due(id: i32) -> Result<bool> {
     let args = [id.into(), here().into()];
     let found = as_extension_owner(|| spi::read_latest(STILL_DUE, &args, |r| r.need(1)))?;
     Ok(found.first() == Some(&true))
-}
-
-/// True when another process runs the job.
-pub fn is_running(id: i32) -> Result<bool> {
-    let found = as_extension_owner(|| spi::read_latest(IS_RUNNING, &[id.into()], |r| r.need(1)))?;
-    Ok(found.first() == Some(&true))
-}
-
-/// Jobs whose last run neither ended nor goes on, without those of `except`.
-pub fn orphans(except: &[i32]) -> Result<Vec<i32>> {
-    let args = [except.to_vec().into()];
-    as_extension_owner(|| spi::read_latest(ORPHANS, &args, |r| r.need(1)))
 }
 
 /// Milliseconds until the next job is due that is not queued, negative when one is; `None` when there is none.

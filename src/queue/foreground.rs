@@ -1,8 +1,9 @@
 //! Jobs run from a session: one by its number, or all that are due.
 
 use super::catalog::{self, Job, Outcome};
-use super::scheduler::{Scheduler, Tx, start_run};
-use super::{edit, policy, resolve};
+use super::scheduler::{Scheduler, Tx};
+use super::start::start_run;
+use super::{edit, policy, resolve, running};
 use crate::error::{Error, Kind, Result};
 use crate::pg::catalog::{current_user, extension};
 use crate::pg::owner::as_extension_owner;
@@ -54,7 +55,7 @@ pub fn run_job(id: i32) -> Outcome {
         return in_a_process(&job);
     }
     let class = catalog::class()?;
-    if catalog::is_running(id)? || !object_lock::try_hold(class, id as u32) {
+    if running::is_running(id)? || !object_lock::try_hold(class, id as u32) {
         return Err(busy(id).into());
     }
     let _held = Held(class, id);
@@ -71,7 +72,7 @@ pub fn run_job(id: i32) -> Outcome {
 
 fn in_a_process(job: &Job) -> Outcome {
     let class = catalog::class()?;
-    if catalog::is_running(job.id)? || !object_lock::try_hold(class, job.id as u32) {
+    if running::is_running(job.id)? || !object_lock::try_hold(class, job.id as u32) {
         return Err(busy(job.id).into());
     }
     object_lock::release(class, job.id as u32);

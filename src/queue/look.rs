@@ -37,6 +37,25 @@ pub fn any_ready(queue: &Queue) -> Result<bool> {
     Ok(found)
 }
 
+/// True if there is a ready row of a stream that somebody may have in hand, wherever the marks are.
+pub fn any_visible(ring: i32, stream: i32) -> Result<bool> {
+    let snapshot = Latest::take();
+    each_segment(ring, |segment, _| {
+        let mut walk = Walk::new(segment, &snapshot);
+        let mut lane = -1;
+        while let Some(next) = walk.lane_above(stream, lane) {
+            lane = next;
+            walk.to(stream, lane, 0);
+            while let Some(entry) = walk.next() {
+                if entry.found.is_some_and(|f| f.row.state() == READY) {
+                    return true;
+                }
+            }
+        }
+        false
+    })
+}
+
 /// True at the first ready row of a segment behind the marks.
 fn along_lanes(
     walk: &mut Walk<'_>,

@@ -138,11 +138,13 @@ pub fn push_run(job: i32, kind: &str) -> Result<bool> {
 /// Claims what waits in the stream of a job, at most `n`.
 fn claim_some(queue: &Queue, job: i32, n: usize, session: bool) -> Result<Vec<i64>> {
     let now = time::wall_clock();
+    // a name of its own: what the procedure pops by session belongs to the session alone
+    let worker = session.then_some(NAME);
     let wanted = Wanted {
         stream: stream(job),
         n,
         now,
-        lease: workers::lease(queue, now, None, None, session)?,
+        lease: workers::lease(queue, now, worker, None, session)?,
     };
     let got = claim::claim(queue, &wanted)?;
     Ok(got.into_iter().map(|d| d.claim.pack()).collect())
@@ -155,25 +157,33 @@ fn finish(queue: &Queue, job: i32, claim: i64, outcome: &Outcome) -> Result<()> 
     }
 }
 
-/// Takes what waits in the stream of a job out of the ring; false if housekeeping has some of it in hand.
-fn drop_ready(queue: &Queue, job: i32) -> Result<bool> {
-    for claim in claim_some(queue, job, MANY, false)? {
-        finish(queue, job, claim, &Outcome::Cancelled { reason: None })?;
-    }
-    let stream = Queue {
-        qid: stream(job),
-        ..queue.clone()
-    };
-    Ok(!look::any_ready(&stream)?)
+/// Takes what waits in the stream of a job out of the ring, but for what somebody has in hand.
+fn drop_ready(queue: &Queue, job: i32) -> Result<()> {
+    claim_some(queue, job, MANY, false)?
+        .into_iter()
+        .try_for_each(|claim| finish(queue, job, claim, &Outcome::Cancelled { reason: None }))
+}
+
+/// The same; false if something is left.
+fn all_dropped(queue: &Queue, job: i32) -> Result<bool> {
+    drop_ready(queue, job)?;
+    Ok(!look::any_visible(queue.ring, stream(job))?)
 }
 
 /// Claims the run of a job for this process, until it ends; `None` if there is none, or somebody has it in hand.
+/// 40001 if somebody has just taken it back: all of this is to be undone.
 pub fn claim_run(job: i32) -> Result<Option<i64>> {
-    let claim = claim_some(&queue(), job, 1, true)?.pop();
-    if let Some(claim) = claim {
-        change(CLAIMED, &[job.into(), claim.into()])?;
+    let Some(claim) = claim_some(&queue(), job, 1, true)?.pop() else {
+        workers::leave(NAME)?;
+        return Ok(None);
+    };
+    match change(CLAIMED, &[job.into(), claim.into()])? {
+        0 => Err(Error::new(
+            Kind::Retry,
+            format!("the run of job {job} was taken back"),
+        )),
+        _ => Ok(Some(claim)),
     }
-    Ok(claim)
 }
 
 /// Ends the run that this process has claimed, the last one that it has.
@@ -185,7 +195,7 @@ pub fn end_run(job: i32, claim: i64, ok: bool) -> Result<()> {
     finish(&queue(), job, claim, &outcome)?;
     change(ENDED, &[job.into(), claim.into()])?;
     // or housekeeping would look for more of it
-    workers::leave()
+    workers::leave(NAME)
 }
 
 /// True while a run of the job waits for a process.
@@ -200,7 +210,7 @@ const STALE: &str = "SELECT q.job_id, q.claim IS NULL FROM strata.job_queued q \
     LEFT JOIN strata.job j ON j.id = q.job_id LEFT JOIN strata.job_state s ON s.job_id = q.job_id \
     WHERE CASE WHEN q.claim IS NULL THEN j.id IS NULL OR NOT j.scheduled OR s.next_start IS NULL \
       OR s.next_start > clock_timestamp() \
-    ELSE (j.id IS NULL OR s.job_id IS NULL OR s.finished_at IS NOT NULL) \
+    ELSE (j.id IS NULL OR s.job_id IS NULL OR s.finished_at IS NOT NULL OR s.started_at IS NULL) \
       AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'object' AND l.granted \
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
       AND l.classid = 'strata.job'::regclass AND l.objid = q.job_id::oid) END";
@@ -212,14 +222,14 @@ pub fn stale() -> Result<Vec<(i32, bool)>> {
 
 /// Takes a run back that nobody has claimed yet; false if somebody has, or has it in hand.
 pub fn take_back(job: i32) -> Result<bool> {
-    Ok(drop_ready(&queue(), job)? && change(UNQUEUE, &[job.into()])? > 0)
+    Ok(all_dropped(&queue(), job)? && change(UNQUEUE, &[job.into()])? > 0)
 }
 
 /// Ends a run whose process is gone, or that is of another database.
 pub fn bury(job: i32) -> Result<()> {
     let queue = queue();
     // what somebody has in hand is left for the next time
-    if drop_ready(&queue, job)? && leases::end_running(&queue, stream(job))? {
+    if all_dropped(&queue, job)? && leases::end_running(&queue, stream(job))? {
         change(FORGET, &[job.into()])?;
     }
     Ok(())

@@ -271,6 +271,8 @@ pub fn truncate(ring: i32, slot: i32) -> Result<bool> {
 
 /// Drops a free segment, unless somebody holds it, as a dump does: it is kept then.
 pub fn drop_segment(ring: i32, slot: i32) -> Result<()> {
+    // whoever drops the extension takes it before its tables
+    crate::pg::catalog::hold_extension();
     let name = format!("queue_seg_{ring}_{slot}");
     if !crate::pg::catalog::relation_oid("strata", &name).is_some_and(try_lock_alone) {
         return Ok(());

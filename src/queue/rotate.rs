@@ -13,7 +13,7 @@ use crate::pg::segment::{Change, READY, Segment, column};
 use crate::pg::segment_look::Look;
 use crate::pg::segment_sweep::each_row;
 use crate::pg::segment_walk::Latest;
-use crate::pg::{guc, queue_seq, queue_xact};
+use crate::pg::{catalog, guc, queue_seq, queue_xact};
 use std::collections::HashMap;
 
 /// Rows that one transaction moves.
@@ -87,6 +87,8 @@ pub fn round(number: i32, sweep: &Sweep, tx: &impl Transactions) -> Result<Done>
 
 /// Makes a slot the tail; false if the ring has been dropped, or is being dropped.
 fn turn(number: i32, to: i32, make: bool) -> Result<bool> {
+    // whoever drops the extension takes it before its tables
+    catalog::hold_extension();
     let ring = known::ring(number)?;
     let tail = ring.segments.iter().find(|s| s.state == State::Tail);
     // locked to the end of the transaction, the tail keeps the ring from being dropped meanwhile

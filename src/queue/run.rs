@@ -2,11 +2,12 @@
 
 use super::catalog::{self, Job, Outcome, Seen};
 use super::scheduler::Tx;
-use super::{backoff, own, policy, resolve};
+use super::{backoff, own, policy, resolve, running};
 use crate::error::{Error, Kind, Result};
 use crate::pg::owner::{SettingScope, UserScope, as_extension_owner};
 use crate::pg::subxact::attempt;
-use crate::pg::{bgworker, inject, object_lock, spi, sql_job, timeout, toplevel};
+use crate::pg::{bgworker, compat_wait, inject, object_lock, spi, sql_job, timeout, toplevel};
+use crate::worker;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,10 @@ pub(super) fn task(argument: &str) -> Result<()> {
     // a cancel that came too late is for nobody; code of users may have left a role, a path
     bgworker::forget_cancel();
     bgworker::reset_settings();
+    // nor do limits of the role hold for what is left
+    for name in compat_wait::limits() {
+        bgworker::set_for_life(name, "0");
+    }
     note(&job, &outcome, seen, claim)
 }
 
@@ -79,23 +84,30 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 fn claim_patiently(id: i32, role: u32, now: bool) -> Result<Option<Claimed>> {
     for _ in 0..LOOKS {
-        match bgworker::transaction(|| claim(id, role, now))? {
-            Attempt::Claimed(claimed) => return Ok(Some(*claimed)),
-            Attempt::Nothing => return Ok(None),
-            Attempt::InTheWay => {
-                bgworker::wait(LOOK_AGAIN);
-            }
+        match bgworker::transaction(|| claim(id, role, now)) {
+            Ok(Attempt::Claimed(claimed)) => return Ok(Some(*claimed)),
+            Ok(Attempt::Nothing) => return Ok(None),
+            Ok(Attempt::InTheWay) => {}
+            // taken back while it was claimed
+            Err(e) if e.code == PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE => {}
+            Err(e) => return Err(e.into()),
         }
+        bgworker::wait(LOOK_AGAIN);
     }
     // the row is lost: the job is due still, and is queued anew
-    bgworker::transaction(|| own::take_back(id))?;
+    bgworker::transaction(|| {
+        let _settings = patient();
+        own::take_back(id)
+    })?;
     Ok(None)
 }
 
-/// The role of this process may have set how long it waits for locks.
+/// The role of this process may have set how long it waits.
 fn patient() -> SettingScope {
     let settings = SettingScope::new();
-    settings.set("lock_timeout", "0");
+    for name in compat_wait::limits() {
+        settings.set(name, "0");
+    }
     settings
 }
 
@@ -120,7 +132,7 @@ fn claim(id: i32, role: u32, now: bool) -> Result<Attempt> {
         return Ok(Attempt::Nothing);
     }
     // a procedure may let go of all locks of its session, and run on
-    if catalog::is_running(id)? {
+    if running::is_running(id)? {
         return Ok(Attempt::Nothing);
     }
     // a run by hand is the one that is queued, too
@@ -186,7 +198,6 @@ fn owner_exists(job: &Job) -> Result<()> {
 /// Notes the end of a run, and when the next one is.
 fn note(job: &Job, outcome: &Outcome, seen: Seen, claim: Option<i64>) -> Result<()> {
     let failures = bgworker::transaction(|| {
-        let _settings = patient();
         // a row of the queue that is not to be had is taken away later: what the run came to is known in any case
         if let Some(claim) = claim {
             let ended = attempt(|| own::end_run(job.id, claim, outcome.is_ok()));
@@ -204,6 +215,11 @@ fn note(job: &Job, outcome: &Outcome, seen: Seen, claim: Option<i64>) -> Result<
     if let Err(e) = outcome {
         say_failed(job, &e.message);
     }
+    // it may not be the one that has started this process
+    bgworker::transaction(|| {
+        worker::wake_at_commit();
+        Ok(())
+    })?;
     Ok(())
 }
 

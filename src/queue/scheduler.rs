@@ -2,12 +2,13 @@
 //! it wakes, `run_maintenance` makes them until nothing is due.
 
 use super::catalog::{self, Job, Seen};
-use super::{own, policy, run};
+use super::start::start_run;
+use super::times::soon;
+use super::{own, policy, run, running};
 use crate::error::Result;
 use crate::pg::bgworker::{self, Handle};
 use crate::pg::subxact::attempt;
-use crate::pg::{compat, guc, nonatomic, spi};
-use crate::worker::{self, Task};
+use crate::pg::{guc, nonatomic};
 use pgrx::pg_sys::Oid;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -63,6 +64,7 @@ pub(super) struct Scheduler {
     /// jobs that are left alone for a while
     held_back: Vec<(i32, Instant)>,
     said_full: Option<Instant>,
+    said_held: Option<Instant>,
     swept: Option<Instant>,
 }
 
@@ -98,6 +100,7 @@ impl Scheduler {
             except: Vec::new(),
             held_back: Vec::new(),
             said_full: None,
+            said_held: None,
             swept: None,
         }
     }
@@ -143,7 +146,7 @@ impl Scheduler {
     }
 
     /// Queues a run of every job that is due and that `allowed` lets through; true if its time was over before.
-    fn push_due(&self, allowed: &dyn Fn(&Job) -> bool) -> Result<bool> {
+    fn push_due(&mut self, allowed: &dyn Fn(&Job) -> bool) -> Result<bool> {
         let begun = Instant::now();
         let mut except = self.busy();
         loop {
@@ -157,7 +160,7 @@ impl Scheduler {
                 continue;
             }
             if self.needed(&job)? {
-                self.tx.run(|| own::push_run(job.id, &job.proc_name))?;
+                self.contained(job.id, || own::push_run(job.id, &job.proc_name))?;
             } else {
                 // who has set another time meanwhile, with another config perhaps, is not overruled
                 run::next_tick(self.tx, &job, Seen::Time(job.next_start))?;
@@ -178,6 +181,31 @@ impl Scheduler {
         busy.extend(&self.except);
         busy.extend(self.held_back.iter().map(|(job, _)| job));
         busy
+    }
+
+    /// Does something about the run of one job, and does not wait long for it: one whose rows somebody holds must not
+    /// keep the others from running. If it fails the job is left alone for a while.
+    fn contained<T>(&mut self, job: i32, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        let done = match self.tx {
+            Tx::Worker => soon(self.tx, work),
+            Tx::Session => soon(self.tx, || {
+                let tried = attempt(work);
+                Ok(tried.and_then(|out| out.map_err(Into::into)))
+            })?
+            .map_err(Into::into),
+        };
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(error) => {
+                self.held_back.push((job, Instant::now() + BY_HAND));
+                if self.said_held.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+                    self.said_held = Some(Instant::now());
+                    let text = &error.message;
+                    pgrx::log!("pg_strata: the run of job {job} has to wait: {text}");
+                }
+                Ok(None)
+            }
+        }
     }
 
     /// A policy that cannot be asked is run, so that its error is noted where people look.
@@ -236,7 +264,7 @@ impl Scheduler {
             let job = catalog::find(r.job)?.filter(|job| (job.runs, job.owner) == r.before);
             match job {
                 Some(job) if catalog::still_due(r.job)? && own::waits(r.job)? => {
-                    Ok(Some((job, catalog::is_running(r.job)?)))
+                    Ok(Some((job, running::is_running(r.job)?)))
                 }
                 _ => Ok(None),
             }
@@ -249,7 +277,7 @@ impl Scheduler {
             }
             Some((job, false)) => {
                 let outcome = Err(run::stillborn().into());
-                let ended = self.tx.run(|| {
+                let ended = self.contained(job.id, || {
                     // another process of it may have begun since
                     if !own::take_back(job.id)? {
                         return Ok(None);
@@ -257,7 +285,7 @@ impl Scheduler {
                     let seen = catalog::begin(job.id)?;
                     Ok(catalog::finish(job.id, &outcome)?.map(|failures| (seen, failures)))
                 })?;
-                if let Some((seen, failures)) = ended {
+                if let Some((seen, failures)) = ended.flatten() {
                     run::schedule(self.tx, &job, &outcome, failures, seen)?;
                     run::say_failed(&job, "its process could not start");
                 }
@@ -270,17 +298,22 @@ impl Scheduler {
     /// nobody wants any more; true if there may be more.
     fn bury_orphans(&mut self) -> Result<bool> {
         let begun = Instant::now();
-        let mine: Vec<i32> = self.running.iter().map(|r| r.job).collect();
-        for id in self.tx.run(|| catalog::orphans(&mine))? {
+        let held = self.held_back.iter().map(|(job, _)| *job);
+        let except: Vec<i32> = self.running.iter().map(|r| r.job).chain(held).collect();
+        for orphan in self.tx.run(|| running::orphans(&except))? {
             let outcome = Err(run::vanished().into());
-            let found = self.tx.run(|| {
+            let id = orphan.job;
+            let found = self.contained(id, || {
+                if !running::hold_orphan(&orphan)? {
+                    return Ok(None);
+                }
                 own::bury(id)?;
                 let Some(job) = catalog::find(id)? else {
                     return Ok(None);
                 };
                 Ok(catalog::finish(id, &outcome)?.map(|failures| (job, failures)))
             })?;
-            if let Some((job, failures)) = found {
+            if let Some((job, failures)) = found.flatten() {
                 run::schedule(self.tx, &job, &outcome, failures, Seen::Any)?;
                 run::say_failed(&job, "the process of the job ended without a result");
             }
@@ -289,7 +322,10 @@ impl Scheduler {
             }
         }
         for (id, waits) in self.tx.run(own::stale)? {
-            self.tx.run(|| match waits {
+            if self.held_back.iter().any(|(job, _)| *job == id) {
+                continue;
+            }
+            self.contained(id, || match waits {
                 true => own::take_back(id).map(drop),
                 false => own::bury(id),
             })?;
@@ -333,36 +369,4 @@ impl Scheduler {
         self.swept = Some(Instant::now());
         self.tx.run(catalog::sweep)
     }
-}
-
-const ROLE: &str =
-    "SELECT rolcanlogin FROM pg_catalog.pg_roles WHERE oid OPERATOR(pg_catalog.=) $1";
-
-/// Starts the process of a run; `None` when there is no free one. `now`: also when it is not due.
-pub(super) fn start_run(tx: Tx, job: &Job, now: bool) -> Result<Option<Handle>> {
-    let mut role: Option<Oid> = None;
-    let mut nologin = false;
-    if policy::runner(job).is_none() {
-        let owner = job.owner;
-        let login = tx.run(|| spi::read_one(ROLE, &[owner.into()], |r| r.need::<bool>(1)))?;
-        match login {
-            Some(true) => role = Some(owner),
-            Some(false) if compat::nologin_flags().is_some() => {
-                role = Some(owner);
-                nologin = true;
-            }
-            // such a process takes the owner's identity for the run; of a role that is gone it fails there
-            _ => {}
-        }
-    }
-    let argument = run::argument(job.id, role.map_or(0, Oid::to_u32), now);
-    Ok(worker::start_task(
-        bgworker::my_database(),
-        &Task {
-            kind: run::KIND,
-            argument: &argument,
-            role,
-            nologin,
-        },
-    ))
 }

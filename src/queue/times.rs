@@ -233,7 +233,7 @@ pub(super) fn take_back(tx: Tx, ring: i32, gone: &[Gone]) -> Result<usize> {
 
 /// A step in a transaction of its own. What it must not wait for it leaves alone; for what escapes it, it does not
 /// wait long: everybody's jobs are in the hands of one process.
-fn soon<T>(tx: Tx, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn soon<T>(tx: Tx, work: impl FnOnce() -> Result<T>) -> Result<T> {
     tx.run(|| {
         let settings = SettingScope::new();
         settings.set("lock_timeout", PATIENCE);

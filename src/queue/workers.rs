@@ -96,9 +96,10 @@ thread_local! {
 const ADD: &str = "INSERT INTO strata.queue_worker (id, name, by_session, runner, pid, started) \
     VALUES (pg_catalog.nextval('strata.queue_worker_seq'), $1, $2, $3, $4, $5) RETURNING id";
 
-/// This session, which has no name and leases by session, has no job any more and takes none.
-pub fn leave() -> Result<()> {
-    let entry = NUMBERS.with_borrow_mut(|known| known.numbers.remove(&(None, true)));
+/// This session, which leases by session, has no job any more under this name and takes none.
+pub fn leave(name: &str) -> Result<()> {
+    let key = (Some(name.to_string()), true);
+    let entry = NUMBERS.with_borrow_mut(|known| known.numbers.remove(&key));
     entry.map_or(Ok(()), |entry| drop_all(vec![entry.number]))
 }
 

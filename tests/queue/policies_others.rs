@@ -89,7 +89,11 @@ fn a_role_that_waits_for_no_lock_gets_its_runs_noted_as_they_were() {
 
 #[test]
 fn runs_are_queued_when_they_are_due_although_all_places_are_taken() {
-    let server = builder().set("strata.max_running_jobs", "1").start();
+    // no round of the worker may stand in for its nap
+    let server = builder()
+        .set("strata.worker_interval", "60s")
+        .set("strata.max_running_jobs", "1")
+        .start();
     let db = with_procedure(&server, "places");
     let mut s = db.session();
     let mut gate = shut(&db);
@@ -116,5 +120,81 @@ fn what_is_left_of_a_run_that_has_ended_keeps_no_job_from_running() {
         "INSERT INTO strata.job_queued (job_id, queue_job, claim) VALUES (1000, 1, 77); \
          SELECT strata.alter_job(1000, next_start => now())",
     );
+    wait_tidy_after(&mut s, "SELECT count(*) = 2 FROM ran");
+    // as a copy has it from a run that went on in the original: nothing is known of its beginning
+    exec(
+        &mut s,
+        "UPDATE strata.job_state SET started_at = NULL, finished_at = NULL, pid = NULL; \
+         INSERT INTO strata.job_queued (job_id, queue_job, claim) VALUES (1000, 1, 77); \
+         SELECT strata.alter_job(1000, next_start => now())",
+    );
+    wait_tidy_after(&mut s, "SELECT count(*) = 3 FROM ran");
+}
+
+#[test]
+fn a_job_may_look_after_due_jobs_itself() {
+    let server = builder().start();
+    let db = with_procedure(&server, "inside");
+    db.run(
+        "CREATE PROCEDURE look(job_id int, config jsonb) LANGUAGE plpgsql AS $$ BEGIN
+           CALL strata.run_maintenance(); INSERT INTO ran VALUES (job_id);
+         END $$",
+    );
+    let mut s = db.session();
+    exec(&mut s, "SELECT strata.add_job('look', '1 hour')");
+    wait_tidy_after(&mut s, "SELECT count(*) > 0 FROM ran");
+    let stats = "SELECT total_runs, total_successes, total_failures FROM strata.job_stats";
+    wait_until("it has ended", || rows(&mut s, stats) == "1|1|0");
+    assert_eq!(one(&mut s, "SELECT count(*) FROM strata.job_errors"), "0");
+}
+
+#[test]
+fn what_a_procedure_pops_by_session_is_not_leased_like_its_run() {
+    let server = builder().start();
+    let db = with_procedure(&server, "popped");
+    db.run(
+        "SELECT strata.create_queue('q'); SELECT strata.queue_push('q', '1');
+         CREATE TABLE seen (workers int);
+         CREATE PROCEDURE pop(job_id int, config jsonb) LANGUAGE plpgsql AS $$ BEGIN
+           PERFORM strata.queue_pop('q', session => true);
+           INSERT INTO seen SELECT count(*) FROM strata.queue_worker WHERE pid = pg_backend_pid() AND by_session;
+         END $$",
+    );
+    let mut s = db.session();
+    exec(&mut s, "SELECT strata.add_job('pop', '1 hour')");
+    wait_for(
+        &mut s,
+        "it has run",
+        "SELECT total_successes = 1 FROM strata.job_stats",
+    );
+    assert_eq!(one(&mut s, "SELECT workers FROM seen"), "2");
+    // later, as after every process of a job that ends with a lease
+    let back = "SELECT state = 'scheduled' FROM strata.queue_jobs WHERE queue = 'q'";
+    wait_for(&mut s, "it is given back", back);
+}
+
+#[test]
+fn whoever_holds_the_rows_of_runs_keeps_no_queue_from_its_work() {
+    let server = builder().start();
+    let db = with_procedure(&server, "held");
+    db.run("SELECT strata.create_queue('q')");
+    let mut s = db.session();
+    add(&mut s, "");
+    wait_tidy_after(&mut s, "SELECT count(*) = 1 FROM ran");
+    let mut holder = db.session();
+    exec(
+        &mut holder,
+        "BEGIN; LOCK TABLE strata.queue_seg_0_0 IN EXCLUSIVE MODE",
+    );
+    add(&mut s, "");
+    let held = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'strata.queue_seg_0_0'::regclass";
+    wait_for(&mut s, "the worker wants to queue a run", held);
+    exec(
+        &mut s,
+        "SELECT strata.queue_schedule('often', 'q', '1 second')",
+    );
+    let goes_on = "SELECT next_run > made_at + interval '4 seconds' FROM strata.queue_schedule";
+    wait_for(&mut s, "schedules go on", goes_on);
+    exec(&mut holder, "COMMIT");
     wait_tidy_after(&mut s, "SELECT count(*) = 2 FROM ran");
 }
