@@ -20,11 +20,13 @@ const IS_RUNNING: &str = concat!(
     is_running!(),
     " FROM strata.job_state s WHERE s.job_id = $1"
 );
-// runs that were begun, and whose process is gone: it was killed, or the server was
+// runs that were begun, and whose process is gone: it was killed, or the server was. Not the run that asks; but the
+// process that asks may have the number that a dead one had
 const ORPHANS: &str = concat!(
     "SELECT s.job_id, s.pid, s.started_at FROM strata.job_state s \
-     WHERE s.started_at IS NOT NULL AND s.finished_at IS NULL AND s.pid <> pg_backend_pid() \
-     AND s.job_id <> ALL ($1) AND NOT ",
+     WHERE s.started_at IS NOT NULL AND s.finished_at IS NULL AND s.job_id <> ALL ($1) \
+     AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = pg_backend_pid() AND a.pid = s.pid \
+       AND a.backend_start <= s.started_at) AND NOT ",
     is_running!()
 );
 // the order of locks is that of a process that claims its run

@@ -149,6 +149,22 @@ fn a_job_may_look_after_due_jobs_itself() {
 }
 
 #[test]
+fn a_dead_run_is_noted_although_the_worker_has_the_number_of_its_process() {
+    let server = builder().start();
+    let db = with_procedure(&server, "numbers");
+    let mut s = db.session();
+    add(&mut s, ", initial_start => now() + interval '1 day'");
+    // as after a restart that gives out the same numbers
+    exec(
+        &mut s,
+        "UPDATE strata.job_state SET started_at = a.backend_start - interval '1 s', finished_at = NULL, pid = a.pid, \
+         total_runs = 1 FROM pg_stat_activity a WHERE a.backend_type = 'pg_strata worker' AND a.datname = 'numbers'",
+    );
+    let noted = "SELECT total_failures = 1 FROM strata.job_stats";
+    wait_for(&mut s, "it is noted", noted);
+}
+
+#[test]
 fn what_a_procedure_pops_by_session_is_not_leased_like_its_run() {
     let server = builder().start();
     let db = with_procedure(&server, "popped");
