@@ -12,7 +12,7 @@ fn asking_again_neither_waits_nor_makes_wait() {
     );
     let (mut reader, mut session) = (db.session(), db.session());
     exec(&mut reader, "BEGIN; SELECT count(*) FROM t");
-    exec(&mut session, "SET lock_timeout = '100ms'");
+    exec(&mut session, "SET lock_timeout = '10s'");
     assert_eq!(
         one(
             &mut session,

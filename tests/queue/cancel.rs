@@ -135,6 +135,7 @@ fn a_cancel_waits_for_the_claim_that_is_under_way() {
     let sql = format!("SELECT strata.queue_cancel('q', {id})");
     fails(&mut s, &sql, "55P03", &[]);
     exec(&mut worker, "COMMIT");
+    exec(&mut s, "RESET lock_timeout");
     assert_eq!(cancel(&mut s, id), "requested");
     assert_eq!(complete(&mut worker, &claim), "t");
 }

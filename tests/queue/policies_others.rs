@@ -56,15 +56,13 @@ fn a_session_runs_its_due_jobs_beside_any_number_of_others() {
 #[test]
 fn a_role_that_waits_for_no_lock_gets_its_runs_noted_as_they_were() {
     let server = builder().start();
-    server.psql(
-        "postgres",
-        "CREATE ROLE alice LOGIN; ALTER ROLE alice SET lock_timeout = '20 ms'",
-    );
+    server.psql("postgres", "CREATE ROLE alice LOGIN");
     let db = with_procedure(&server, "impatient");
     db.run("GRANT ALL ON ran TO PUBLIC; CREATE TABLE go (); CREATE PROCEDURE wait_for_go(job_id int, config jsonb) LANGUAGE plpgsql AS $$
         BEGIN WHILE to_regclass('go') IS NOT NULL LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END $$");
     let mut s = db.session();
     let mut alice = db.session_as("alice");
+    server.psql("postgres", "ALTER ROLE alice SET lock_timeout = '500 ms'");
     exec(&mut alice, "SELECT strata.add_job('wait_for_go', '1 hour')");
     let claimed = "SELECT count(*) = 1 FROM strata.job_queued WHERE claim IS NOT NULL";
     wait_for(&mut s, "it runs", claimed);
@@ -76,7 +74,7 @@ fn a_role_that_waits_for_no_lock_gets_its_runs_noted_as_they_were() {
     exec(&mut s, "DROP TABLE go");
     let waits = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'strata.queue_seg_0_0'::regclass";
     wait_for(&mut s, "its end waits", waits);
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(1200));
     exec(&mut holder, "COMMIT");
     wait_for(
         &mut s,

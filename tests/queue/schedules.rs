@@ -152,7 +152,7 @@ fn who_is_only_in_the_way_costs_no_job() {
         &mut other,
         &format!("BEGIN; SELECT strata.queue_push('q', '1', unique_key => 'schedule:{id}')"),
     );
-    exec(&mut s, "SET lock_timeout = '50 ms'");
+    exec(&mut s, "SET lock_timeout = '10 s'");
     // a key that another transaction has in hand is not waited for, and keeps no other schedule from its time
     exec(&mut s, "SELECT strata.queue_schedule('t', 'q', '1 hour')");
     backdate(&mut s, "t", "1 hour 1 second", "1 second");

@@ -92,13 +92,13 @@ fn jobs_of_sql_are_run_where_nothing_is_preloaded() {
     wait_until("it has run", || one(&mut s, "SELECT n FROM ran") == "7");
 }
 
-/// Looking again every second would take half a minute.
+/// Looking again every second would take about as long nearly every time, on however busy a machine.
 #[test]
 fn a_commit_sets_the_latch_of_the_waiter() {
     const TURNS: usize = 60;
     let db = with_queue(preloaded(), "latch");
     let mut s = db.session();
-    let begun = Instant::now();
+    let mut took = Vec::new();
     for _ in 0..TURNS {
         std::thread::scope(|scope| {
             let mut waiting = db.session();
@@ -106,12 +106,14 @@ fn a_commit_sets_the_latch_of_the_waiter() {
             let waiter = waiter(scope, waiting, "'q', '30 s'");
             until_asleep(&mut s, &pid);
             exec(&mut s, "SELECT strata.queue_push('q', '1')");
+            let pushed = Instant::now();
             assert_eq!(waiter.join().expect("a waiter"), "t");
+            took.push(pushed.elapsed());
         });
         one(&mut s, "SELECT id FROM strata.queue_pop('q')");
     }
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(TURNS as u64 / 3), "{took:?}");
+    took.sort();
+    assert!(took[TURNS / 2] < Duration::from_millis(500), "{took:?}");
 }
 
 #[test]
