@@ -22,6 +22,9 @@ fn with_chunks<'a>(cluster: &'a Cluster, name: &'a str, columns: &str) -> Db<'a>
     db
 }
 
+/// Drops the oldest chunk of [`with_chunks`] and no other, whatever the time of day: chunks end at midnight in UTC.
+const KEEP_ALL_BUT_ONE: &str = "SELECT strata.add_retention_policy('m', now() - date_trunc('day', now(), 'UTC') + interval '3 days 23:59:59')";
+
 /// The oldest chunk.
 fn oldest(db: &Db<'_>) -> String {
     db.one("SELECT chunk FROM strata.chunks ORDER BY range_start LIMIT 1")
@@ -462,10 +465,7 @@ fn each_step_takes_the_locks_that_it_says_and_holds_none_between() {
         ("dropping", "ref|AccessExclusiveLock"),
     ];
     arm(&cluster, "hypertable.leave.detach:sleep");
-    let id = one(
-        &mut session,
-        "SELECT strata.add_retention_policy('m', interval '4 days 1 hour')",
-    );
+    let id = one(&mut session, KEEP_ALL_BUT_ONE);
     assert_ne!(id, "");
     for (n, (point, held)) in expected.iter().enumerate() {
         let at = format!(
@@ -512,10 +512,7 @@ fn behind_a_long_reader_of_the_referenced_table_nobody_waits_for_the_drop() {
         "SELECT count(*) = 1 FROM pg_stat_activity WHERE xact_start < clock_timestamp() - interval '1.1 seconds' AND state = 'idle in transaction'",
     );
     let mut session = db.session();
-    one(
-        &mut session,
-        "SELECT strata.add_retention_policy('m', interval '4 days 1 hour')",
-    );
+    one(&mut session, KEEP_ALL_BUT_ONE);
     wait_for(
         &db,
         "a chunk is emptied and not dropped",
@@ -580,10 +577,7 @@ fn a_crash_in_the_wait_and_before_finalize_is_finished() {
         );
         arm(&cluster, &format!("hypertable.leave.{point}:kill"));
         let mut session = db.session();
-        let _ = try_one(
-            &mut session,
-            "SELECT strata.add_retention_policy('m', interval '4 days 1 hour')",
-        );
+        let _ = try_one(&mut session, KEEP_ALL_BUT_ONE);
         if point == "finalize" {
             wait_for(
                 &db,
@@ -602,7 +596,7 @@ fn a_crash_in_the_wait_and_before_finalize_is_finished() {
             &db,
             "it is finished",
             "SELECT NOT EXISTS (SELECT FROM strata.detaching) AND count(*) = count(*) FILTER (WHERE state = 'hot')
-               AND count(*) FILTER (WHERE range_end < now() - interval '4 days 1 hour') = 0 FROM strata.chunks",
+               AND count(*) FILTER (WHERE range_end <= now() - (SELECT (config ->> 'drop_after')::interval FROM strata.jobs WHERE config ? 'drop_after')) = 0 FROM strata.chunks",
         );
     }
 }
