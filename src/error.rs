@@ -33,6 +33,7 @@ pub enum Kind {
     WrongObjectType,
     /// 42P16: a table definition that cannot become what was asked for
     InvalidTableDefinition,
+    InvalidDefinition,
     /// 23502: NULLs where none may be
     NotNullViolation,
     /// 23505: a key is taken
@@ -67,6 +68,14 @@ pub enum Kind {
     DataCorrupted,
     /// HV004: a value of a foreign file does not fit its column
     DoesNotFit,
+    /// P0002: what was asked for is not there
+    NoData,
+    /// 42601: a text does not parse
+    Syntax,
+    /// 3B001: no such savepoint
+    NoSavepoint,
+    /// 22021: bytes that are not valid in the encoding of the database
+    BadEncoding,
     /// 40001: try again
     Retry,
     /// XX000: a bug of ours
@@ -91,6 +100,7 @@ impl Kind {
             Kind::WrongType => C::ERRCODE_DATATYPE_MISMATCH,
             Kind::WrongObjectType => C::ERRCODE_WRONG_OBJECT_TYPE,
             Kind::InvalidTableDefinition => C::ERRCODE_INVALID_TABLE_DEFINITION,
+            Kind::InvalidDefinition => C::ERRCODE_INVALID_OBJECT_DEFINITION,
             Kind::NotNullViolation => C::ERRCODE_NOT_NULL_VIOLATION,
             Kind::UniqueViolation => C::ERRCODE_UNIQUE_VIOLATION,
             Kind::CheckViolation => C::ERRCODE_CHECK_VIOLATION,
@@ -108,6 +118,10 @@ impl Kind {
             Kind::FileMissing => C::ERRCODE_UNDEFINED_FILE,
             Kind::DataCorrupted => C::ERRCODE_DATA_CORRUPTED,
             Kind::DoesNotFit => C::ERRCODE_FDW_INVALID_DATA_TYPE,
+            Kind::NoData => C::ERRCODE_NO_DATA_FOUND,
+            Kind::Syntax => C::ERRCODE_SYNTAX_ERROR,
+            Kind::BadEncoding => C::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+            Kind::NoSavepoint => C::ERRCODE_S_E_INVALID_SPECIFICATION,
             Kind::Retry => C::ERRCODE_T_R_SERIALIZATION_FAILURE,
             Kind::Internal => C::ERRCODE_INTERNAL_ERROR,
         }

@@ -20,6 +20,8 @@ pub mod cold;
 
 pub mod queue;
 
+pub mod migration;
+
 pub mod worker;
 
 #[allow(unsafe_code)]
@@ -49,6 +51,7 @@ pub extern "C-unwind" fn _PG_init() {
     worker::register_task(cold::GC_JOB, cold::collect_garbage_now);
     queue::init();
     hypertable::policies();
+    migration::init();
     worker::init();
 }
 

@@ -51,9 +51,14 @@ pgrx::extension_sql_file!(
     requires = ["queue_past_tables"]
 );
 pgrx::extension_sql_file!(
+    "../sql/migration/tables.sql",
+    name = "migration_tables",
+    requires = ["cold_tables"]
+);
+pgrx::extension_sql_file!(
     "../sql/hypertable/code.sql",
     name = "hypertable_code",
-    requires = ["cold_tables"]
+    requires = ["migration_tables"]
 );
 pgrx::extension_sql_file!(
     "../sql/hypertable/time_code.sql",
@@ -131,9 +136,59 @@ pgrx::extension_sql_file!(
     requires = ["cold_upkeep_code"]
 );
 pgrx::extension_sql_file!(
+    "../sql/migration/code.sql",
+    name = "migration_code",
+    requires = ["cold_events_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/foreign.sql",
+    name = "migration_foreign",
+    requires = ["migration_code"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/tasks.sql",
+    name = "migration_tasks",
+    requires = ["migration_foreign"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/task_progress.sql",
+    name = "migration_task_progress",
+    requires = ["migration_tasks"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/backfill.sql",
+    name = "migration_backfill",
+    requires = ["migration_task_progress"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/objects.sql",
+    name = "migration_objects",
+    requires = ["migration_backfill"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/proof.sql",
+    name = "migration_proof",
+    requires = ["migration_objects"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/explain.sql",
+    name = "migration_explain",
+    requires = ["migration_proof"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/capture.sql",
+    name = "migration_capture",
+    requires = ["migration_explain"]
+);
+pgrx::extension_sql_file!(
+    "../sql/migration/advice.sql",
+    name = "migration_advice",
+    requires = ["migration_capture"]
+);
+pgrx::extension_sql_file!(
     "../sql/hypertable/comments.sql",
     name = "hypertable_comments",
-    requires = ["cold_events_code"]
+    requires = ["migration_advice"]
 );
 pgrx::extension_sql_file!(
     "../sql/cold/comments.sql",

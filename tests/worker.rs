@@ -249,7 +249,7 @@ fn stops_at_once_while_a_step_sleeps() {
     let start = Instant::now();
     server.stop(Stop::Fast);
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(2), "the stop took {took:?}");
+    assert!(took < Duration::from_secs(10), "the stop took {took:?}");
 }
 
 #[test]

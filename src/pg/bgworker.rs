@@ -72,7 +72,7 @@ impl Worker<'_> {
 }
 
 /// A worker that this process started.
-pub struct Handle(*mut pg_sys::BackgroundWorkerHandle);
+pub struct Handle(pub(super) *mut pg_sys::BackgroundWorkerHandle);
 
 impl Handle {
     /// True when the worker has ended, or could not start.

@@ -72,6 +72,12 @@ impl Call {
         Call(call)
     }
 
+    /// What the server says of the call; NULL for one of a query.
+    pub(super) fn context(self) -> *mut pg_sys::Node {
+        // SAFETY: a field of a valid call
+        unsafe { (*self.0).context }
+    }
+
     /// An argument that is not NULL.
     pub fn arg(self, n: usize) -> Option<pg_sys::Datum> {
         // SAFETY: a valid call has as many arguments as it says

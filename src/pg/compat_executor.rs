@@ -143,3 +143,18 @@ pub unsafe fn prunes_while_running(
         })
     }
 }
+
+/// Runs a started query to its end.
+///
+/// # Safety
+/// `query` must have been started, and not yet be run.
+pub unsafe fn run_to_end(query: *mut pg_sys::QueryDesc) {
+    let forward = pg_sys::ScanDirection::ForwardScanDirection;
+    // SAFETY: promised by the caller
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::ExecutorRun(query, forward, 0, true);
+        #[cfg(feature = "pg18")]
+        pg_sys::ExecutorRun(query, forward, 0);
+    }
+}

@@ -38,6 +38,7 @@ pub(super) unsafe fn process(
         if !(*stmt).is_from || (*stmt).relation.is_null() || !may_be_ours(stmt) {
             return false;
         }
+        copy_demand::before_lock();
         let rel = raw::table_openrv((*stmt).relation, ROW_EXCLUSIVE);
         let demand = copy_demand::of(rel);
         if demand.is_null() || left_to_server(stmt, rel) {
@@ -53,7 +54,7 @@ pub(super) unsafe fn process(
         let pstate = raw::make_parsestate(std::ptr::null_mut());
         (*pstate).p_sourcetext = query;
         (*pstate).p_queryEnv = environment;
-        let rows = copy(pstate, stmt, rel, demand);
+        let rows = copy(pstate, stmt, rel, demand, None);
         if !completion.is_null() {
             (*completion).commandTag = CommandTag::CMDTAG_COPY;
             (*completion).nprocessed = rows;
@@ -118,12 +119,42 @@ unsafe fn left_to_server(stmt: *const CopyStmt, rel: Relation) -> bool {
     }
 }
 
-/// What DoCopy does (copy.c), up to the rows.
+/// COPY FROM STDIN of any table, whose rows come from `source` instead of the client; how many were stored.
+///
+/// # Safety
+/// A COPY FROM statement of the parser with its text; in a transaction with a snapshot. The caller must hold nothing
+/// with a destructor.
+pub(super) unsafe fn from_source(
+    stmt: *mut CopyStmt,
+    query: *const c_char,
+    source: copy_data_source_cb,
+) -> u64 {
+    // SAFETY: promised by the caller
+    unsafe {
+        raw::PreventCommandIfReadOnly(c"COPY FROM".as_ptr());
+        let rel = raw::table_openrv((*stmt).relation, ROW_EXCLUSIVE);
+        if raw::check_enable_rls((*rel).rd_id, InvalidOid, false)
+            == CheckEnableRlsResult::RLS_ENABLED as i32
+        {
+            copy_error::row_security();
+        }
+        let demand = copy_demand::of(rel);
+        let pstate = raw::make_parsestate(std::ptr::null_mut());
+        (*pstate).p_sourcetext = query;
+        let rows = copy(pstate, stmt, rel, demand, source);
+        raw::free_parsestate(pstate);
+        raw::CommandCounterIncrement();
+        rows
+    }
+}
+
+/// What DoCopy does (copy.c), up to the rows. Without `demand` the server's own loop stores them.
 unsafe fn copy(
     pstate: *mut ParseState,
     stmt: *mut CopyStmt,
     rel: Relation,
     demand: *mut c_void,
+    source: copy_data_source_cb,
 ) -> u64 {
     // SAFETY: as process; rel is open and stays so, or is opened again
     unsafe {
@@ -147,14 +178,29 @@ unsafe fn copy(
             filter.cast(),
             (*stmt).filename,
             (*stmt).is_program,
-            None,
+            source,
             (*stmt).attlist,
             (*stmt).options,
         );
         if !compat_copy::layout_is_known(cstate, rel, pstate) {
             copy_error::unknown_layout();
         }
-        let rows = copy_run::run(cstate, demand);
+        super::run_copy::begun(cstate);
+        // The statement's snapshot is older than the lock. A chunk whose detaching it does not see would be written to,
+        // and its end waits only for those who had the lock when it began: it might be gone before its first row.
+        let newer = !super::session::transaction_snapshot_is_fixed();
+        if newer {
+            raw::PushActiveSnapshot(raw::GetTransactionSnapshot());
+        }
+        let rows = if demand.is_null() {
+            raw::CopyFrom(cstate)
+        } else {
+            copy_run::run(cstate, demand)
+        };
+        if newer {
+            raw::PopActiveSnapshot();
+        }
+        super::run_copy::ended();
         let rel = (*cstate).rel;
         raw::EndCopyFrom(cstate);
         raw::table_close(rel, NO_LOCK);

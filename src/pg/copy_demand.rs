@@ -23,6 +23,12 @@ pub(super) enum Where {
     Stale,
 }
 
+/// The statement has its snapshot, and not yet its lock.
+#[pg_guard]
+pub(super) unsafe extern "C-unwind" fn before_lock() {
+    super::inject::point("copy.lock");
+}
+
 /// NULL: the table gets no chunks on demand.
 #[pg_guard]
 pub(super) unsafe extern "C-unwind" fn of(rel: pg_sys::Relation) -> *mut c_void {

@@ -45,3 +45,15 @@ pub(super) unsafe extern "C-unwind" fn generated_in_filter(column: *const std::f
         format!("Column \"{column}\" is a generated column.")
     );
 }
+
+/// A table with row security for the current user: as the server says it.
+#[pg_guard]
+pub(super) extern "C-unwind" fn row_security() {
+    raise(
+        Error::new(
+            crate::error::Kind::NotSupported,
+            "COPY FROM not supported with row-level security",
+        )
+        .hint("Use INSERT statements instead."),
+    )
+}

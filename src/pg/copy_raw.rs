@@ -44,6 +44,9 @@ unsafe extern "C-unwind" {
     pub(super) fn copyObjectImpl(from: *const c_void) -> *mut c_void;
     pub(super) fn make_parsestate(parent: *mut ParseState) -> *mut ParseState;
     pub(super) fn free_parsestate(pstate: *mut ParseState);
+    pub(super) fn GetTransactionSnapshot() -> Snapshot;
+    pub(super) fn PushActiveSnapshot(snapshot: Snapshot);
+    pub(super) fn PopActiveSnapshot();
     pub(super) fn table_openrv(relation: *const RangeVar, lockmode: LOCKMODE) -> Relation;
     pub(super) fn table_open(relid: Oid, lockmode: LOCKMODE) -> Relation;
     pub(super) fn table_close(relation: Relation, lockmode: LOCKMODE);
@@ -99,7 +102,9 @@ unsafe extern "C-unwind" {
         values: *mut Datum,
         nulls: *mut bool,
     ) -> bool;
+    pub(super) fn CopyFrom(cstate: *mut CopyState) -> u64;
     pub(super) fn EndCopyFrom(cstate: *mut CopyState);
+    pub(super) fn PreventCommandIfReadOnly(command: *const c_char);
     pub(super) fn CopyFromErrorCallback(arg: *mut c_void);
     pub(super) fn CommandCounterIncrement();
     pub(super) fn ProcessInterrupts();

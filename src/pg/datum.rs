@@ -1,6 +1,17 @@
 //! Values of any type: copies and byte images.
 
-use pgrx::pg_sys;
+use pgrx::{AnyElement, FromDatum, pg_sys};
+use std::ffi::CString;
+
+/// A value of type jsonb as its text, in the encoding of the database.
+pub fn json_text(value: AnyElement) -> Vec<u8> {
+    // SAFETY: the function takes a value of this type only, as its declaration says
+    let text = unsafe {
+        pgrx::direct_function_call::<&std::ffi::CStr>(pg_sys::jsonb_out, &[Some(value.datum())])
+    };
+    text.map(|text| text.to_bytes().to_vec())
+        .unwrap_or_default()
+}
 
 /// How a type is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,4 +136,19 @@ pub unsafe fn bytea_bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
         let flat = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
         pgrx::varlena_to_byte_slice(flat)
     }
+}
+
+/// Text as a value of type `name`, cut where the server would cut it; lives in the current memory context.
+#[must_use]
+pub fn name(text: &str) -> Option<AnyElement> {
+    let name = name_datum(text)?;
+    // SAFETY: a value of that type
+    unsafe { AnyElement::from_polymorphic_datum(name, false, pg_sys::NAMEOID) }
+}
+
+pub(super) fn name_datum(text: &str) -> Option<pg_sys::Datum> {
+    let text = CString::new(text).unwrap_or_default();
+    let arg = Some(pg_sys::Datum::from(text.as_ptr()));
+    // SAFETY: namein takes a NUL terminated string and copies it; never NULL
+    unsafe { pgrx::direct_function_call_as_datum(pg_sys::namein, &[arg]) }
 }

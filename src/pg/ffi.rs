@@ -54,6 +54,8 @@ mod functions {
         fn PredicateLockRelation(relation: pg_sys::Relation, snapshot: pg_sys::Snapshot);
         /// commands/async.h
         fn Async_Notify(channel: *const core::ffi::c_char, payload: *const core::ffi::c_char);
+        /// parser/parse_target.h
+        fn FigureIndexColname(node: *mut pg_sys::Node) -> *mut core::ffi::c_char;
         /// commands/sequence.h
         fn nextval_internal(sequence: pg_sys::Oid, check_permissions: bool) -> i64;
         /// optimizer/prep.h

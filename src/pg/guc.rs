@@ -324,6 +324,7 @@ pub fn init() {
         GucFlags::NO_SHOW_ALL,
     );
     super::guc_queue::init();
+    super::guc_migration::init();
     // SAFETY: the prefix is a constant NUL terminated string
     unsafe { pg_sys::MarkGUCPrefixReserved(c"strata".as_ptr()) }
 }

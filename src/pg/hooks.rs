@@ -207,6 +207,9 @@ unsafe extern "C-unwind" fn process_utility(
 ) {
     // SAFETY: the arguments are passed on as they came
     unsafe {
+        if super::guest::is_active() && super::guest::utility(statement) {
+            return;
+        }
         before_utility(statement);
         super::cold_guard::before(statement);
         if super::copy::process(statement, query, read_only_tree, environment, completion) {

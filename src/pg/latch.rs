@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Returns when `fd` is readable, `limit` is over, or the latch was set; then serves interrupts: a
 /// cancel, timeout or shutdown is raised as a PostgreSQL error. Ends the process when the
@@ -34,6 +34,18 @@ pub fn wait_readable(fd: RawFd, limit: Duration) {
 /// Raises a pending cancel, timeout or shutdown as a PostgreSQL error.
 pub fn check_interrupts() {
     pgrx::check_for_interrupts!();
+}
+
+/// Waits for all of that time, and serves interrupts: a latch may be set for many reasons.
+pub fn pause_all(time: Duration) {
+    let begun = Instant::now();
+    loop {
+        let left = time.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        super::bgworker::pause(left.max(Duration::from_millis(1)));
+    }
 }
 
 /// Takes one descriptor from the share that PostgreSQL leaves to extensions; false if none is left.

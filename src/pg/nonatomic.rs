@@ -27,6 +27,13 @@ pub fn check_call(call: pg_sys::FunctionCallInfo, what: &str, hint: &str) -> Res
     Ok(())
 }
 
+/// True while a procedure runs that may commit, for a function that it calls.
+#[must_use]
+pub fn may_commit() -> bool {
+    // SAFETY: reads a word of this process
+    unsafe { pg_sys::SPI_inside_nonatomic_context() }
+}
+
 /// Commits, and begins a new transaction without a snapshot. Only after [`check_call`].
 pub fn commit() -> Result<()> {
     // SAFETY: connect and finish are paired; an error ends both with the transaction
@@ -44,13 +51,11 @@ pub fn commit() -> Result<()> {
 
 /// Runs `f` under a snapshot of its own, as a procedure needs after [`commit`].
 pub fn with_snapshot<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    // SAFETY: push and pop are paired on the normal way; an error ends the transaction
+    // SAFETY: push and pop are paired whatever comes back; an error that is raised ends the transaction
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
     let out = f();
-    if out.is_ok() {
-        // SAFETY: as above
-        unsafe { pg_sys::PopActiveSnapshot() };
-    }
+    // SAFETY: as above
+    unsafe { pg_sys::PopActiveSnapshot() };
     out
 }
 

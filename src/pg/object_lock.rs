@@ -53,3 +53,29 @@ pub fn release(class: pg_sys::Oid, object: u32) {
     // SAFETY: as above; a lock that is not held is a warning
     unsafe { pg_sys::LockRelease(&tag(class, object), MODE, true) };
 }
+
+/// ShareUpdateExclusiveLock on a table that outlasts transactions, as CREATE INDEX CONCURRENTLY holds it. An abort ends it.
+pub struct HeldRelation(pg_sys::LOCKTAG);
+
+const BUILDS: pg_sys::LOCKMODE = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;
+
+impl HeldRelation {
+    /// Takes it unless others have one that conflicts. In a transaction.
+    #[must_use]
+    pub fn try_take(relation: pg_sys::Oid) -> Option<Self> {
+        let tag = relation_tag(relation);
+        // SAFETY: a tag on this stack; true, true: for the session, without waiting
+        let got = unsafe { pg_sys::LockAcquire(&tag, BUILDS, true, true) };
+        if got == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
+            return None;
+        }
+        super::catalog::accept_invalidations();
+        Some(HeldRelation(tag))
+    }
+
+    /// Gives it back, after work that no error has ended.
+    pub fn release(self) {
+        // SAFETY: held by this session
+        unsafe { pg_sys::LockRelease(&self.0, BUILDS, true) };
+    }
+}

@@ -75,7 +75,26 @@ impl SettingScope {
 
     /// Sets `name` to `value` until the scope ends.
     pub fn set(&self, name: &str, value: &str) {
-        set_option(name, value, pg_sys::GucAction::GUC_ACTION_SAVE);
+        set_option(name, value, Rank::Any, pg_sys::GucAction::GUC_ACTION_SAVE);
+    }
+
+    /// The same, where the session may: 42501 for what only a superuser sets.
+    pub fn set_as_session(&self, name: &str, value: &str) {
+        set_option(
+            name,
+            value,
+            Rank::Session,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+        );
+    }
+
+    /// The same, where the current user may.
+    pub fn set_as_user(&self, name: &str, value: &str) {
+        set_option(name, value, Rank::User, pg_sys::GucAction::GUC_ACTION_SAVE);
+    }
+
+    pub(super) fn level(&self) -> i32 {
+        self.level
     }
 }
 
@@ -94,19 +113,35 @@ impl Drop for SettingScope {
 
 /// SET LOCAL: until the end of the transaction.
 pub fn set_local(name: &str, value: &str) {
-    set_option(name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
+    set_option(name, value, Rank::Any, pg_sys::GucAction::GUC_ACTION_LOCAL);
 }
 
-fn set_option(name: &str, value: &str, action: pg_sys::GucAction::Type) {
+/// Whose rights to change a setting count.
+enum Rank {
+    Any,
+    Session,
+    User,
+}
+
+fn set_option(name: &str, value: &str, rank: Rank, action: pg_sys::GucAction::Type) {
     let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
         return;
     };
     // SAFETY: both strings are NUL terminated and outlive the call
     unsafe {
+        let any = match rank {
+            Rank::Any => true,
+            Rank::Session => pg_sys::superuser_arg(pg_sys::GetSessionUserId()),
+            Rank::User => pg_sys::superuser_arg(pg_sys::GetUserId()),
+        };
         pg_sys::set_config_option(
             name.as_ptr(),
             value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
+            if any {
+                pg_sys::GucContext::PGC_SUSET
+            } else {
+                pg_sys::GucContext::PGC_USERSET
+            },
             pg_sys::GucSource::PGC_S_SESSION,
             action,
             true,

@@ -10,7 +10,6 @@ use super::spi;
 use super::subxact::attempt;
 use crate::error::{Error, Kind, Result};
 use pgrx::pg_sys;
-use std::ffi::CStr;
 
 const OWNER: &str = "
 SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1";
@@ -34,6 +33,37 @@ fn may_select(relation: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     answer == pg_sys::AclResult::ACLCHECK_OK
 }
 
+/// Whether policies may hide rows of `relation` from the active role.
+fn policies_apply(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up by OID, inside a transaction; no error for a setting of row_security
+    let answer = unsafe { pg_sys::check_enable_rls(relation, pg_sys::InvalidOid, true) };
+    answer == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
+}
+
+/// As [`as_reader`], for what the active role may know: 42501 where it may not read the whole table, be it for want of
+/// a privilege or because of policies.
+pub fn as_permitted_reader<T>(
+    relation: pg_sys::Oid,
+    question: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    // SAFETY: reads two variables of the process
+    let role = unsafe { pg_sys::GetUserId() };
+    let refused = if !may_select(relation, role) {
+        "permission denied for table"
+    } else if policies_apply(relation) {
+        "query would be affected by row-level security policy for table"
+    } else {
+        return as_reader(relation, question);
+    };
+    let name = qualified_name(relation)?;
+    let role = quote_ident(&role_name(role));
+    Err(
+        Error::new(Kind::InsufficientPrivilege, format!("{refused} {name}")).hint(format!(
+            "The whole table has to be read: GRANT SELECT ON {name} TO {role}, and policies must not apply to that role."
+        )),
+    )
+}
+
 fn ask<T>(owner: pg_sys::Oid, question: impl FnOnce() -> Result<T>) -> Result<T> {
     let settings = SettingScope::new();
     settings.set("search_path", "pg_catalog, pg_temp");
@@ -41,10 +71,9 @@ fn ask<T>(owner: pg_sys::Oid, question: impl FnOnce() -> Result<T>) -> Result<T>
     question()
 }
 
+/// Of a role that exists: it owns a relation, or is the active one.
 fn role_name(role: pg_sys::Oid) -> String {
-    // SAFETY: the role exists: it owns a relation; the result is palloc'd
-    let name = unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(role, false)) };
-    name.to_string_lossy().into_owned()
+    super::session::role_name(role).unwrap_or_else(|| role.to_u32().to_string())
 }
 
 /// Runs a question about the rows of `relation`, or of its partitions, as its owner. An owner who took the

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::error::Kind;
+use crate::pg::whole_error;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::prelude::*;
@@ -45,6 +46,17 @@ impl Caught {
             report = report.set_hint(hint);
         }
         report
+    }
+
+    /// The same of an error that is known whole.
+    #[must_use]
+    pub fn of_whole(whole: &super::whole_error::WholeError) -> Caught {
+        Caught {
+            code: super::session::sqlstate(&whole.sqlstate),
+            message: whole.message.clone(),
+            detail: whole.detail.clone(),
+            hint: whole.hint.clone(),
+        }
     }
 
     fn must_not_be_swallowed(&self) -> bool {
@@ -91,15 +103,27 @@ impl From<Caught> for Error {
 
 /// Runs `f` in a subtransaction that is rolled back in any case: what it reads leaves no lock behind.
 pub fn peek<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    peek_then(f, || Ok(()))
+}
+
+/// The same, and `after` behind the rollback, also when `f` has failed or was canceled.
+pub fn peek_then<T>(
+    f: impl FnOnce() -> Result<T, Error>,
+    after: impl FnOnce() -> Result<(), Error>,
+) -> Result<T, Error> {
     let mut seen = None;
-    let done = attempt(|| {
+    let done = attempt_all(|| {
         seen = Some(f()?);
         Err::<(), _>(Error::internal("only looked"))
     });
+    after()?;
     match (seen, done) {
         (Some(seen), _) => Ok(seen),
         (None, Ok(Err(e))) => Err(e),
         (None, Err(caught)) => {
+            if let Some(whole) = whole_error::take(&caught) {
+                whole_error::again(whole);
+            }
             caught.raise().report(PgLogLevel::ERROR);
             Err(Error::internal("an error did not end the transaction"))
         }
@@ -113,6 +137,17 @@ pub fn peek<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 /// raised again, never returned. Not for use per row: 64 writing subtransactions overflow a cache
 /// that all sessions share.
 pub fn attempt<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<Result<T, Error>, Caught> {
+    let out = attempt_all(f);
+    if let Err(caught) = &out
+        && caught.must_not_be_swallowed()
+    {
+        caught.clone().raise().report(PgLogLevel::ERROR);
+    }
+    out
+}
+
+/// The same; whatever it was, the error comes back.
+fn attempt_all<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<Result<T, Error>, Caught> {
     // SAFETY: begin and end are paired on both ways out; context and owner are restored as
     // PL/pgSQL's exec_stmt_block does
     unsafe {
@@ -130,11 +165,6 @@ pub fn attempt<T>(f: impl FnOnce() -> Result<T, Error>) -> Result<Result<T, Erro
         }
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;
-        if let Err(caught) = &out
-            && caught.must_not_be_swallowed()
-        {
-            caught.clone().raise().report(PgLogLevel::ERROR);
-        }
         out
     }
 }

@@ -196,7 +196,7 @@ fn a_long_scan_is_cancelled_and_a_changed_file_noticed() {
         let start = Instant::now();
         fails(&mut session, sql, "57014", &[]);
         assert!(
-            start.elapsed() < Duration::from_secs(2),
+            start.elapsed() < Duration::from_secs(10),
             "{:?}",
             start.elapsed()
         );

@@ -1,8 +1,10 @@
 //! COPY while chunks come and go.
 
 use super::copy_cases::{SERVER, copy_in};
-use super::on_demand::no_leaks;
-use crate::common::{Db, exec, one, rows, sqlstate};
+use super::on_demand::{cluster, no_leaks};
+use super::on_demand_concurrent::background;
+use crate::common::{Db, arm, exec, one, rows, sqlstate, wait_until};
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -157,4 +159,54 @@ fn copy_races_with_drop_chunks_concurrently() {
 #[test]
 fn copy_races_with_chunks_that_are_cut_and_put_together() {
     race("copy_race_reshape", reshape_again_and_again, 1);
+}
+
+/// The statement's snapshot is from before: it still shows the chunk as one of the table.
+#[test]
+fn a_chunk_that_goes_before_copy_has_its_lock_is_none_to_it() {
+    let cluster = cluster();
+    let db = Db::new(&cluster, "copy_lock");
+    db.run(
+        "CREATE TABLE t (ts timestamptz NOT NULL, id int);
+         SELECT FROM strata.create_hypertable('t', strata.by_range('ts', interval '1 day'));
+         INSERT INTO t VALUES ('2024-01-03 00:00+00', 1)",
+    );
+    let (mut reader, mut watch, mut writer) = (db.session(), db.session(), db.session());
+    exec(&mut writer, "SET timezone = 'UTC'");
+    exec(&mut reader, "BEGIN; LOCK TABLE ONLY t IN ACCESS SHARE MODE");
+    arm(&cluster, "copy.lock:sleep");
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let copy = thread::spawn(move || {
+        let mut rows = writer.copy_in("COPY t FROM STDIN")?;
+        let _ = rows.write_all(b"2024-01-15 12:00\t2\n");
+        let _ = rows.flush();
+        let _ = wait.recv();
+        let _ = rows.write_all(b"2024-01-03 12:00\t3\n");
+        rows.finish()
+    });
+    let mut until = |what: &str, sql: &str| wait_until(what, || one(&mut watch, sql) == "1");
+    until(
+        "COPY sleeps",
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY t%' AND wait_event_type = 'Extension'",
+    );
+    let drop = background(
+        &db,
+        "SELECT count(*) FROM strata.drop_chunks('t', timestamptz '2024-01-10 00:00+00')",
+    );
+    until(
+        "the chunk is being detached",
+        "SELECT count(*) FROM pg_inherits WHERE inhdetachpending",
+    );
+    arm(&cluster, "");
+    until(
+        "COPY has its lock",
+        "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.query LIKE 'COPY t%' \
+         AND l.relation = 't'::regclass AND l.mode = 'RowExclusiveLock' AND l.granted",
+    );
+    exec(&mut reader, "COMMIT");
+    assert_eq!(drop.join().unwrap(), Ok(String::from("1")));
+    go_on.send(()).unwrap();
+    assert_eq!(copy.join().unwrap().expect("all rows"), 2);
+    assert_eq!(rows(&mut watch, "SELECT id FROM t ORDER BY id"), "2\n3");
+    no_leaks(&cluster);
 }

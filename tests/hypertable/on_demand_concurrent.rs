@@ -260,7 +260,7 @@ fn a_cancelled_writer_leaves_no_maker_behind() {
         &["timeout"],
     );
     assert!(
-        start.elapsed() < Duration::from_secs(3),
+        start.elapsed() < Duration::from_secs(10),
         "{:?}",
         start.elapsed()
     );
@@ -296,7 +296,7 @@ fn a_terminated_writer_takes_its_maker_along() {
     let start = Instant::now();
     wait_until("the maker has gone", || makers(&mut watch).is_empty());
     assert!(
-        start.elapsed() < Duration::from_secs(2),
+        start.elapsed() < Duration::from_secs(10),
         "{:?}",
         start.elapsed()
     );

@@ -30,6 +30,14 @@ const MAKE: &str = "
     CREATE ROLE reader;
     SELECT strata.expose_to_client('reader');
     SELECT strata.create_queue('UTC'), strata.queue_push('UTC', '1');
+    CREATE SCHEMA ts;
+    SELECT FROM strata.migrate_register('1_a.up.sql', 'CREATE TABLE a (id int)');
+    SELECT FROM strata.migrate_register('1_a.down.sql', 'DROP TABLE a');
+    SELECT FROM strata.migrate_register('2_b.up.sql', 'CREATE TABLE b (id int)');
+    SELECT FROM strata.migrate_up(steps => 1);
+    SELECT FROM strata.migrate_register('1_c.up.sql', 'CREATE TABLE c (id int)', namespace => 'mirrored');
+    SELECT strata.migrate_mirror('dbmate', namespace => 'mirrored');
+    SELECT strata.migrate_snapshot('second'), strata.task_mark('UTC', 'a');
     SELECT strata.install_timescale_names()";
 
 /// A preloaded server with database `life`, and its standby. Both see the folder of cold files.
@@ -100,7 +108,7 @@ fn sample(of: &str) -> &'static str {
 }
 
 /// Statements for functions that samples of their required arguments make no sense for, by name.
-const STATEMENTS: [(&str, &str); 40] = [
+const STATEMENTS: [(&str, &str); 48] = [
     ("create_queue", "SELECT strata.create_queue('new')"),
     (
         "queue_grant",
@@ -175,6 +183,25 @@ const STATEMENTS: [(&str, &str); 40] = [
         "CALL strata.merge_chunks('strata_chunks.m_h1_20250110', 'strata_chunks.m_h1_20250111')",
     ),
     (
+        "migrate_export",
+        "SELECT strata.migrate_export('goose', 'exported')",
+    ),
+    (
+        "migrate_generate_down",
+        "SELECT strata.migrate_generate_down('1')",
+    ),
+    ("migrate_goto", "SELECT strata.migrate_goto('2')"),
+    ("migrate_mirror", "SELECT strata.migrate_mirror('dbmate')"),
+    ("migrate_source", "SELECT strata.migrate_source('1')"),
+    (
+        "migrate_unmirror",
+        "SELECT strata.migrate_unmirror(namespace => 'mirrored')",
+    ),
+    (
+        "migrate_split",
+        "SELECT strata.migrate_split('SELECT 1; SELECT 2')",
+    ),
+    (
         "move_chunk",
         "SELECT strata.move_chunk('strata_chunks.m_h1_20250110', 'pg_default')",
     ),
@@ -219,6 +246,10 @@ const STATEMENTS: [(&str, &str); 40] = [
     (
         "split_chunk",
         "CALL strata.split_chunk('strata_chunks.m_h1_20250110')",
+    ),
+    (
+        "task_backfill",
+        "CALL strata.task_backfill('new', 'm', 'val = 1')",
     ),
     (
         "tier_chunk",
@@ -331,6 +362,10 @@ fn every_function_works_or_says_that_it_is_read_only_and_every_view_works() {
         "add_job",
         "tier_chunk",
         "run_maintenance",
+        "migrate_up",
+        "migrate_deploy",
+        "migrate_register",
+        "task_mark",
     ] {
         assert!(
             refused.iter().any(|s| s.starts_with(&format!("{name}("))),

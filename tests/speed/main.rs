@@ -11,6 +11,8 @@ mod dropping;
 mod loading;
 mod many;
 mod measure;
+mod migrate;
+mod migrate_files;
 mod planning;
 mod queue;
 mod reading;
@@ -25,22 +27,37 @@ use stage::Stage;
 use std::time::Instant;
 
 const HELP: &str = "\
-cargo measure [--scale N] [--runs N] [--only copy,insert,first,planning,drop,tiering,queue] [--fsync] [--smoke]
+cargo measure [--scale N] [--runs N] [--files N] [--fsync] [--smoke]
+              [--only copy,insert,first,planning,drop,tiering,queue,migrate]
   --scale N  1 (default) takes about 2 minutes: 200,000 rows, up to 1,000 chunks; N times the rows,
              from 2 on also 5,000 chunks
   --runs N   measurements of each cell, in turns (default 5); medians are printed
-  --only     these parts; `queue` (about 8 minutes, N times the churned jobs) runs only when it is named
+  --files N  files of the part `migrate` (default 1000, for which its goals are stated)
+  --only     these parts; `queue` (about 8 minutes, N times the churned jobs) and `migrate` (about 10 minutes,
+             most of them psql once per file) run only when they are named
   --fsync    the server waits for the disk, as in production; off, figures vary less
-  --smoke    tiny numbers, to see that the benchmark itself works";
+  --smoke    tiny numbers, to see that the benchmark itself works; with `migrate`";
 
 struct Options {
     rows: usize,
     runs: usize,
     chunks: Vec<i64>,
     load_seconds: f64,
+    files: usize,
     only: Option<String>,
     fsync: bool,
     smoke: bool,
+}
+
+impl Options {
+    /// True for a part that --only names.
+    fn names(&self, part: &str) -> bool {
+        self.parts().any(|name| name == part)
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        self.only.iter().flat_map(|only| only.split(','))
+    }
 }
 
 fn options() -> Result<Options, String> {
@@ -49,6 +66,7 @@ fn options() -> Result<Options, String> {
         runs: 5,
         chunks: vec![10, 100, 1000],
         load_seconds: 1.5,
+        files: migrate::GOAL_FILES,
         only: None,
         fsync: false,
         smoke: false,
@@ -66,6 +84,7 @@ fn options() -> Result<Options, String> {
                 }
             }
             "--runs" => options.runs = value()?.parse().map_err(|_| "--runs: a number")?,
+            "--files" => options.files = value()?.parse().map_err(|_| "--files: a number")?,
             "--only" => options.only = Some(value()?),
             "--fsync" => options.fsync = true,
             "--smoke" => {
@@ -74,6 +93,7 @@ fn options() -> Result<Options, String> {
                 options.runs = 1;
                 options.chunks = vec![10];
                 options.load_seconds = 0.3;
+                options.files = options.files.min(20);
             }
             _ => return Err(HELP.to_owned()),
         }
@@ -93,26 +113,24 @@ fn main() {
     let mut report = Report::new(!options.smoke);
     if options.smoke {
         println!("a smoke run: the figures mean nothing");
-    } else {
-        stage::install_partman();
     }
-    if options
-        .only
-        .as_deref()
-        .is_some_and(|only| only.split(',').any(|part| part == "queue"))
-    {
+    if options.names("queue") {
         queues(&mut report, &options);
-        if options.only.as_deref() == Some("queue") {
-            report.sum_up();
-            return println!("{:.0} s in all", start.elapsed().as_secs_f64());
-        }
+    }
+    if options.names("migrate") || (options.smoke && options.only.is_none()) {
+        migrations(&mut report, &options);
+    }
+    // these two have servers of their own
+    if options.only.is_some() && options.parts().all(|p| p == "queue" || p == "migrate") {
+        report.sum_up();
+        return println!("{:.0} s in all", start.elapsed().as_secs_f64());
+    }
+    if !options.smoke {
+        stage::install_partman();
     }
     let stage = Stage::build(options.fsync);
     introduce(&stage, &report, &options);
-    let wanted = |part: &str| {
-        let only = options.only.as_deref();
-        only.is_none_or(|list| list.split(',').any(|name| name == part))
-    };
+    let wanted = |part: &str| options.only.is_none() || options.names(part);
     if wanted("copy") {
         loading::copies(&stage, &mut report, options.rows, options.runs);
     }
@@ -160,6 +178,18 @@ fn queues(report: &mut Report, options: &Options) {
         },
     };
     queue::queue(report, &extent);
+}
+
+fn migrations(report: &mut Report, options: &Options) {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    report.say(&format!("{processors} processors; {}", build()));
+    let extent = migrate::Extent {
+        runs: options.runs,
+        files: options.files.max(1),
+        rows: options.rows,
+        ids: options.rows,
+    };
+    migrate::migrate(report, &extent);
 }
 
 /// What was measured, where and how.

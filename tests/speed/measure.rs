@@ -28,6 +28,7 @@ impl From<Duration> for Sample {
 }
 
 /// All measurements of one contender in one case; or the reason why there are none.
+#[derive(Clone)]
 pub struct Row {
     pub name: &'static str,
     pub samples: Vec<Sample>,

@@ -83,8 +83,10 @@ pub fn alter_server(name: &str, location: Option<&str>) -> Result<()> {
                 "the files of {} cold chunks stay where server \"{name}\" had them",
                 chunks.len()
             ),
-            "Copy them to the new location, with the same names, or set the old one again: \
+            Some(
+                "Copy them to the new location, with the same names, or set the old one again: \
              until then their chunks cannot be read.",
+            ),
         );
     }
     chunks.into_iter().for_each(cold_state::invalidate);

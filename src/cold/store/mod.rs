@@ -138,7 +138,8 @@ pub trait ObjectStore: Upkeep {
     /// is durable. An unknown outcome is settled by asking for size and hash.
     ///
     /// Where an interrupted write leaves something behind that is no object yet, `begun` gets its id before the
-    /// first byte of content, for [`ObjectStore::abort_upload`]; when it fails nothing is written.
+    /// first byte of content, for [`ObjectStore::abort_upload`], which is the caller's to call after an error; when
+    /// `begun` fails nothing is written.
     fn put_if_absent(
         &self,
         key: &str,

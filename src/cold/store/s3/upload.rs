@@ -101,7 +101,18 @@ pub(super) async fn put(
 ) -> StoreResult<Meta> {
     let (file, size) = open(upload)?;
     let sent = match id {
-        Some(id) => parts(remote, upload, Rc::new(file), size, id).await,
+        Some(id) => {
+            let open = Open {
+                remote: Arc::clone(remote),
+                key: upload.key.clone(),
+                id: Some(id.clone()),
+            };
+            let sent = parts(remote, upload, Rc::new(file), size, &id).await;
+            // what has failed is aborted by whoever was told the id, and only once: a second abort beside the
+            // first is an error to some stores
+            open.done();
+            sent
+        }
         None => whole(remote, upload, &file, size).await,
     };
     match sent {
@@ -221,14 +232,9 @@ async fn parts(
     upload: &Arc<Upload>,
     file: Rc<File>,
     size: u64,
-    id: String,
+    id: &str,
 ) -> Result<(), Failure> {
-    let open = Open {
-        remote: Arc::clone(remote),
-        key: upload.key.clone(),
-        id: Some(id.clone()),
-    };
-    let parts = send_parts(remote, upload, file, size, &id).await?;
+    let parts = send_parts(remote, upload, file, size, id).await?;
     let (mut guarded, mut attempts) = (true, 0);
     let finish = async || {
         attempts += 1;
@@ -238,13 +244,13 @@ async fn parts(
             .complete_multipart_upload()
             .bucket(&remote.bucket)
             .key(remote.name(&upload.key))
-            .upload_id(&id)
+            .upload_id(id)
             .set_if_none_match(guarded.then(|| "*".to_owned()))
             .multipart_upload(all.build());
         let answer = request.send().await.map_err(|e| failure(&upload.key, &e));
         answer.map(|_| ()).map_err(|e| unguard(e, &mut guarded))
     };
-    let finished = match retry(remote.patience, size, &upload.key, finish).await {
+    match retry(remote.patience, size, &upload.key, finish).await {
         // a repeated completion may find no upload any more, and stores say that in many ways: what lies there
         // decides
         Err(e) if attempts > 1 || e.error == StoreError::Missing => Err(Failure {
@@ -252,11 +258,7 @@ async fn parts(
             ..e
         }),
         other => other,
-    };
-    if finished.is_ok() {
-        open.done();
     }
-    finished
 }
 
 async fn create(remote: &Remote, upload: &Upload) -> Result<CreateMultipartUploadOutput, Failure> {
@@ -340,8 +342,8 @@ async fn send_part(
     retry(remote.patience, bytes, key, attempt).await
 }
 
-/// An upload in parts that has not been completed. Dropped, also by a cancel, it is aborted: the
-/// parts would be paid for and never seen.
+/// An upload in parts that is on its way. Dropped by a cancel it is aborted: the parts would be paid for and never
+/// seen.
 struct Open {
     remote: Arc<Remote>,
     key: String,

@@ -68,6 +68,36 @@ fn aborting_what_is_gone_is_fine_and_a_dead_store_is_told() {
     ));
 }
 
+#[test]
+fn an_upload_that_fails_is_aborted_once_by_whoever_has_its_id() {
+    let server = scripted(|head, _| {
+        match head {
+        _ if head.starts_with("post") => http(
+            "200 OK",
+            "",
+            b"<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>",
+        ),
+        _ if head.starts_with("put") => http("403 Forbidden", "", b""),
+        _ => http("404 Not Found", "", b""),
+    }
+    });
+    let store = in_parts(Host::plain(), server.address);
+    let file = source(11 << 20);
+    let mut id = None;
+    let end = store.put_if_absent(KEY, &file.path(), &file.sha256, &[], &mut |begun| {
+        id = Some(begun.to_owned());
+        Ok(())
+    });
+    assert!(matches!(end, Err(StoreError::Forbidden(_))), "{end:?}");
+    let id = id.expect("an upload in parts");
+    assert_eq!(store.abort_upload(KEY, &id), Ok(()));
+    // requests that were left to themselves are sent with the next ones
+    assert_eq!(store.head(KEY), Err(StoreError::Missing));
+    let log = server.requests.lock().expect("no panic").clone();
+    let aborts = log.iter().filter(|r| r.starts_with("delete"));
+    assert_eq!(aborts.count(), 1, "{log:?}");
+}
+
 /// Each script is the life of one write whose outcome the client cannot know.
 #[test]
 fn lost_answers_of_writes_are_settled_by_looking() {

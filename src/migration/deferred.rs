@@ -1,0 +1,388 @@
+//! Statements that no transaction takes and that a function has put off: run by themselves, one after the other, when its
+//! transaction is committed.
+
+use super::books;
+use super::catalog::{self, Event, Place};
+use super::outside::{self, lease};
+use super::plan::Plan;
+use crate::error::{Error, Kind, Result};
+use crate::pg::owner::as_extension_owner;
+use crate::pg::session_lock::{self, Key};
+use crate::pg::subxact::Caught;
+use crate::pg::whole_error::WholeError;
+use crate::pg::{bgworker, compat, spi};
+use crate::worker::{self, Task};
+use pgrx::JsonB;
+use pgrx::datum::Uuid;
+use pgrx::pg_sys::Oid;
+use std::time::{Duration, Instant};
+
+/// Kind of the job.
+pub const JOB: &str = "deferred migrations";
+/// A statement that fails so often is given up.
+const TRIES: i32 = 5;
+/// Between two tries; doubled each time.
+const FIRST_PAUSE_MS: i64 = 1_000;
+/// Another process of ours that is about to end is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+// no process is at those that run
+const LEFT: &str =
+    "SELECT id FROM strata.migrate_job WHERE deferred AND state IN ('running', 'ran') ORDER BY id";
+const BACK: &str = "UPDATE strata.migrate_job SET state = CASE state WHEN 'ran' THEN 'ran' ELSE 'waiting' END \
+    WHERE id = $1 RETURNING state = 'ran'";
+// what is to be tried again holds up what comes behind it: say, the DROP INDEX of what a CREATE INDEX replaces
+const NEXT: &str = "UPDATE strata.migrate_job j SET state = 'running', attempts = j.attempts + 1 FROM (SELECT w.id, r.oid FROM \
+      strata.migrate_job w LEFT JOIN pg_roles r ON r.rolname = w.session_role \
+      WHERE w.deferred AND w.state = 'waiting' \
+        AND coalesce(w.not_before <= pg_catalog.clock_timestamp(), true) \
+        AND NOT EXISTS (SELECT FROM strata.migrate_job e WHERE e.deferred AND e.state IN ('waiting', 'running', 'ran') \
+          AND e.id < w.id AND (e.namespace, e.tenant) = (w.namespace, w.tenant)) ORDER BY w.id LIMIT 1) n \
+    WHERE j.id = n.id RETURNING j.id, n.oid";
+const LATER: &str =
+    "SELECT EXISTS (SELECT FROM strata.migrate_job WHERE deferred AND state = 'waiting')";
+const ANY: &str = "SELECT EXISTS (SELECT FROM strata.migrate_job WHERE deferred AND state IN ('waiting', 'running', 'ran'))";
+const RESULT: &str = "SELECT state, error, attempts FROM strata.migrate_job WHERE id = $1";
+const WAIT: &str = "UPDATE strata.migrate_job SET state = 'waiting', \
+    not_before = pg_catalog.clock_timestamp() + $2 * interval '1 ms' WHERE id = $1";
+const NO_PROCESS: &str = "UPDATE strata.migrate_job SET state = 'waiting', attempts = attempts - 1, error = $2, \
+    not_before = pg_catalog.clock_timestamp() + $3 * interval '1 ms' WHERE id = $1";
+const FAIL: &str = "UPDATE strata.migrate_job SET state = 'failed', error = coalesce($2, error), settings = '{}', \
+    ended_at = pg_catalog.clock_timestamp() WHERE id = $1";
+// the others of the same version are not of use any more
+const GIVE_UP: &str = "UPDATE strata.migrate_job o SET state = 'abandoned', ended_at = pg_catalog.clock_timestamp() \
+    FROM strata.migrate_job j WHERE j.id = $1 AND o.id <> j.id AND o.state = 'waiting' AND o.run = j.run \
+      AND (o.namespace, o.tenant, o.kind, o.version, o.name) = (j.namespace, j.tenant, j.kind, j.version, j.name)";
+const APPLIED: &str = "UPDATE strata.migrate_applied a SET state = $2 FROM strata.migrate_job j WHERE j.id = $1 \
+      AND j.direction = 'up' AND a.state = 'waiting' AND a.run = j.run \
+      AND (a.namespace, a.tenant, a.kind, a.version, a.name) = (j.namespace, j.tenant, j.kind, j.version, j.name) \
+      AND NOT EXISTS (SELECT FROM strata.migrate_job o WHERE o.id <> j.id AND o.state IN ('waiting', 'running', 'ran') \
+        AND o.run = j.run \
+        AND (o.namespace, o.tenant, o.kind, o.version, o.name) = (j.namespace, j.tenant, j.kind, j.version, j.name))";
+const OF: &str = "SELECT namespace, tenant::text, version, name, run, session_role::text, command, statement \
+    FROM strata.migrate_job WHERE id = $1";
+
+/// Runs all that wait. As superuser, outside of a transaction.
+pub fn run_waiting() -> Result<()> {
+    let alone = Key::Pair(super::golang_lock::LEASE_CLASS, 0);
+    let begun = Instant::now();
+    while !alone.try_take(false) {
+        if begun.elapsed() > PATIENCE {
+            return Ok(());
+        }
+        bgworker::wait(LOOK_AGAIN);
+    }
+    take_back()?;
+    loop {
+        match next()? {
+            Some((id, role)) => one(id, role)?,
+            None if any_later()? => {
+                bgworker::wait(LOOK_AGAIN);
+                take_back()?;
+            }
+            None => break,
+        }
+    }
+    session_lock::release_all();
+    Ok(())
+}
+
+/// Runs one in a process of its own.
+fn one(id: i64, role: Option<Oid>) -> Result<()> {
+    let Some(role) = role else {
+        return fail(
+            id,
+            Some("the role that it is to run as does not exist any more"),
+        );
+    };
+    let task = Task {
+        kind: outside::KIND,
+        argument: &id.to_string(),
+        role: Some(role),
+        nologin: compat::nologin_flags().is_some(),
+    };
+    let Some(handle) = worker::start_task(bgworker::my_database(), &task) else {
+        return no_process(id);
+    };
+    while !handle.ended() {
+        bgworker::wait(LOOK_AGAIN);
+    }
+    ended(id)
+}
+
+/// That was no try of the statement: it waits until a process is free, and says so.
+fn no_process(id: i64) -> Result<()> {
+    let error = Error::new(
+        Kind::NoWorkerSlot,
+        "no free background worker for a statement that no transaction takes: max_worker_processes is too low",
+    );
+    let error = whole(error)?;
+    bgworker::transaction(|| {
+        let args = [id.into(), error.into(), FIRST_PAUSE_MS.into()];
+        spi::execute_latest(NO_PROCESS, &args)
+    })?;
+    Ok(())
+}
+
+fn whole(error: Error) -> Result<JsonB> {
+    let whole = serde_json::to_value(WholeError::of(&Caught::from(error)));
+    whole.map(JsonB).map_err(|e| Error::internal(e.to_string()))
+}
+
+/// Starts a process when there is something to be done; a step of each round of the background worker.
+pub fn start_if_any() -> Result<()> {
+    let any = spi::read_latest(ANY, &[], |r| r.need::<bool>(1))?;
+    if any.first() == Some(&true) {
+        worker::start_dynamic_at_commit(JOB);
+    }
+    Ok(())
+}
+
+/// What a process has left that ended in the middle.
+fn take_back() -> Result<()> {
+    let ran = bgworker::transaction(|| {
+        let left: Vec<i64> = spi::read_latest(LEFT, &[], |r| r.need(1))?;
+        let mut ran = Vec::new();
+        for id in left {
+            if !lease(id).try_take_in_transaction() {
+                continue;
+            }
+            let state = spi::write_kept(BACK, &[id.into()], |r| r.need::<bool>(1))?;
+            if state.first() == Some(&true) {
+                ran.push(id);
+            }
+        }
+        Ok(ran)
+    })?;
+    ran.into_iter().try_for_each(done)
+}
+
+fn next() -> Result<Option<(i64, Option<Oid>)>> {
+    let found =
+        bgworker::transaction(|| spi::write_kept(NEXT, &[], |r| Ok((r.need(1)?, r.get(2)?))))?;
+    Ok(found.into_iter().next())
+}
+
+/// True while some wait for their next try.
+fn any_later() -> Result<bool> {
+    let found = bgworker::transaction(|| spi::read_latest(LATER, &[], |r| r.need::<bool>(1)))?;
+    Ok(found.first() == Some(&true))
+}
+
+fn update(sql: &'static str, id: i64) -> Result<()> {
+    spi::execute_latest(sql, &[id.into()])
+}
+
+fn ended(id: i64) -> Result<()> {
+    let found = bgworker::transaction(|| {
+        spi::read_latest(RESULT, &[id.into()], |r| {
+            Ok((r.need::<String>(1)?, r.get::<JsonB>(2)?, r.need::<i32>(3)?))
+        })
+    })?;
+    let Some((state, error, tried)) = found.into_iter().next() else {
+        return Ok(());
+    };
+    let silent = match state.as_str() {
+        "ran" => return done(id),
+        "failed" => false,
+        // its process could not connect, or was ended
+        "running" => true,
+        _ => return Ok(()),
+    };
+    let whole: Option<WholeError> = error.and_then(|e| serde_json::from_value(e.0).ok());
+    let again = silent || whole.is_some_and(|whole| may_succeed(&whole.sqlstate));
+    if !again || tried >= TRIES {
+        let why = "its process ended without a word, see the log of the server";
+        return fail(id, silent.then_some(why));
+    }
+    let factor = 1_i64
+        .checked_shl(tried.max(1).unsigned_abs() - 1)
+        .unwrap_or(1);
+    let pause = FIRST_PAUSE_MS.saturating_mul(factor);
+    bgworker::transaction(|| spi::execute_latest(WAIT, &[id.into(), pause.into()]))?;
+    Ok(())
+}
+
+/// What another moment may mend: locks, and what the server is short of.
+fn may_succeed(sqlstate: &str) -> bool {
+    matches!(sqlstate, "55P03" | "40P01" | "40001" | "57014" | "57P01")
+        || sqlstate.starts_with("53")
+}
+
+fn done(id: i64) -> Result<()> {
+    bgworker::transaction(|| {
+        outside::settle(id)?;
+        note(id, "deferred_done", None)?;
+        spi::execute_latest(APPLIED, &[id.into(), "applied".into()])
+    })?;
+    Ok(())
+}
+
+fn fail(id: i64, why: Option<&str>) -> Result<()> {
+    bgworker::transaction(|| {
+        let error = why.map(|why| whole(Error::internal(why))).transpose()?;
+        spi::execute_latest(FAIL, &[id.into(), error.into()])?;
+        let error = spi::read_latest(RESULT, &[id.into()], |r| r.get::<JsonB>(2))?;
+        let error = error.into_iter().next().flatten().map(|e| e.0);
+        update(GIVE_UP, id)?;
+        note(id, "fail", error)?;
+        spi::execute_latest(APPLIED, &[id.into(), "applied_with_errors".into()])
+    })?;
+    Ok(())
+}
+
+/// Adds to the history.
+fn note(id: i64, event: &'static str, error: Option<serde_json::Value>) -> Result<()> {
+    type Of = (String, String, String, String, Uuid, String, String, i32);
+    let found: Vec<Of> = spi::read_latest(OF, &[id.into()], |r| {
+        Ok((
+            r.need(1)?,
+            r.need(2)?,
+            r.need(3)?,
+            r.need(4)?,
+            r.need(5)?,
+            r.need(6)?,
+            r.need(7)?,
+            r.need(8)?,
+        ))
+    })?;
+    let Some((namespace, tenant, version, name, run, role, command, statement)) =
+        found.into_iter().next()
+    else {
+        return Ok(());
+    };
+    let place = Place {
+        namespace: &namespace,
+        tenant: Some(tenant.as_str()).filter(|t| !t.is_empty()),
+        run,
+        role: &role,
+    };
+    let event = Event {
+        event,
+        version,
+        name,
+        us: None,
+        statements: Some(1),
+        error,
+        reason: Some(format!("statement {statement}: {command}")),
+    };
+    catalog::put_events(&place, &[event])
+}
+
+// a down takes its row with it, and is not done before these are
+const DOWNS: &str = "SELECT kind, version, name FROM strata.migrate_job WHERE namespace = $1 AND tenant = $2::name \
+    AND deferred AND direction = 'down' AND state IN ('waiting', 'running', 'ran') ORDER BY id";
+const ANY_OF: &str = "SELECT DISTINCT version FROM strata.migrate_job WHERE namespace = $1 AND deferred \
+    AND state IN ('waiting', 'running', 'ran') ORDER BY 1";
+
+type Down = (String, String, String);
+
+fn downs(namespace: &str, tenant: Option<&str>) -> Result<Vec<Down>> {
+    let args = [namespace.into(), tenant.unwrap_or_default().into()];
+    as_extension_owner(|| {
+        spi::read_latest(DOWNS, &args, |r| Ok((r.need(1)?, r.need(2)?, r.need(3)?)))
+    })
+}
+
+fn outstanding(versions: &[&str], namespace: &str) -> Result<()> {
+    if versions.is_empty() {
+        return Ok(());
+    }
+    let list = versions.join("\", \"");
+    Err(Error::new(
+        Kind::InUse,
+        format!("a deferred statement of version \"{list}\" is not done"),
+    )
+    .detail("What it takes back would be what this call makes.")
+    .hint(format!(
+        "SELECT * FROM strata.migrate_deferred(namespace => {})",
+        super::ask::literal(namespace)
+    )))
+}
+
+/// 55006 where a step is of a version whose down has put off something that is not done.
+pub fn refuse_outstanding(plan: &Plan, namespace: &str, tenant: Option<&str>) -> Result<()> {
+    if plan.steps.is_empty() {
+        return Ok(());
+    }
+    let downs = downs(namespace, tenant)?;
+    let is = |(kind, version, name): &Down| {
+        plan.steps.iter().any(|step| {
+            step.key.kind.name() == kind
+                && books::label(&step.key) == *version
+                && (step.key.name == *name || !version.is_empty())
+        })
+    };
+    let versions: Vec<&str> = downs
+        .iter()
+        .filter(|d| is(d))
+        .map(|d| d.1.as_str())
+        .collect();
+    outstanding(&versions, namespace)
+}
+
+/// 55006 where any down has put off something that is not done.
+pub fn refuse_downs(namespace: &str, tenant: Option<&str>) -> Result<()> {
+    let downs = downs(namespace, tenant)?;
+    let versions: Vec<&str> = downs.iter().map(|d| d.1.as_str()).collect();
+    outstanding(&versions, namespace)
+}
+
+/// 55006 where anything that was put off is not done.
+pub fn refuse_any(namespace: &str) -> Result<()> {
+    let found = as_extension_owner(|| {
+        spi::read_latest(ANY_OF, &[namespace.into()], |r| r.need::<String>(1))
+    })?;
+    let versions: Vec<&str> = found.iter().map(String::as_str).collect();
+    outstanding(&versions, namespace)
+}
+
+/// A row of `migrate_deferred`.
+pub type Row = (
+    i64,
+    Option<String>,
+    i32,
+    i32,
+    String,
+    String,
+    i32,
+    Option<String>,
+);
+
+const LIST: &str = "SELECT id, nullif(version, ''), statement, line, sql, state, attempts, error->>'message' \
+    FROM strata.migrate_job WHERE namespace = $1 AND deferred ORDER BY id";
+
+const FAILED: &str = "SELECT version, filename || ', line ' || line || ': ' || (error->>'message') FROM strata.migrate_job \
+    WHERE namespace = $1 AND tenant = $2::name AND deferred AND state = 'failed' ORDER BY id";
+
+/// Versions whose statement has failed that was put off, with where it stands and what it said.
+pub fn failed(namespace: &str, tenant: Option<&str>) -> Result<Vec<(String, String)>> {
+    let args = [namespace.into(), tenant.unwrap_or_default().into()];
+    as_extension_owner(|| {
+        spi::read_latest(FAILED, &args, |r| {
+            Ok((r.need(1)?, r.get::<String>(2)?.unwrap_or_default()))
+        })
+    })
+}
+
+/// Statements that were put off, those that are done among them.
+pub fn rows(namespace: &str) -> Result<Vec<Row>> {
+    let found =
+        super::namespace::find(namespace)?.ok_or_else(|| super::namespace::unknown(namespace))?;
+    found.need_reader()?;
+    as_extension_owner(|| {
+        spi::read_latest(LIST, &[namespace.into()], |r| {
+            Ok((
+                r.need(1)?,
+                r.get(2)?,
+                r.need(3)?,
+                r.need(4)?,
+                r.need(5)?,
+                r.need(6)?,
+                r.need(7)?,
+                r.get(8)?,
+            ))
+        })
+    })
+}

@@ -1,0 +1,270 @@
+//! Tables as the tools make them, types as `format_type` prints them (tests).
+
+use super::Tool;
+
+pub type Columns = &'static [(&'static str, &'static str)];
+
+const V255: &str = "character varying(255)";
+pub const STAMP: &str = "timestamp without time zone";
+pub const STAMPTZ: &str = "timestamp with time zone";
+
+const FLYWAY: Columns = &[
+    ("installed_rank", "integer"),
+    ("version", "character varying(50)"),
+    ("description", "character varying(200)"),
+    ("type", "character varying(20)"),
+    ("script", "character varying(1000)"),
+    ("checksum", "integer"),
+    ("installed_by", "character varying(100)"),
+    ("installed_on", STAMP),
+    ("execution_time", "integer"),
+    ("success", "boolean"),
+];
+
+pub const TABLES: &[(Tool, &str, &str, Columns)] = &[
+    (
+        Tool::GolangMigrate,
+        "public",
+        "schema_migrations",
+        &[("version", "bigint"), ("dirty", "boolean")],
+    ),
+    (
+        Tool::Dbmate,
+        "public",
+        "schema_migrations",
+        &[("version", "character varying")],
+    ),
+    // dbmate before 2.4, Rails before 5
+    (
+        Tool::Dbmate,
+        "public",
+        "schema_migrations",
+        &[("version", V255)],
+    ),
+    (
+        Tool::Ecto,
+        "public",
+        "schema_migrations",
+        &[
+            ("version", "bigint"),
+            ("inserted_at", "timestamp(0) without time zone"),
+        ],
+    ),
+    (
+        Tool::Refinery,
+        "public",
+        "refinery_schema_history",
+        &[
+            ("version", "integer"),
+            ("name", V255),
+            ("applied_on", V255),
+            ("checksum", V255),
+        ],
+    ),
+    (
+        Tool::Refinery,
+        "public",
+        "refinery_schema_history",
+        &[
+            ("version", "bigint"),
+            ("name", V255),
+            ("applied_on", V255),
+            ("checksum", V255),
+        ],
+    ),
+    (
+        Tool::Sqlx,
+        "public",
+        "_sqlx_migrations",
+        &[
+            ("version", "bigint"),
+            ("description", "text"),
+            ("installed_on", STAMPTZ),
+            ("success", "boolean"),
+            ("checksum", "bytea"),
+            ("execution_time", "bigint"),
+        ],
+    ),
+    (
+        Tool::Goose,
+        "public",
+        "goose_db_version",
+        &[
+            ("id", "integer"),
+            ("version_id", "bigint"),
+            ("is_applied", "boolean"),
+            ("tstamp", STAMP),
+        ],
+    ),
+    (Tool::Flyway, "public", "flyway_schema_history", FLYWAY),
+    // Flyway before 4, with its name until 5
+    (
+        Tool::Flyway,
+        "forecast",
+        "schema_version",
+        &[
+            ("version_rank", "integer"),
+            ("installed_rank", "integer"),
+            ("version", "character varying(50)"),
+            ("description", "character varying(200)"),
+            ("type", "character varying(20)"),
+            ("script", "character varying(1000)"),
+            ("checksum", "integer"),
+            ("installed_by", "character varying(100)"),
+            ("installed_on", STAMP),
+            ("execution_time", "integer"),
+            ("success", "boolean"),
+        ],
+    ),
+    (
+        Tool::Diesel,
+        "public",
+        "__diesel_schema_migrations",
+        &[("version", "character varying(50)"), ("run_on", STAMP)],
+    ),
+    (
+        Tool::Sqitch,
+        "sqitch",
+        "changes",
+        &[
+            ("change_id", "text"),
+            ("script_hash", "text"),
+            ("change", "text"),
+            ("project", "text"),
+            ("note", "text"),
+            ("committed_at", STAMPTZ),
+            ("committer_name", "text"),
+            ("committer_email", "text"),
+            ("planned_at", STAMPTZ),
+            ("planner_name", "text"),
+            ("planner_email", "text"),
+        ],
+    ),
+    (
+        Tool::Tern,
+        "public",
+        "schema_version",
+        &[("version", "integer")],
+    ),
+    (
+        Tool::Pop,
+        "public",
+        "schema_migration",
+        &[("version", "character varying(14)")],
+    ),
+    (
+        Tool::GraphileMigrate,
+        "graphile_migrate",
+        "migrations",
+        &[
+            ("hash", "text"),
+            ("previous_hash", "text"),
+            ("filename", "text"),
+            ("date", STAMPTZ),
+        ],
+    ),
+    (
+        Tool::Alembic,
+        "public",
+        "alembic_version",
+        &[("version_num", "character varying(32)")],
+    ),
+    (
+        Tool::Django,
+        "public",
+        "django_migrations",
+        &[
+            ("id", "bigint"),
+            ("app", V255),
+            ("name", V255),
+            ("applied", STAMPTZ),
+        ],
+    ),
+    (
+        Tool::Prisma,
+        "public",
+        "_prisma_migrations",
+        &[
+            ("id", "character varying(36)"),
+            ("checksum", "character varying(64)"),
+            ("finished_at", STAMPTZ),
+            ("migration_name", V255),
+            ("logs", "text"),
+            ("rolled_back_at", STAMPTZ),
+            ("started_at", STAMPTZ),
+            ("applied_steps_count", "integer"),
+        ],
+    ),
+    // as a project made it again by hand
+    (
+        Tool::Prisma,
+        "public",
+        "_prisma_migrations",
+        &[
+            ("id", "text"),
+            ("checksum", "text"),
+            ("finished_at", "timestamp(3) without time zone"),
+            ("migration_name", "text"),
+            ("logs", "text"),
+            ("rolled_back_at", "timestamp(3) without time zone"),
+            ("started_at", "timestamp(3) without time zone"),
+            ("applied_steps_count", "integer"),
+        ],
+    ),
+    (
+        Tool::Atlas,
+        "atlas_schema_revisions",
+        "atlas_schema_revisions",
+        &[
+            ("version", "character varying"),
+            ("description", "character varying"),
+            ("type", "bigint"),
+            ("applied", "bigint"),
+            ("total", "bigint"),
+            ("executed_at", STAMPTZ),
+            ("execution_time", "bigint"),
+            ("error", "text"),
+            ("error_stmt", "text"),
+            ("hash", "character varying"),
+            ("partial_hashes", "jsonb"),
+            ("operator_version", "character varying"),
+        ],
+    ),
+    (
+        Tool::Liquibase,
+        "public",
+        "databasechangelog",
+        &[
+            ("id", V255),
+            ("author", V255),
+            ("filename", V255),
+            ("dateexecuted", STAMP),
+            ("orderexecuted", "integer"),
+            ("exectype", "character varying(10)"),
+            ("md5sum", "character varying(35)"),
+            ("description", V255),
+            ("comments", V255),
+            ("tag", V255),
+            ("liquibase", "character varying(20)"),
+            ("contexts", V255),
+            ("labels", V255),
+            ("deployment_id", "character varying(10)"),
+        ],
+    ),
+    (
+        Tool::Pgroll,
+        "pgroll",
+        "migrations",
+        &[
+            ("schema", "name"),
+            ("name", "text"),
+            ("migration", "jsonb"),
+            ("created_at", STAMPTZ),
+            ("updated_at", STAMPTZ),
+            ("parent", "text"),
+            ("done", "boolean"),
+            ("resulting_schema", "jsonb"),
+            ("migration_type", "character varying(32)"),
+        ],
+    ),
+];

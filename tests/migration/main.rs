@@ -1,0 +1,53 @@
+//! Migrations from outside: real servers, psql and pg_dump, many sessions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is expected here is tested
+
+mod advice;
+mod advice_down;
+mod advice_down_doubt;
+mod advice_down_place;
+mod advice_files;
+mod backfill;
+mod backfill_beside;
+mod backfill_ends;
+mod backfill_keys;
+mod backfill_mine;
+mod backfill_rights;
+mod backfill_tables;
+mod calls;
+mod capture;
+mod carried;
+#[path = "../common/mod.rs"]
+mod common;
+mod deferred;
+mod dumps;
+mod encodings;
+mod errors;
+mod explain;
+mod files;
+mod foreign_code;
+mod guest;
+mod hints;
+mod hostile;
+mod include;
+mod interop;
+mod laws;
+mod loader;
+mod lock_table;
+mod order;
+mod others;
+mod proof;
+mod rights;
+mod scenario;
+mod session;
+mod steps;
+mod support;
+mod surface;
+mod task_rights;
+mod task_support;
+mod task_workers;
+mod tasks;
+mod tenants;
+mod told;
+mod untouched;
+mod whole;
+mod wrapped;
