@@ -3,6 +3,7 @@
 
 use super::books;
 use super::catalog::{self, Event, Place};
+use super::golang_lock::LEASE_CLASS;
 use super::outside::{self, lease};
 use super::plan::Plan;
 use crate::error::{Error, Kind, Result};
@@ -10,7 +11,7 @@ use crate::pg::owner::as_extension_owner;
 use crate::pg::session_lock::{self, Key};
 use crate::pg::subxact::Caught;
 use crate::pg::whole_error::WholeError;
-use crate::pg::{bgworker, compat, spi};
+use crate::pg::{bgworker, compat, inject, spi};
 use crate::worker::{self, Task};
 use pgrx::JsonB;
 use pgrx::datum::Uuid;
@@ -23,6 +24,9 @@ pub const JOB: &str = "deferred migrations";
 const TRIES: i32 = 5;
 /// Between two tries; doubled each time.
 const FIRST_PAUSE_MS: i64 = 1_000;
+/// Held by the process that is at it, and by the one that waits for it: there are never more.
+const ALONE: Key = Key::Pair(LEASE_CLASS, 0);
+const NEXT_IN_LINE: Key = Key::Pair(LEASE_CLASS, -1);
 /// Another process of ours that is about to end is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -65,13 +69,8 @@ const OF: &str = "SELECT namespace, tenant::text, version, name, run, session_ro
 
 /// Runs all that wait. As superuser, outside of a transaction.
 pub fn run_waiting() -> Result<()> {
-    let alone = Key::Pair(super::golang_lock::LEASE_CLASS, 0);
-    let begun = Instant::now();
-    while !alone.try_take(false) {
-        if begun.elapsed() > PATIENCE {
-            return Ok(());
-        }
-        bgworker::wait(LOOK_AGAIN);
+    if !take_turn() {
+        return Ok(());
     }
     take_back()?;
     loop {
@@ -86,6 +85,27 @@ pub fn run_waiting() -> Result<()> {
     }
     session_lock::release_all();
     Ok(())
+}
+
+/// False when another process does what there is to do.
+fn take_turn() -> bool {
+    if ALONE.try_take(false) {
+        return true;
+    }
+    // who waits already will see all that is committed by now
+    if !NEXT_IN_LINE.try_take(false) {
+        return false;
+    }
+    let begun = Instant::now();
+    while !ALONE.try_take(false) {
+        if begun.elapsed() > PATIENCE {
+            session_lock::release_all();
+            return false;
+        }
+        bgworker::wait(LOOK_AGAIN);
+    }
+    session_lock::release_others(ALONE);
+    true
 }
 
 /// Runs one in a process of its own.
@@ -130,10 +150,11 @@ fn whole(error: Error) -> Result<JsonB> {
     whole.map(JsonB).map_err(|e| Error::internal(e.to_string()))
 }
 
-/// Starts a process when there is something to be done; a step of each round of the background worker.
+/// Starts a process when there is something to be done and nobody is at it; a step of each round of the background
+/// worker. A process for each round could take all that the server has, and none would be left for the statements.
 pub fn start_if_any() -> Result<()> {
     let any = spi::read_latest(ANY, &[], |r| r.need::<bool>(1))?;
-    if any.first() == Some(&true) {
+    if any.first() == Some(&true) && ALONE.try_take_in_transaction() {
         worker::start_dynamic_at_commit(JOB);
     }
     Ok(())
@@ -183,13 +204,14 @@ fn ended(id: i64) -> Result<()> {
     let Some((state, error, tried)) = found.into_iter().next() else {
         return Ok(());
     };
-    let silent = match state.as_str() {
+    match state.as_str() {
         "ran" => return done(id),
-        "failed" => false,
-        // its process could not connect, or was ended
-        "running" => true,
+        "running" => {}
         _ => return Ok(()),
-    };
+    }
+    inject::point("migration.deferred.tried");
+    // its process could not connect, or was ended
+    let silent = error.is_none();
     let whole: Option<WholeError> = error.and_then(|e| serde_json::from_value(e.0).ok());
     let again = silent || whole.is_some_and(|whole| may_succeed(&whole.sqlstate));
     if !again || tried >= TRIES {

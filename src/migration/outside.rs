@@ -34,7 +34,11 @@ const READ: &str =
     "SELECT sql, role::text, settings FROM strata.migrate_job WHERE id = $1 AND state = 'running'";
 const BEGIN: &str = "UPDATE strata.migrate_job SET attempts = attempts + CASE WHEN deferred THEN 0 ELSE 1 END, error = NULL \
     WHERE id = $1";
-const END: &str = "UPDATE strata.migrate_job SET state = $2, error = $3, ended_at = pg_catalog.clock_timestamp() \
+// what was put off has not failed before somebody has looked whether it is tried again: should nobody come to that, it
+// is taken up like one whose process is gone
+const END: &str = "UPDATE strata.migrate_job SET error = $3, \
+      state = CASE WHEN deferred AND $2 = 'failed' THEN state ELSE $2 END, \
+      ended_at = CASE WHEN deferred AND $2 = 'failed' THEN ended_at ELSE pg_catalog.clock_timestamp() END \
     WHERE id = $1 AND state = 'running'";
 const RESULT: &str = "SELECT state, error FROM strata.migrate_job WHERE id = $1";
 const SETTLE: &str =

@@ -206,12 +206,12 @@ fn note(job: &Job, outcome: &Outcome, seen: Seen, claim: Option<i64>) -> Result<
                 pgrx::log!("pg_strata: the run of job {id} stays in the queue: {text}");
             }
         }
-        catalog::finish(job.id, outcome)
+        finish(job, outcome, seen)
     })?;
     let Some(failures) = failures else {
         return Ok(()); // deleted meanwhile
     };
-    schedule(Tx::Worker, job, outcome, failures, seen)?;
+    give_up(Tx::Worker, job, outcome, failures)?;
     if let Err(e) = outcome {
         say_failed(job, &e.message);
     }
@@ -228,37 +228,40 @@ pub(super) fn say_failed(job: &Job, message: &str) {
     pgrx::log!("pg_strata: job {} ({}) failed: {message}", job.id, job.name);
 }
 
-/// Sets the next time of a job that has ended.
-pub(super) fn schedule(
-    tx: Tx,
-    job: &Job,
-    outcome: &Outcome,
-    failures: i32,
-    seen: Seen,
-) -> Result<()> {
-    if outcome.is_ok() {
-        return next_tick(tx, job, seen);
+/// Notes the end of a run and sets the time of the next one, both or neither: a run that is known to have succeeded
+/// must not be made again after a crash. How often it has failed in a row; `None` when the job is gone.
+pub(super) fn finish(job: &Job, outcome: &Outcome, seen: Seen) -> Result<Option<i32>> {
+    let Some(failures) = catalog::finish(job.id, outcome)? else {
+        return Ok(None);
+    };
+    if outcome.is_ok() || backoff::gives_up(job.max_retries, failures) {
+        next_tick(job, seen)?;
+    } else {
+        let delay = backoff::delay_us(job.retry_us, job.interval_us, failures);
+        catalog::retry_in(job.id, delay, seen)?;
     }
-    if backoff::gives_up(job.max_retries, failures) {
-        tx.run(|| catalog::switch_off(job.id))?;
-        pgrx::log!(
-            "pg_strata: job {} ({}) is switched off after {failures} failures; SELECT strata.alter_job({}, scheduled => true)",
-            job.id,
-            job.name,
-            job.id
-        );
-        return next_tick(tx, job, seen);
-    }
-    let delay = backoff::delay_us(job.retry_us, job.interval_us, failures);
-    tx.run(|| catalog::retry_in(job.id, delay, seen))
+    Ok(Some(failures))
 }
 
-pub(super) fn next_tick(tx: Tx, job: &Job, seen: Seen) -> Result<()> {
-    let out = tx.run(|| {
-        let tried = attempt(|| catalog::to_next_tick(job.id, seen));
-        Ok(tried.and_then(|out| out.map_err(Into::into)))
-    })?;
-    if let Err(e) = out {
+/// Switches a job off that has failed too often. By itself: whoever changes a job has its row before that of its
+/// state, which the end of a run holds.
+pub(super) fn give_up(tx: Tx, job: &Job, outcome: &Outcome, failures: i32) -> Result<()> {
+    if outcome.is_ok() || !backoff::gives_up(job.max_retries, failures) {
+        return Ok(());
+    }
+    tx.run(|| catalog::switch_off(job.id))?;
+    pgrx::log!(
+        "pg_strata: job {} ({}) is switched off after {failures} failures; SELECT strata.alter_job({}, scheduled => true)",
+        job.id,
+        job.name,
+        job.id
+    );
+    Ok(())
+}
+
+pub(super) fn next_tick(job: &Job, seen: Seen) -> Result<()> {
+    let tried = attempt(|| catalog::to_next_tick(job.id, seen));
+    if let Err(e) = tried.and_then(|out| out.map_err(Into::into)) {
         // an unknown time zone after a restore, or a time out of range: the job must not spin
         pgrx::log!(
             "pg_strata: job {} ({}) has no next time on its schedule: {}",
@@ -266,7 +269,7 @@ pub(super) fn next_tick(tx: Tx, job: &Job, seen: Seen) -> Result<()> {
             job.name,
             e.message
         );
-        tx.run(|| catalog::retry_in(job.id, job.interval_us, seen))?;
+        catalog::retry_in(job.id, job.interval_us, seen)?;
     }
     Ok(())
 }

@@ -163,7 +163,8 @@ impl Scheduler {
                 self.contained(job.id, || own::push_run(job.id, &job.proc_name))?;
             } else {
                 // who has set another time meanwhile, with another config perhaps, is not overruled
-                run::next_tick(self.tx, &job, Seen::Time(job.next_start))?;
+                self.tx
+                    .run(|| run::next_tick(&job, Seen::Time(job.next_start)))?;
             }
             if self.is_over(begun) {
                 return Ok(true);
@@ -283,10 +284,10 @@ impl Scheduler {
                         return Ok(None);
                     }
                     let seen = catalog::begin(job.id)?;
-                    Ok(catalog::finish(job.id, &outcome)?.map(|failures| (seen, failures)))
+                    run::finish(&job, &outcome, seen)
                 })?;
-                if let Some((seen, failures)) = ended.flatten() {
-                    run::schedule(self.tx, &job, &outcome, failures, seen)?;
+                if let Some(failures) = ended.flatten() {
+                    run::give_up(self.tx, &job, &outcome, failures)?;
                     run::say_failed(&job, "its process could not start");
                 }
                 Ok(())
@@ -311,10 +312,10 @@ impl Scheduler {
                 let Some(job) = catalog::find(id)? else {
                     return Ok(None);
                 };
-                Ok(catalog::finish(id, &outcome)?.map(|failures| (job, failures)))
+                Ok(run::finish(&job, &outcome, Seen::Any)?.map(|failures| (job, failures)))
             })?;
             if let Some((job, failures)) = found.flatten() {
-                run::schedule(self.tx, &job, &outcome, failures, Seen::Any)?;
+                run::give_up(self.tx, &job, &outcome, failures)?;
                 run::say_failed(&job, "the process of the job ended without a result");
             }
             if self.is_over(begun) {

@@ -270,13 +270,61 @@ fn a_schedule_without_a_tick_in_reach_goes_on_and_after_a_standstill_there_is_on
         "it has run",
         "SELECT total_successes >= 1 FROM strata.job_stats",
     );
-    let next = "SELECT extract(second FROM next_start) = 30 AND next_start BETWEEN now() AND now() + interval '61 s' FROM strata.jobs";
+    let next = "SELECT extract(second FROM next_start) = 30 AND next_start > last_successful_finish
+        AND next_start <= last_successful_finish + interval '61 s' FROM strata.job_stats";
     assert_eq!(one(&mut alice, next), "t");
     assert!(
         one(&mut alice, "SELECT count(*) FROM ran")
             .parse::<i32>()
             .unwrap()
             <= 2
+    );
+}
+
+/// A crash between the two would repeat a run that is known to have succeeded.
+#[test]
+fn the_end_of_a_run_and_the_time_of_the_next_are_committed_together() {
+    let cluster = Cluster::builder()
+        .preload(true)
+        .set("max_worker_processes", "16")
+        .set("track_commit_timestamp", "on")
+        .start();
+    let db = with_procedure(&cluster, "jobs");
+    let mut alice = db.session_as("alice");
+    one(
+        &mut alice,
+        r#"CREATE PROCEDURE broken(job_id int, config jsonb) LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$no$$; END';
+           SELECT strata.add_job('note', '1 hour');
+           SELECT strata.alter_job(strata.add_job('broken', '1 hour', scheduled => false), max_retries => 3, scheduled => true);
+           SELECT strata.alter_job(strata.add_job('broken', '1 hour', scheduled => false), max_retries => 0, scheduled => true);
+           SELECT strata.add_job('note', '1 hour', '{"sleep": 600}')"#,
+    );
+    wait_for(
+        &db,
+        "one succeeds, two fail, one runs",
+        "SELECT count(*) FILTER (WHERE last_run_status IS NOT NULL) = 3
+           AND count(*) FILTER (WHERE job_status = 'Running') = 1 FROM strata.job_stats",
+    );
+    wait_for(
+        &db,
+        "the process of the last one is found",
+        "SELECT pg_terminate_backend(pid) FROM strata.job_state WHERE job_id = 1003",
+    );
+    wait_for(
+        &db,
+        "it has ended, and one is switched off",
+        "SELECT count(*) FILTER (WHERE last_run_status IS NOT NULL) = 4
+           AND count(*) FILTER (WHERE job_status = 'Paused') = 1 FROM strata.job_stats",
+    );
+    // subtransactions have the time of their transaction
+    let mut session = db.session();
+    assert_eq!(
+        rows(
+            &mut session,
+            "SELECT s.job_id, s.last_ok, pg_xact_commit_timestamp(s.xmin) = pg_xact_commit_timestamp(r.xmin), s.next_start > r.finish_time
+             FROM strata.job_state s JOIN strata.job_run r USING (job_id) ORDER BY 1"
+        ),
+        "1000|t|t|t\n1001|f|t|t\n1002|f|t|t\n1003|f|t|t"
     );
 }
 

@@ -1,6 +1,6 @@
 //! Statements that a run in one transaction puts off.
 
-use crate::common::{Cluster, Stop};
+use crate::common::{Cluster, Stop, arm, wait_until};
 use crate::support::{Db, database, exec, fails, one, register, rows, run, states};
 use std::time::{Duration, Instant};
 
@@ -173,6 +173,98 @@ fn a_lock_that_is_held_is_waited_for_again_and_a_version_is_not_reverted_meanwhi
     );
 }
 
+/// A statement that has failed is looked at before it is said whether it is tried again.
+#[test]
+fn a_try_that_nobody_came_to_look_at_is_made_again() {
+    let server = Cluster::builder()
+        .preload(true)
+        .set("strata.worker_interval", "1s")
+        .set("strata.inject", "migration.deferred.tried:error")
+        .start();
+    let db = Db::new(&server, "put_off_unseen");
+    db.run("CREATE TABLE t (x int); INSERT INTO t VALUES (1)");
+    let (mut s, mut holder) = (db.session(), db.session());
+    register(
+        &mut s,
+        &[("1_a.up.sql", "CREATE INDEX CONCURRENTLY i ON t (x)")],
+    );
+    exec(
+        &mut holder,
+        "BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE",
+    );
+    assert_eq!(
+        run(
+            &mut s,
+            "migrate_up(nontransactional => 'defer', lock_timeout => '100 ms')"
+        ),
+        "1 waiting"
+    );
+    wait(
+        &mut s,
+        "SELECT attempts > 1 FROM strata.migrate_deferred()",
+        "t",
+    );
+    arm(&server, "");
+    exec(&mut holder, "COMMIT");
+    wait(
+        &mut s,
+        "SELECT state FROM strata.migrate_deferred()",
+        "done",
+    );
+    wait(
+        &mut s,
+        "SELECT state FROM strata.migrate_status()",
+        "applied",
+    );
+}
+
+/// One process sees to what was put off, and at most one waits for its end: were there one for each round of the
+/// background worker, none would be left for the statements.
+#[test]
+fn however_long_it_takes_no_more_than_two_processes_are_at_it() {
+    let server = Cluster::builder()
+        .preload(true)
+        .set("strata.worker_interval", "1s")
+        .start();
+    let db = Db::new(&server, "put_off_long");
+    db.run("CREATE TABLE t (x int); INSERT INTO t VALUES (1)");
+    let (mut s, mut holder) = (db.session(), db.session());
+    register(
+        &mut s,
+        &[("1_a.up.sql", "CREATE INDEX CONCURRENTLY i ON t (x)")],
+    );
+    exec(
+        &mut holder,
+        "BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE",
+    );
+    assert_eq!(
+        run(
+            &mut s,
+            "migrate_up(nontransactional => 'defer', lock_timeout => '5 s')"
+        ),
+        "1 waiting"
+    );
+    // and the one of the statement
+    let processes = "SELECT count(*) <= 3 FROM pg_stat_activity WHERE backend_type = 'pg_strata job' AND datname = current_database()";
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(12) {
+        assert_eq!(one(&mut s, processes), "t", "{:?}", begun.elapsed());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // the second try was not kept from its process
+    wait(
+        &mut s,
+        "SELECT attempts >= 2, last_error LIKE '%lock timeout%' FROM strata.migrate_deferred()",
+        "t|t",
+    );
+    exec(&mut holder, "COMMIT");
+    wait(
+        &mut s,
+        "SELECT state FROM strata.migrate_deferred()",
+        "done",
+    );
+}
+
 /// The old index must not go before the new one is there.
 #[test]
 fn what_comes_behind_a_statement_that_is_tried_again_waits_for_it() {
@@ -242,7 +334,12 @@ fn without_a_free_process_it_waits_for_one_and_says_so() {
     server.configure(&[("max_worker_processes", "3")]);
     server.restart(Stop::Fast);
     let mut s = server.client("put_off_full");
-    exec(&mut s, deploy);
+    // the launcher looks into each database once, with a process that takes this place for a moment
+    wait_until("a process is free", || {
+        s.batch_execute(deploy)
+            .map_err(|e| assert_eq!(e.code().unwrap().code(), "53000", "{e:?}"))
+            .is_ok()
+    });
     assert_eq!(states(&mut s), "1 applied");
     register(
         &mut s,
