@@ -9,7 +9,7 @@ use super::manage;
 use super::plan::Run;
 use super::set::Direction;
 use super::version::{Target, Version};
-use super::{deferred, history, planned, state, status};
+use super::{deferred_known, history, planned, state, status};
 use crate::pg::{datum, spi};
 use pgrx::datum::{Interval, TimestampWithTimeZone, Uuid};
 use pgrx::iter::TableIterator;
@@ -353,7 +353,7 @@ fn migrate_deferred(
     >,
     ErrorReport,
 > {
-    Ok(TableIterator::new(deferred::rows(need(
+    Ok(TableIterator::new(deferred_known::rows(need(
         namespace,
         "namespace",
     )?)?))

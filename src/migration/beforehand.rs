@@ -3,7 +3,7 @@
 use super::ask::{Context, Mirror, Mode};
 use super::call::{Call, Outside};
 use super::catalog::Stored;
-use super::deferred;
+use super::deferred_known;
 use super::inspect::Inspected;
 use super::known::Known;
 use super::namespace::StartsAs;
@@ -60,7 +60,7 @@ pub fn refuse(
     starts_as: &StartsAs,
     mode: Mode,
 ) -> Result<()> {
-    deferred::refuse_outstanding(plan, &call.namespace, call.tenant.as_deref())?;
+    deferred_known::refuse_outstanding(plan, &call.namespace, call.tenant.as_deref())?;
     let mut refused = Vec::new();
     let mut outside = Vec::new();
     let (mut strips, mut twin) = (true, twin(Direction::Up, call));

@@ -6,7 +6,7 @@ use super::namespace::{self, Namespace};
 use super::set::{Direction, FileKind, Set};
 use super::style::Style;
 use super::version::Version;
-use super::{catalog, deferred, locks, name, text};
+use super::{catalog, deferred_known, locks, name, text};
 use crate::error::{Error, Kind, Result};
 use crate::pg::owner::as_extension_owner;
 use crate::pg::{session, spi};
@@ -347,7 +347,7 @@ pub fn drop_namespace(name: &str, force: bool) -> Result<()> {
         .hint("force => true forgets it all the same."));
     }
     if !force {
-        deferred::refuse_any(name)?;
+        deferred_known::refuse_any(name)?;
     }
     as_extension_owner(|| {
         DROP.iter()

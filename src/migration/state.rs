@@ -11,7 +11,7 @@ use super::set::Set;
 use super::text::hex;
 use super::validate::{self, Problem};
 use super::version::Version;
-use super::{deferred, locks, namespace};
+use super::{deferred_known, locks, namespace};
 use crate::error::{Error, Kind, Result};
 use crate::pg::subxact;
 
@@ -29,7 +29,7 @@ fn locked(namespace: &str, tenant: Option<&str>, take_over: bool) -> Result<Know
     runs::need_read_committed()?;
     locks::state(namespace, tenant)?;
     let mut known = Known::of(namespace::of_member(namespace)?, tenant)?;
-    deferred::refuse_downs(namespace, tenant)?;
+    deferred_known::refuse_downs(namespace, tenant)?;
     // what is left running is refused where it matters
     known.settle_running(tenant)?;
     if let Some(mirrored) = known.mirrored(tenant)? {
@@ -67,7 +67,7 @@ pub fn problems(known: &Known, tenant: Option<&str>) -> Result<Vec<Wrong>> {
         .map(|f| (Some(f.key.label()), f.problem.word(), f.detail))
         .collect();
     // what a repair has accepted is told no more
-    for (version, put_off) in deferred::failed(&known.namespace.name, tenant)? {
+    for (version, put_off) in deferred_known::failed(&known.namespace.name, tenant)? {
         let of = rows.iter_mut().find(|(label, problem, _)| {
             label.as_deref() == Some(&version) && *problem == Problem::AppliedWithErrors.word()
         });
