@@ -34,7 +34,7 @@ const LEFT: &str =
 const BACK: &str = "UPDATE strata.migrate_job SET state = CASE state WHEN 'ran' THEN 'ran' ELSE 'waiting' END \
     WHERE id = $1 RETURNING state = 'ran'";
 // what is to be tried again holds up what comes behind it: say, the DROP INDEX of what a CREATE INDEX replaces
-const NEXT: &str = "UPDATE strata.migrate_job j SET state = 'running', attempts = j.attempts + 1 FROM (SELECT w.id, r.oid FROM \
+const NEXT: &str = "UPDATE strata.migrate_job j SET state = 'running', error = NULL, attempts = j.attempts + 1 FROM (SELECT w.id, r.oid FROM \
       strata.migrate_job w LEFT JOIN pg_roles r ON r.rolname = w.session_role \
       WHERE w.deferred AND w.state = 'waiting' \
         AND coalesce(w.not_before <= pg_catalog.clock_timestamp(), true) \

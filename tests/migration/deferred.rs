@@ -21,6 +21,20 @@ fn wait(s: &mut postgres::Client, sql: &str, wanted: &str) {
 
 const DEFERRED: &str = "SELECT version, statement, line, state, attempts, coalesce(last_error, '-') FROM strata.migrate_deferred()";
 
+/// Puts off the building of an index on a table, the session's `t`, that the other session has locked.
+fn put_off_index(
+    s: &mut postgres::Client,
+    holder: &mut postgres::Client,
+    table: &str,
+    lock_timeout: &str,
+) {
+    register(s, &[("1_a.up.sql", "CREATE INDEX CONCURRENTLY i ON t (x)")]);
+    let lock = format!("BEGIN; LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE");
+    exec(holder, &lock);
+    let up = format!("migrate_up(nontransactional => 'defer', lock_timeout => '{lock_timeout}')");
+    assert_eq!(run(s, &up), "1 waiting");
+}
+
 #[test]
 fn what_was_put_off_is_run_after_the_commit_and_not_before() {
     let db = database("put_off");
@@ -184,21 +198,7 @@ fn a_try_that_nobody_came_to_look_at_is_made_again() {
     let db = Db::new(&server, "put_off_unseen");
     db.run("CREATE TABLE t (x int); INSERT INTO t VALUES (1)");
     let (mut s, mut holder) = (db.session(), db.session());
-    register(
-        &mut s,
-        &[("1_a.up.sql", "CREATE INDEX CONCURRENTLY i ON t (x)")],
-    );
-    exec(
-        &mut holder,
-        "BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE",
-    );
-    assert_eq!(
-        run(
-            &mut s,
-            "migrate_up(nontransactional => 'defer', lock_timeout => '100 ms')"
-        ),
-        "1 waiting"
-    );
+    put_off_index(&mut s, &mut holder, "t", "100 ms");
     wait(
         &mut s,
         "SELECT attempts > 1 FROM strata.migrate_deferred()",
@@ -218,6 +218,27 @@ fn a_try_that_nobody_came_to_look_at_is_made_again() {
     );
 }
 
+/// What an earlier try met is not what is in the way now.
+#[test]
+fn a_process_that_may_not_connect_any_more_is_told_and_not_the_lock_before_it() {
+    let server = Cluster::builder().preload(true).start();
+    let db = Db::new(&server, "put_off_mute");
+    db.run("CREATE ROLE mute LOGIN; CREATE SCHEMA mute AUTHORIZATION mute; GRANT CREATE ON DATABASE put_off_mute TO mute");
+    let (mut s, mut holder) = (db.session_as("mute"), db.session());
+    exec(&mut s, "CREATE TABLE t (x int); INSERT INTO t VALUES (1)");
+    put_off_index(&mut s, &mut holder, "mute.t", "100 ms");
+    let now =
+        "SELECT state, attempts, last_error LIKE '%lock timeout%' FROM strata.migrate_deferred()";
+    wait(&mut s, now, "waiting|1|t");
+    db.run("REVOKE CONNECT ON DATABASE put_off_mute FROM PUBLIC");
+    wait(
+        &mut s,
+        "SELECT state, last_error LIKE '%without a word%' FROM strata.migrate_deferred()",
+        "failed|t",
+    );
+    assert_eq!(states(&mut s), "1 applied_with_errors");
+}
+
 /// One process sees to what was put off, and at most one waits for its end: were there one for each round of the
 /// background worker, none would be left for the statements.
 #[test]
@@ -229,21 +250,7 @@ fn however_long_it_takes_no_more_than_two_processes_are_at_it() {
     let db = Db::new(&server, "put_off_long");
     db.run("CREATE TABLE t (x int); INSERT INTO t VALUES (1)");
     let (mut s, mut holder) = (db.session(), db.session());
-    register(
-        &mut s,
-        &[("1_a.up.sql", "CREATE INDEX CONCURRENTLY i ON t (x)")],
-    );
-    exec(
-        &mut holder,
-        "BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE",
-    );
-    assert_eq!(
-        run(
-            &mut s,
-            "migrate_up(nontransactional => 'defer', lock_timeout => '5 s')"
-        ),
-        "1 waiting"
-    );
+    put_off_index(&mut s, &mut holder, "t", "5 s");
     // and the one of the statement
     let processes = "SELECT count(*) <= 3 FROM pg_stat_activity WHERE backend_type = 'pg_strata job' AND datname = current_database()";
     let begun = Instant::now();
